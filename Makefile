@@ -1,0 +1,75 @@
+# One help line a target; each target installs what it needs.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PY := .venv/bin/python
+FORGE := $(CURDIR)/contracts/tools/foundry forge
+BENCH ?= messages
+
+.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors bench clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: .setup/python .setup/node ## Install the Python and Node parts (Python 3.11+, Node 20+)
+
+.setup/python: pyproject.toml constraints.txt
+	@mkdir -p .setup
+	python3 -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,provider,dev]'
+	@touch $@
+
+.setup/node: contracts/package.json contracts/package-lock.json contracts/tools/fetch_forge_std.sh
+	@mkdir -p .setup
+	cd contracts && npm install --no-save --no-audit --no-fund --loglevel=error
+	bash contracts/tools/fetch_forge_std.sh
+	@touch $@
+
+setup-system: ## Install Debian's parts for the browser tests (root)
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
+
+demo: setup ## Buy, run, pay and prove two real jobs; then stop everything
+	@$(PY) -m gridlease.cli demo
+
+dev: setup ## Keep the whole system running until Ctrl-C
+	@$(PY) -m gridlease.cli dev
+
+test: test-contracts test-python ## Run every test
+
+test-contracts: setup
+	cd contracts && $(FORGE) test
+
+test-python: setup
+	$(PY) -m pytest -q --durations=8
+
+check: setup ## Format, lint, types, import rules, generated files
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	cd contracts && $(FORGE) fmt --check && $(FORGE) build
+	$(PY) contracts/tools/export_abi.py --check
+	$(PY) tests/vectors/generate.py --check
+	$(PY) jobs/digits/build.py --check
+
+fix: setup ## Format and mend what can be mended by machine
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	cd contracts && $(FORGE) fmt
+
+abi: setup ## Rebuild the committed ABIs and bytecode
+	cd contracts && $(FORGE) build
+	$(PY) contracts/tools/export_abi.py
+
+vectors: setup ## Rebuild the golden vectors that Solidity and Python share
+	$(PY) tests/vectors/generate.py
+
+gas: setup ## Measure gas and write contracts/snapshots
+	cd contracts && $(FORGE) test --match-path 'test/gas/*'
+
+bench: setup ## Run a measurement: make bench BENCH=messages
+	$(PY) -m bench.$(BENCH)
+
+clean: ## Remove what setup, tests and runs made
+	rm -rf .setup .venv .gridlease contracts/out contracts/cache contracts/lib contracts/node_modules

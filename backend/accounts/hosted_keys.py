@@ -1,0 +1,38 @@
+"""Keys that the market holds for buyers. One secret seed; each API key has its own delegate and voucher signer.
+
+A delegate can misspend at most its on-chain cap, a voucher signer at most the open locks (SPEC "Trust that remains").
+"""
+
+import os
+import secrets
+from pathlib import Path
+
+from protocol.hashing import from_hex, to_hex
+from protocol.keys import LocalKey
+
+
+class HostedKeys:
+    """Derives keys from the seed file, which is made at first use with mode 0600."""
+
+    def __init__(self, seed_file: Path) -> None:
+        self._seed = _load_or_make(seed_file)
+
+    def delegate(self, key_id: str) -> LocalKey:
+        return LocalKey.derive(self._seed, f"delegate/{key_id}")
+
+    def voucher_signer(self, key_id: str) -> LocalKey:
+        return LocalKey.derive(self._seed, f"voucher/{key_id}")
+
+
+def _load_or_make(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return from_hex(path.read_text().strip(), 32)
+    seed = secrets.token_bytes(32)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(to_hex(seed) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return seed

@@ -1,0 +1,1 @@
+"""Jobs and the orders that buy them."""

@@ -1,0 +1,108 @@
+"""From a job request to the order that the market signs for its buyer. Pure: what it needs is passed in."""
+
+import secrets
+from dataclasses import dataclass
+
+from backend.errors import BadRequest
+from protocol.hashing import Address
+from protocol.manifest import Manifest
+from protocol.resources import Quantities, pack_traits
+from protocol.terms import Order
+from protocol.units import METER_WORK, lock_up, parse_dollars, units_up
+from protocol.wire.jobs import JobRequest
+from protocol.zones import all_but, zone_mask
+
+RATE_CEILING = 2**32 - 1
+BUDGET_CEILING = 2**48 - 1
+ORDER_GRACE_SECONDS = 3600
+"""An order outlives its leases by this much, so that a late failover still opens."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderContext:
+    """What the request does not say."""
+
+    buyer: Address
+    voucher_signer: Address
+    matcher: Address
+    #: base units per open
+    fee_base: int
+    notice_seconds: int
+    #: unix seconds
+    now_time: int
+    #: the buyer's
+    epoch: int
+    #: pico-dollars: cheapest live offer; caps an order without a price
+    market_rate: int | None
+
+
+def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) -> Order:
+    """The order with its budget. `max_price` bounds everything, fees included; without it the cap is twice the market.
+
+    A budget of twice one lock leaves room to open a successor while its predecessor's notice still runs.
+    """
+    quantity = units_up(manifest.limits.work)
+    fees = context.fee_base * request.max_leases
+    max_rate, budget = _price(request, quantity, fees, context.market_rate)
+    expiry = context.now_time + request.duration_seconds * request.max_leases + ORDER_GRACE_SECONDS
+    needs = request.needs
+    return Order(
+        buyer=context.buyer,
+        voucher_signer=context.voucher_signer,
+        job=manifest.job_hash(),
+        quantities=_quantities(needs.quantities, manifest),
+        all_of=pack_traits([manifest.runtime, *needs.all_of]),
+        any_of=pack_traits(needs.any_of),
+        none_of=pack_traits(needs.none_of),
+        zones=_zones(needs.zones_in, needs.zones_out),
+        meter=METER_WORK,
+        max_rate=max_rate,
+        quantity=quantity,
+        duration=request.duration_seconds,
+        budget=budget,
+        max_leases=request.max_leases,
+        notice=context.notice_seconds,
+        matcher=context.matcher,
+        matcher_until=expiry,
+        fee=context.fee_base,
+        expiry=expiry,
+        epoch=context.epoch,
+        salt=secrets.randbits(256),
+    )
+
+
+def _price(request: JobRequest, quantity: int, fees: int, market_rate: int | None) -> tuple[int, int]:
+    """(most pico-dollars per metered unit, base units of budget)."""
+    wanted = request.max_rate or min(RATE_CEILING, 2 * (market_rate or RATE_CEILING))
+    if request.max_price is None:
+        return wanted, min(BUDGET_CEILING, 2 * lock_up(wanted, quantity))
+    ceiling = parse_dollars(request.max_price) - fees
+    if ceiling <= 0:
+        raise BadRequest(
+            f"max_price {request.max_price} does not cover the fees of {request.max_leases} leases ({fees} base units)",
+            remedy="raise max_price or lower max_leases",
+        )
+    affordable = ceiling * 10**6 // quantity
+    if affordable == 0:
+        raise BadRequest(
+            "max_price gives less than one pico-dollar per unit", remedy="raise max_price or lower limits.work"
+        )
+    return min(wanted, affordable), min(ceiling, BUDGET_CEILING)
+
+
+def _quantities(asked: dict[str, int], manifest: Manifest) -> int:
+    unknown = sorted(set(asked) - set(Quantities.__slots__))
+    if unknown:
+        raise BadRequest(f"unknown quantity {unknown[0]!r}", remedy=f"use {', '.join(Quantities.__slots__)}")
+    # The job's own memory limit is a need, whether the buyer says so or not.
+    memory = max(asked.get("memory_quarter_gib", 0), -(-manifest.limits.memory_bytes // 2**28))
+    return Quantities(**{**asked, "memory_quarter_gib": memory}).pack()
+
+
+def _zones(zones_in: list[str], zones_out: list[str]) -> int:
+    if zones_in and zones_out:
+        mask = zone_mask(zones_in) & ~zone_mask(zones_out)
+        if mask == 0:
+            raise BadRequest("zones_out takes away every zone of zones_in", remedy="name fewer zones in zones_out")
+        return mask
+    return all_but(zones_out) if zones_out else zone_mask(zones_in)

@@ -1,0 +1,216 @@
+"""Buying a job: one transaction holds the job, its signed order and its idempotency key."""
+
+import hashlib
+import json
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from backend.accounts.tables import ApiKeyRow
+from backend.errors import BadRequest, IdempotencyConflict, NotFound, NotFunded, NotMatched
+from backend.jobs.order import OrderContext, build_order
+from backend.jobs.tables import IdempotencyRow, JobRow
+from backend.market import Market
+from backend.matching.policy import BookOffer, BookOrder, Explanation, explain, match
+from backend.offers.service import live_book
+from protocol.clock import now_milliseconds, now_time
+from protocol.hashing import Address, checksum_address, to_hex
+from protocol.ids import new_id
+from protocol.manifest import Manifest
+from protocol.messages import digest, sign, to_json
+from protocol.resources import RUNTIME_TRAITS
+from protocol.terms import Order
+from protocol.units import lock_up
+from protocol.wire.jobs import ENDED, JobRequest, Quote, Refusal
+from protocol.zones import zone_by_number
+
+MAX_KEY_CHARACTERS: Final = 255
+_EXAMPLES: Final = 5
+
+
+class Draft:
+    """A request turned into an unsigned order, with the book that it was priced against."""
+
+    def __init__(self, session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> None:
+        self.market = market
+        self.request = request
+        self.manifest = Manifest.parse(request.manifest)
+        self.book = live_book(session, market)
+        account = market.mirror.account(Address(key.buyer))
+        context = OrderContext(
+            buyer=checksum_address(key.buyer),
+            voucher_signer=checksum_address(key.voucher_signer),
+            matcher=market.submission_key.address,
+            fee_base=market.settings.fee_base,
+            notice_seconds=max(market.settings.notice_seconds, market.deployment.min_notice),
+            now_time=max(now_time(), market.mirror.status().block_time),
+            epoch=account.epoch,
+            market_rate=min((entry.offer.rate for entry in self.book if _serves(entry, self.manifest)), default=None),
+        )
+        self.order: Order = build_order(request, self.manifest, context)
+        self.free_base = account.free_base
+
+    @property
+    def digest(self) -> bytes:
+        return digest(self.market.domain, self.order)
+
+    def entry(self) -> BookOrder:
+        return BookOrder(digest=self.digest, order=self.order, fill=0, arrived=now_milliseconds())
+
+    def refusals(self) -> list[Explanation]:
+        return explain(self.book, self.entry(), self.market.deployment.min_notice)
+
+
+def _serves(entry: BookOffer, manifest: Manifest) -> bool:
+    return bool(entry.offer.traits >> RUNTIME_TRAITS[manifest.runtime] & 1)
+
+
+def quote(session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> Quote:
+    """What would happen now; nothing is signed, stored or charged."""
+    draft = Draft(session, market, key, request)
+    pairings = match(draft.book, [draft.entry()], market.deployment.min_notice)
+    chosen = pairings[0].offer if pairings else None
+    zone = zone_by_number(chosen.offer.zone) if chosen else None
+    return Quote(
+        job_hash=to_hex(draft.order.job),
+        would_match=chosen is not None,
+        offer=to_hex(chosen.digest) if chosen else None,
+        provider=chosen.offer.provider if chosen else None,
+        zone=zone.id if zone else None,
+        rate=chosen.offer.rate if chosen else None,
+        lock_base=min(lock_up(chosen.offer.rate, draft.order.quantity), draft.order.budget) if chosen else None,
+        fee_base=draft.order.fee,
+        offers=len(draft.book),
+        refusals=[_shown(refusal) for refusal in draft.refusals()],
+    )
+
+
+def _shown(refusal: Explanation) -> Refusal:
+    zone = zone_by_number(refusal.entry.offer.zone)
+    return Refusal(
+        offer=to_hex(refusal.entry.digest),
+        provider=refusal.entry.offer.provider,
+        zone=zone.id if zone else None,
+        reason=refusal.skip.name.lower(),
+        remedy=refusal.remedy,
+    )
+
+
+def replayed(session: Session, key: ApiKeyRow, idempotency_key: str, body: bytes) -> JobRow | None:
+    """The job that this key already made; raises `IdempotencyConflict` if the body differs."""
+    if not 1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
+        raise BadRequest("Idempotency-Key must have 1 to 255 characters", remedy="send a random one")
+    statement = select(IdempotencyRow).where(
+        IdempotencyRow.principal == key.buyer, IdempotencyRow.key == idempotency_key
+    )
+    row = session.exec(statement).first()
+    if row is None:
+        return None
+    if row.fingerprint != hashlib.sha256(body).hexdigest():
+        raise IdempotencyConflict("this Idempotency-Key was used with another body")
+    return session.get(JobRow, row.job_id)
+
+
+def submit(
+    session: Session, market: Market, key: ApiKeyRow, request: JobRequest, idempotency_key: str, body: bytes
+) -> JobRow:
+    """Signs the order and queues the job; raises `NotFunded`, `NotMatched`, `BadManifest`, `BadRequest`."""
+    draft = Draft(session, market, key, request)
+    _require_files(market, draft.manifest)
+    # First whether anybody would serve it: without an offer there is no price to fund.
+    _require_match(draft)
+    _require_money(market, key, draft)
+    order, signer = draft.order, market.hosted.delegate(key.id)
+    job = JobRow(
+        id=new_id("job"),
+        key_id=key.id,
+        buyer=key.buyer,
+        job_hash=to_hex(order.job),
+        manifest=draft.manifest.canonical().decode(),
+        order_digest=to_hex(draft.digest),
+        order_message=json.dumps(to_json(order), separators=(",", ":")),
+        order_signature=to_hex(sign(market.domain, order, signer)),
+        state="queued",
+        segments_total=draft.manifest.total_segments,
+        extra=json.dumps(request.metadata),
+        created_ms=now_milliseconds(),
+    )
+    session.add(job)
+    session.add(
+        IdempotencyRow(
+            principal=key.buyer,
+            key=idempotency_key,
+            fingerprint=hashlib.sha256(body).hexdigest(),
+            job_id=job.id,
+            created_time=now_time(),
+        )
+    )
+    return job
+
+
+def _require_files(market: Market, manifest: Manifest) -> None:
+    missing = [cid for cid in (manifest.module, *manifest.inputs.values()) if market.files.size(cid) is None]
+    if missing:
+        raise BadRequest(f"file {missing[0]} is not here", remedy="upload it with PUT /v1/files/{cid}", missing=missing)
+
+
+def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:
+    """The ledger decides; asking first saves everybody a transaction that would be skipped."""
+    order = draft.order
+    charge = order.budget + order.fee * order.max_leases
+    delegate = market.mirror.delegate(order.buyer, Address(key.delegate))
+    remaining = delegate.remaining_base if delegate and delegate.until_time > now_time() else 0
+    if remaining < charge:
+        raise NotFunded(
+            f"the order may cost {charge} base units, the delegate {key.delegate} may commit {remaining}",
+            remedy="raise its cap (gridlease account delegate), or lower max_price, limits.work or max_leases",
+            needed_base=str(charge),
+            remaining_base=str(remaining),
+        )
+    cheapest = min((lock_up(entry.offer.rate, order.quantity) for entry in draft.book), default=0)
+    if draft.free_base < min(cheapest, order.budget) + order.fee:
+        raise NotFunded(
+            f"the account has {draft.free_base} base units free, the order locks at least {cheapest}",
+            remedy="deposit (gridlease account deposit)",
+            free_base=str(draft.free_base),
+        )
+
+
+def _require_match(draft: Draft) -> None:
+    """An order that no live offer could ever meet is refused now; one that only has to wait is queued."""
+    refusals = draft.refusals()
+    waiting = [refusal for refusal in refusals if refusal.skip.name == "CAPACITY"]
+    if len(refusals) - len(waiting) < len(draft.book):
+        return
+    nearest = refusals[0].remedy if refusals else "no provider is online; try again later"
+    raise NotMatched(
+        f"none of {len(draft.book)} live offers meets the order",
+        remedy=nearest,
+        refusals=[_shown(refusal).model_dump(mode="json") for refusal in refusals[:_EXAMPLES]],
+    )
+
+
+def own_job(session: Session, buyer: str, job_id: str) -> JobRow:
+    """Raises `NotFound` for a job of somebody else too."""
+    row = session.get(JobRow, job_id)
+    if row is None or row.buyer != buyer:
+        raise NotFound(f"no job {job_id[:40]}")
+    return row
+
+
+def list_jobs(session: Session, buyer: str, before: str | None, limit: int) -> list[JobRow]:
+    """Newest first; ids sort by time."""
+    statement = select(JobRow).where(JobRow.buyer == buyer)
+    if before:
+        statement = statement.where(col(JobRow.id) < before)
+    return list(session.exec(statement.order_by(col(JobRow.id).desc()).limit(limit)))
+
+
+def end_job(session: Session, job: JobRow, state: str, failure: str | None = None) -> None:
+    """Ends a job once; a job that has ended stays as it is."""
+    if job.state in ENDED:
+        return
+    job.state = state
+    job.failure = failure
+    job.ended_ms = now_milliseconds()
+    session.add(job)

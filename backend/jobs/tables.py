@@ -1,0 +1,65 @@
+"""Jobs with their signed orders, and idempotency keys."""
+
+from sqlmodel import Field, SQLModel, UniqueConstraint
+
+
+class JobRow(SQLModel, table=True):
+    """One call to POST /v1/jobs. Money and leases are in the mirror; this is the intention."""
+
+    __tablename__ = "jobs"
+    id: str = Field(primary_key=True, max_length=40)
+    key_id: str = Field(index=True, max_length=40)
+    buyer: str = Field(index=True, max_length=42)
+    #: SHA-256 of the manifest, 0x hex
+    job_hash: str = Field(index=True, max_length=66)
+    #: canonical JSON
+    manifest: str
+    #: EIP-712 digest of the order, 0x hex
+    order_digest: str = Field(index=True, unique=True, max_length=66)
+    #: camelCase JSON
+    order_message: str
+    order_signature: str = Field(max_length=132)
+    #: JobState
+    state: str = Field(index=True, max_length=16)
+    #: why it failed, or why it still waits
+    failure: str | None = None
+    #: next fill to open
+    next_fill: int = 0
+    #: segments done
+    segments_done: int = 0
+    segments_total: int
+    #: raw work so far
+    work: int = 0
+    #: base units of vouchers signed, over all leases
+    cost_base: int = 0
+    #: ResultInfo as JSON
+    result: str | None = None
+    #: JSON object
+    extra: str = "{}"
+    #: unix milliseconds
+    created_ms: int
+    ended_ms: int | None = None
+
+
+class JobLogRow(SQLModel, table=True):
+    """What a job printed, by segment."""
+
+    __tablename__ = "job_logs"
+    job_id: str = Field(primary_key=True, max_length=40)
+    sequence: int = Field(primary_key=True)
+    text: str
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """The answer to a request that was made once, kept with the row that it made."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("principal", "key"),)
+    id: int | None = Field(default=None, primary_key=True)
+    principal: str = Field(max_length=42)
+    key: str = Field(max_length=255)
+    #: SHA-256 of the request, hex
+    fingerprint: str = Field(max_length=64)
+    job_id: str = Field(max_length=40)
+    #: unix seconds
+    created_time: int

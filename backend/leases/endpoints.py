@@ -1,0 +1,122 @@
+"""What a provider's agent calls. Every call also says that the provider is alive."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+from sqlmodel import Session, col, select
+
+from backend import wake
+from backend.door import TheMarket, Wallet
+from backend.jobs.tables import JobRow
+from backend.leases import ending, service
+from backend.leases.tables import LeaseIntention
+from backend.market import Market
+from backend.offers.service import heard
+from protocol.hashing import from_hex
+from protocol.wire.leases import (
+    Countersignature,
+    FailureReport,
+    LeasePage,
+    LeaseWork,
+    Resume,
+    SignedVoucher,
+    UsageReport,
+)
+
+router = APIRouter(prefix="/v1/provider", tags=["provider"])
+
+
+async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
+    """The signed-in provider, noted as alive."""
+    with market.db.write() as session:
+        heard(session, caller.address)
+    return caller
+
+
+Provider = Annotated[Wallet, Depends(live_provider)]
+
+
+@router.get("/leases", response_model=LeasePage, operation_id="provider_leases")
+async def provider_leases(market: TheMarket, caller: Provider) -> LeasePage:
+    """The leases that are this provider's to serve, or to countersign. Hints: the chain decides."""
+    with market.db.read() as session:
+        statement = select(LeaseIntention).where(
+            LeaseIntention.provider == caller.address, col(LeaseIntention.state).in_(("proposed", "running", "ended"))
+        )
+        rows = session.exec(statement.order_by(col(LeaseIntention.proposed_time).desc()).limit(50)).all()
+        return LeasePage(data=[_work(session, market, row) for row in rows if _is_open_business(market, row)])
+
+
+def _is_open_business(market: Market, row: LeaseIntention) -> bool:
+    """Running, or ended by a last voucher that the provider has not countersigned while the lease still runs."""
+    if row.state != "ended":
+        return True
+    if row.last_signed_time is None or row.countersignature is not None:
+        return False
+    lease = market.mirror.lease(from_hex(row.lease, 32))
+    return lease is not None and lease.closed_block is None
+
+
+@router.get("/leases/{lease}", response_model=LeaseWork, operation_id="provider_lease")
+async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> LeaseWork:
+    """One lease with the checkpoint to resume from."""
+    with market.db.read() as session:
+        return _work(session, market, service.own_intention(session, caller, lease))
+
+
+@router.post("/leases/{lease}/usage-receipts", response_model=SignedVoucher, operation_id="report_usage")
+async def report_usage(lease: str, report: UsageReport, market: TheMarket, caller: Provider) -> SignedVoucher:
+    """One segment for one voucher. Sending the same segment again gets the same voucher."""
+    with market.db.write() as session:
+        answer = service.report_usage(session, market, caller, lease, report)
+    if report.result is not None:
+        wake.market()
+    return answer
+
+
+@router.post("/leases/{lease}/countersign", status_code=204, operation_id="countersign")
+async def countersign(lease: str, request: Countersignature, market: TheMarket, caller: Provider) -> Response:
+    """The provider agrees to the `last` voucher: the lease closes at once and the rest of the lock comes back."""
+    with market.db.write() as session:
+        service.countersign(session, market, caller, lease, request.signature)
+    wake.market()
+    return Response(status_code=204)
+
+
+@router.post("/leases/{lease}/failure", status_code=204, operation_id="report_failure")
+async def report_failure(lease: str, request: FailureReport, market: TheMarket, caller: Provider) -> Response:
+    """The provider cannot finish: the job goes on elsewhere."""
+    with market.db.write() as session:
+        ending.report_failure(session, service.own_intention(session, caller, lease), request.reason)
+    wake.market()
+    return Response(status_code=204)
+
+
+def _work(session: Session, market: Market, row: LeaseIntention) -> LeaseWork:
+    job = session.get_one(JobRow, row.job_id)
+    lease = market.mirror.lease(from_hex(row.lease, 32))
+    return LeaseWork(
+        lease=row.lease,
+        fill=row.fill,
+        order=json.loads(job.order_message),
+        manifest=json.loads(job.manifest),
+        resume=_resume(session, row),
+        state=lease.state.name.lower() if lease else "proposed",
+        last_voucher=service.last_voucher(session, market, row),
+    )
+
+
+def _resume(session: Session, row: LeaseIntention) -> Resume | None:
+    rows = service.usages(session, row.job_id)
+    if not rows:
+        return None
+    newest = rows[-1]
+    return Resume(
+        sequence=newest.sequence,
+        job_work=newest.job_work,
+        lease_work=newest.job_work - row.base_work,
+        state_hash=newest.state_hash,
+        checkpoint=newest.checkpoint_cid,
+        trace=service.trace_of(rows),
+    )

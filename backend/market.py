@@ -1,0 +1,58 @@
+"""The composition root: everything a request or a task needs, built once from the settings."""
+
+from functools import cached_property
+
+from backend.accounts.hosted_keys import HostedKeys
+from backend.accounts.service import SignInRules
+from backend.db import Database
+from backend.files.store import FileStore
+from backend.settings import MarketSettings
+from indexer.queries import Mirror
+from protocol.chain import Chain
+from protocol.deployment import Deployment, load_deployment
+from protocol.hashing import from_hex
+from protocol.keys import LocalKey
+from protocol.messages import Domain
+
+DEV_CHAINS = (31337, 1337)
+
+
+class Market:
+    """Settings, databases, keys and chain of one running process."""
+
+    def __init__(self, settings: MarketSettings) -> None:
+        self.settings = settings
+        self.deployment: Deployment = load_deployment(settings.deployment)
+        self.db = Database(settings.market_url)
+        self.files = FileStore(settings.files_dir, settings.max_file_bytes)
+
+    @cached_property
+    def mirror(self) -> Mirror:
+        return Mirror(self.settings.mirror_url)
+
+    @cached_property
+    def hosted(self) -> HostedKeys:
+        return HostedKeys(self.settings.seed_file)
+
+    @cached_property
+    def submission_key(self) -> LocalKey:
+        return LocalKey(from_hex(self.settings.submission_key_file.read_text().strip(), 32))
+
+    @cached_property
+    def chain(self) -> Chain:
+        chain = Chain(self.settings.rpc_url, self.deployment)
+        chain.require()
+        return chain
+
+    @property
+    def domain(self) -> Domain:
+        return self.deployment.domain
+
+    @property
+    def is_test_chain(self) -> bool:
+        return self.deployment.chain_id in DEV_CHAINS
+
+    @property
+    def sign_in_rules(self) -> SignInRules:
+        origin = self.settings.origin
+        return SignInRules(domain=origin.split("://", 1)[1], uri=origin, chain_id=self.deployment.chain_id)

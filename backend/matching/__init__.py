@@ -1,0 +1,1 @@
+"""One written rule pairs orders with offers."""

@@ -1,0 +1,51 @@
+"""Alembic's entry: migrations of the market's database, run by `Database.migrate`."""
+
+from alembic import context
+from sqlalchemy import Connection, MetaData, create_engine
+from sqlmodel import SQLModel
+
+from backend.accounts import tables as _accounts  # noqa: F401 - registers its tables
+from backend.files import tables as _files  # noqa: F401
+from backend.jobs import tables as _jobs  # noqa: F401
+from backend.leases import tables as _leases  # noqa: F401
+from backend.offers import tables as _offers  # noqa: F401
+from backend.submission import tables as _submission  # noqa: F401
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(connection=connection, target_metadata=_metadata(), render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _metadata() -> MetaData:
+    """Only the market's tables: the mirror's live in another database with migrations of their own."""
+    own = MetaData()
+    for table in SQLModel.metadata.tables.values():
+        if table.name in _OWN:
+            table.to_metadata(own)
+    return own
+
+
+_OWN = {
+    "sign_in_nonces",
+    "sessions",
+    "api_keys",
+    "files",
+    "offers",
+    "providers",
+    "jobs",
+    "job_logs",
+    "idempotency_keys",
+    "lease_intentions",
+    "usage_receipts",
+    "intents",
+    "transactions",
+}
+
+_engine = context.config.attributes.get("engine") or create_engine(
+    context.config.get_main_option("sqlalchemy.url") or ""
+)
+with _engine.connect() as _connection:
+    _migrate(_connection)
+    _connection.commit()

@@ -1,0 +1,1 @@
+"""The offers that providers signed."""

@@ -1,0 +1,61 @@
+"""Errors on their way out: RFC 9457 problem+json with a stable code, a remedy, and no internals."""
+
+from http import HTTPStatus
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from backend.errors import RequestRefused, status_of
+from protocol.errors import BadManifest, GridleaseError
+from protocol.ids import new_id
+from protocol.wire.problems import MEDIA_TYPE, Problem
+
+log = structlog.get_logger()
+
+
+def problem(status: int, code: str, detail: str, remedy: str | None, **facts: object) -> JSONResponse:
+    """One problem as a response."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        remedy=remedy,
+        request_id=new_id("req"),
+        **facts,
+    )
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    return JSONResponse(body.model_dump(mode="json", exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Every error that leaves the app is a problem."""
+
+    @app.exception_handler(GridleaseError)
+    async def _expected(_request: Request, error: GridleaseError) -> JSONResponse:
+        facts = error.facts if isinstance(error, RequestRefused) else {}
+        remedy = error.said_remedy if isinstance(error, RequestRefused) else None
+        if isinstance(error, BadManifest):
+            remedy = error.remedy
+        return problem(status_of(error), error.code, str(error), remedy or None, **facts)
+
+    @app.exception_handler(RequestValidationError)
+    async def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "body") or "body"
+        return problem(
+            422, "malformed", f"{where}: {first['msg']}", "see /docs for the fields and their types", field=where
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        code = HTTPStatus(error.status_code).name.lower()
+        return problem(error.status_code, code, str(error.detail), None)
+
+    @app.exception_handler(Exception)
+    async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        log.exception("request.failed", path=request.url.path, error=type(error).__name__)
+        return problem(500, "internal", "the market failed on its side; nothing was charged", "try again later")

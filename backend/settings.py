@@ -1,0 +1,62 @@
+"""Settings of the market, built once and passed down. Each default says why."""
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class MarketSettings(BaseSettings):
+    """Environment variables with the prefix GRIDLEASE_, such as GRIDLEASE_RPC_URL."""
+
+    model_config = SettingsConfigDict(env_prefix="GRIDLEASE_", frozen=True, extra="ignore")
+
+    #: the node's JSON-RPC
+    rpc_url: str = "http://127.0.0.1:8545"
+    #: file that `gridlease deploy` wrote
+    deployment: Path = Path("contracts/deployments/31337.json")
+    #: SQLAlchemy URLs of the two databases; embedded SQLite by default, one command and no server
+    market_url: str = "sqlite:///.gridlease/market.db"
+    mirror_url: str = "sqlite:///.gridlease/mirror.db"
+    #: folder of the content-addressed store
+    files_dir: Path = Path(".gridlease/files")
+    #: Celery broker; a folder (filesystem://path) by default, redis:// or amqp:// by setting
+    broker_url: str = "filesystem://.gridlease/broker"
+    #: file with 32 random bytes as hex, made at first use; hosted delegate and voucher keys derive from it
+    seed_file: Path = Path(".gridlease/market.seed")
+    #: file with the private key (hex) that submits and is the orders' `matcher`
+    submission_key_file: Path = Path(".gridlease/submission.key")
+    host: str = "127.0.0.1"
+    port: int = Field(default=8700, ge=1, le=65535)
+    #: origin that people and SIWE messages name; None = http://host:port
+    public_url: str | None = None
+    #: base units per opened lease: about what its gas costs
+    fee_base: int = Field(default=100, ge=0)
+    #: seconds of notice in the orders that this market signs; offers that want more do not match
+    notice_seconds: int = Field(default=60, ge=10)
+    #: a provider not heard for this long gets no new lease, and loses the one it holds
+    provider_silence_seconds: int = Field(default=20, ge=2)
+    #: a voucher older than this is redeemed though its lease runs on
+    redeem_after_seconds: int = Field(default=15, ge=1)
+    #: how long a provider may take to countersign the last voucher before it is sent one-sided
+    countersign_seconds: int = Field(default=10, ge=1)
+    #: blocks after which a transaction is watched no more where the node has no finality of its own
+    finality_blocks: int = Field(default=64, ge=1)
+    #: bytes
+    max_file_bytes: int = Field(default=64 * 1024**2, ge=1)
+    #: bytes of one account's files
+    file_quota_bytes: int = Field(default=4 * 1024**3, ge=1)
+    #: bytes of a JSON body
+    max_body_bytes: int = Field(default=1024**2, ge=1024)
+    session_hours: int = Field(default=24, ge=1)
+
+    @property
+    def origin(self) -> str:
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.notice_seconds < self.countersign_seconds:
+            raise ValueError("notice_seconds must not be shorter than countersign_seconds")
+        return self

@@ -1,0 +1,1 @@
+"""The only room that sends transactions. Signed bytes are stored before they are broadcast."""

@@ -1,0 +1,93 @@
+"""What is to be done on chain: rows that name it, and the calls that do it."""
+
+import json
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from backend.jobs.tables import JobRow
+from backend.leases.service import last_voucher
+from backend.leases.tables import LeaseIntention
+from backend.market import Market
+from backend.offers.tables import OfferRow
+from backend.submission.tables import IntentRow
+from protocol.calls import encode_call
+from protocol.clock import now_time
+from protocol.hashing import from_hex
+from protocol.messages import from_json
+from protocol.terms import Offer, Order, Voucher
+
+LIVE = ("pending", "assigned")
+BATCHES = {"open": 50, "redeem": 50, "close_last": 20, "close": 1, "finalise": 1}
+"""How many intents one transaction carries; the ledger has no batch for the last two."""
+
+
+def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> None:
+    """Asks for it, unless it is asked for already."""
+    statement = select(IntentRow).where(
+        IntentRow.kind == kind, IntentRow.subject == subject, col(IntentRow.state).in_(LIVE)
+    )
+    if session.exec(statement).first() is None:
+        session.add(
+            IntentRow(kind=kind, subject=subject, payload=json.dumps(payload), state="pending", created_time=now_time())
+        )
+        session.flush()
+
+
+def order_of(job: JobRow) -> Order:
+    return from_json(Order, json.loads(job.order_message))
+
+
+def calldata(session: Session, market: Market, kind: str, rows: list[IntentRow]) -> bytes:
+    """The call that does them all."""
+    if kind == "open":
+        return _open(session, rows)
+    if kind == "redeem":
+        vouchers = [_voucher_tuple(json.loads(row.payload)) for row in rows]
+        return encode_call("ComputeLedger", "redeem", vouchers)
+    if kind == "close_last":
+        return encode_call("ComputeLedger", "closeLast", [_last_tuple(session, market, row) for row in rows])
+    intention = session.get_one(LeaseIntention, rows[0].subject)
+    job = session.get_one(JobRow, intention.job_id)
+    order = _values(order_of(job))
+    if kind == "close":
+        reason = json.loads(rows[0].payload)["reason"]
+        return encode_call("ComputeLedger", "close", order, intention.fill, reason)
+    return encode_call("ComputeLedger", "finalise", order, intention.fill)
+
+
+def _open(session: Session, rows: list[IntentRow]) -> bytes:
+    """Each offer goes in once, however many orders meet it."""
+    positions: dict[str, int] = {}
+    offers: list[Any] = []
+    matches = []
+    for row in rows:
+        intention = session.get_one(LeaseIntention, row.subject)
+        job = session.get_one(JobRow, intention.job_id)
+        if intention.offer_digest not in positions:
+            stored = session.get_one(OfferRow, intention.offer_digest)
+            offer = from_json(Offer, json.loads(stored.message))
+            positions[intention.offer_digest] = len(offers)
+            offers.append((_values(offer), from_hex(stored.signature)))
+        signature = from_hex(job.order_signature)
+        matches.append((_values(order_of(job)), signature, intention.fill, positions[intention.offer_digest]))
+    return encode_call("ComputeLedger", "open", offers, matches, bytes(32))
+
+
+def _values(message: Offer | Order) -> tuple[Any, ...]:
+    return tuple(getattr(message, name) for name in message.TYPES)
+
+
+def _voucher_tuple(signed: dict[str, Any]) -> tuple[Any, ...]:
+    voucher = from_json(Voucher, signed["voucher"])
+    return (voucher.lease, voucher.cumulative, voucher.result, voucher.last, from_hex(signed["signature"]))
+
+
+def _last_tuple(session: Session, market: Market, row: IntentRow) -> tuple[Any, ...]:
+    intention = session.get_one(LeaseIntention, row.subject)
+    job = session.get_one(JobRow, intention.job_id)
+    signed = last_voucher(session, market, intention)
+    if signed is None:
+        raise LookupError(f"lease {row.subject} has no last voucher")
+    countersigned = from_hex(intention.countersignature) if intention.countersignature else b""
+    return (_values(order_of(job)), intention.fill, _voucher_tuple(signed.model_dump()), countersigned)

@@ -1,0 +1,1 @@
+"""Measurements, as ratios against a named peer in the same run. `make bench BENCH=messages` runs one."""

@@ -1,0 +1,27 @@
+"""Rows of bench/results/<name>.json: a figure is never without its machine, commit and command."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from protocol.clock import now_at
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def write(name: str, rows: list[dict[str, Any]]) -> Path:
+    """Each row needs name, value and unit; goal and holds may follow."""
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    facts = {
+        "command": f"make bench BENCH={name}",
+        "commit": commit.stdout.strip(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "at": now_at().isoformat(timespec="seconds"),
+    }
+    path = RESULTS / f"{name}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps([{"goal": None, "holds": None, **row, **facts} for row in rows], indent=2) + "\n")
+    return path

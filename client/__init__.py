@@ -1,0 +1,1 @@
+"""The buyer's SDK and commands. `from gridlease import Client` is the way in."""

@@ -1,0 +1,1 @@
+"""The buyer's commands; each module is loaded only when its command is invoked."""

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Vm} from "forge-std/Test.sol";
+
+import {
+    EndReason,
+    LastVoucher,
+    Match,
+    Offer,
+    Order,
+    SignedOffer,
+    SignedVoucher
+} from "../../src/interfaces/IComputeLedger.sol";
+import {LedgerTest} from "../support/LedgerTest.sol";
+
+/// @dev Transaction gas of each operation, with 21k base, calldata and refunds: isolation makes each call a transaction.
+/// Written to snapshots/ComputeLedger.json. The case: maxLeases 3, one replica, fee set, no delegate, every enforced field
+/// non-zero, accounts used and offers filled before.
+contract GasTest is LedgerTest {
+    uint256 private constant BATCH = 50;
+    uint256 private constant OFFERS = 5;
+
+    Vm.Wallet[] private buyers;
+    Vm.Wallet[] private providers;
+
+    function setUp() public override {
+        super.setUp();
+        for (uint256 i; i < OFFERS; ++i) {
+            providers.push(vm.createWallet(string.concat("provider ", vm.toString(i))));
+        }
+        for (uint256 i; i < BATCH; ++i) {
+            buyers.push(vm.createWallet(string.concat("buyer ", vm.toString(i))));
+            fund(buyers[i].addr, 500e6);
+        }
+        fund(matcher, 1e6);
+        // Every provider has been paid before and serves a lease already.
+        for (uint256 i; i < OFFERS; ++i) {
+            fund(providers[i].addr, 1e6);
+            openBatch(one(providers[i]), ones(buyer, i));
+        }
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_open_1() public {
+        (SignedOffer[] memory offers, Match[] memory matches) = (one(providers[0]), ones(buyers[0], 100));
+        vm.prank(matcher);
+        ledger.open(offers, matches, 0);
+        snapshot("open_1", 1);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_open_per_lease_50() public {
+        (SignedOffer[] memory offers, Match[] memory matches) = batch();
+        vm.prank(matcher);
+        uint256 opened = ledger.open(offers, matches, 0);
+        snapshot("open_per_lease_50", BATCH);
+        assertEq(opened, BATCH, "opened");
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_open_delegate_1() public {
+        Order memory order = orderOf(buyers[0], 100);
+        vm.prank(buyers[0].addr);
+        ledger.approveDelegate(delegateKey.addr, 500e6, uint40(block.timestamp + 1 days));
+        Match[] memory matches = new Match[](1);
+        matches[0] = matchOf(order, delegateKey, 0);
+        SignedOffer[] memory offers = one(providers[0]);
+        vm.prank(matcher);
+        ledger.open(offers, matches, 0);
+        snapshot("open_delegate_1", 1);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_failover_1() public {
+        Match[] memory matches = ones(buyers[0], 100);
+        openBatch(one(providers[0]), matches);
+        vm.prank(matcher);
+        ledger.close(matches[0].order, 0, EndReason.Unresponsive);
+        matches[0].fill = 1;
+        SignedOffer[] memory offers = one(providers[1]);
+        vm.prank(matcher);
+        uint256 opened = ledger.open(offers, matches, 0);
+        snapshot("failover_1", 1);
+        assertEq(opened, 1, "opened");
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_redeem_1() public {
+        Match[] memory matches = ones(buyers[0], 100);
+        openBatch(one(providers[0]), matches);
+        SignedVoucher[] memory vouchers = new SignedVoucher[](1);
+        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 1e6, false);
+        ledger.redeem(vouchers);
+        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 2e6, false);
+        ledger.redeem(vouchers);
+        snapshot("redeem_1", 1);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_redeem_per_voucher_50() public {
+        (SignedOffer[] memory offers, Match[] memory matches) = batch();
+        openBatch(offers, matches);
+        SignedVoucher[] memory vouchers = new SignedVoucher[](BATCH);
+        for (uint256 i; i < BATCH; ++i) {
+            vouchers[i] = aVoucher(leaseOf(matches[i].order, 0), 2e6, false);
+        }
+        uint256 redeemed = ledger.redeem(vouchers);
+        snapshot("redeem_per_voucher_50", BATCH);
+        assertEq(redeemed, BATCH, "redeemed");
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_close_1() public {
+        Match[] memory matches = ones(buyers[0], 100);
+        openBatch(one(providers[0]), matches);
+        vm.prank(matcher);
+        ledger.close(matches[0].order, 0, EndReason.Faulty);
+        snapshot("close_1", 1);
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_close_last_50() public {
+        (SignedOffer[] memory offers, Match[] memory matches) = batch();
+        openBatch(offers, matches);
+        LastVoucher[] memory items = new LastVoucher[](BATCH);
+        for (uint256 i; i < BATCH; ++i) {
+            items[i] = aLastVoucher(matches[i].order, 0, 2e6);
+            bytes32 digest = voucherDigest(items[i].voucher.lease, 2e6, items[i].voucher.result, true);
+            items[i].providerSignature = sign(providers[i % OFFERS], digest);
+        }
+        uint256 closed = ledger.closeLast(items);
+        snapshot("close_last_50", BATCH);
+        assertEq(closed, BATCH, "closed");
+    }
+
+    /* CASES */
+
+    function snapshot(string memory name, uint256 items) private {
+        vm.snapshotValue("ComputeLedger", name, vm.lastCallGas().gasTotalUsed / items);
+    }
+
+    function offerOf(Vm.Wallet memory who) private view returns (Offer memory offer) {
+        offer = anOffer();
+        offer.provider = who.addr;
+        offer.capacity = 100;
+        offer.epoch = ledger.account(who.addr).epoch;
+        offer.salt = uint256(keccak256(abi.encode(who.addr)));
+        offer.quantities = 0x00_0100_0080_0400_0008_0050_0064_03e8_03e8_0708_0032;
+    }
+
+    function orderOf(Vm.Wallet memory who, uint256 salt) private view returns (Order memory order) {
+        order = anOrder();
+        order.buyer = who.addr;
+        order.epoch = ledger.account(who.addr).epoch;
+        order.job = keccak256(abi.encode("job", who.addr, salt));
+        order.salt = uint256(keccak256(abi.encode(who.addr, salt)));
+        order.quantities = 0x00_0040_0020_0064_0004_0050_0064_0064_0064_05dc_000a;
+    }
+
+    function one(Vm.Wallet memory who) private view returns (SignedOffer[] memory offers) {
+        offers = new SignedOffer[](1);
+        offers[0] = signed(offerOf(who), who);
+    }
+
+    function ones(Vm.Wallet memory who, uint256 salt) private view returns (Match[] memory matches) {
+        matches = new Match[](1);
+        matches[0] = matchOf(orderOf(who, salt), who, 0);
+    }
+
+    function batch() internal view returns (SignedOffer[] memory offers, Match[] memory matches) {
+        offers = new SignedOffer[](OFFERS);
+        for (uint256 i; i < OFFERS; ++i) {
+            offers[i] = signed(offerOf(providers[i]), providers[i]);
+        }
+        matches = new Match[](BATCH);
+        for (uint256 i; i < BATCH; ++i) {
+            matches[i] = matchOf(orderOf(buyers[i], 100), buyers[i], 0);
+            matches[i].offer = i % OFFERS;
+        }
+    }
+
+    function openBatch(SignedOffer[] memory offers, Match[] memory matches) internal {
+        vm.prank(matcher);
+        assertEq(ledger.open(offers, matches, 0), matches.length, "opened");
+    }
+}

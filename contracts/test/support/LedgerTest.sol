@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity ^0.8.28;
+
+import {Test, Vm} from "forge-std/Test.sol";
+
+import {TestDollar} from "../../src/dev/TestDollar.sol";
+import {
+    IComputeLedger,
+    EndReason,
+    LastVoucher,
+    Lease,
+    LeaseState,
+    Match,
+    Offer,
+    Order,
+    SignedOffer,
+    SignedVoucher,
+    Skip,
+    Voucher
+} from "../../src/interfaces/IComputeLedger.sol";
+
+/// @dev The actors, builders of messages that fit each other, and their signatures. A test changes only what it is about.
+abstract contract LedgerTest is Test {
+    uint32 internal constant MIN_NOTICE = 10;
+    uint32 internal constant NOTICE = 60;
+    uint32 internal constant DURATION = 1 hours;
+    uint48 internal constant FEE = 1_000;
+
+    /// 50,000 pico-dollars x 10^9 metered units = 50 dollars.
+    uint32 internal constant RATE = 50_000;
+    uint64 internal constant QUANTITY = 1e9;
+    uint48 internal constant LOCK = 50e6;
+    uint48 internal constant BUDGET = 80e6;
+
+    TestDollar internal dollar;
+    IComputeLedger internal ledger;
+
+    Vm.Wallet internal buyer;
+    Vm.Wallet internal provider;
+    Vm.Wallet internal otherProvider;
+    Vm.Wallet internal voucherSigner;
+    Vm.Wallet internal delegateKey;
+    address internal matcher = makeAddr("matcher");
+    address internal stranger = makeAddr("stranger");
+
+    function setUp() public virtual {
+        vm.warp(1_800_000_000);
+        buyer = vm.createWallet("buyer");
+        provider = vm.createWallet("provider");
+        otherProvider = vm.createWallet("other provider");
+        voucherSigner = vm.createWallet("voucher signer");
+        delegateKey = vm.createWallet("delegate");
+        dollar = new TestDollar();
+        ledger = deployLedger(address(dollar), MIN_NOTICE);
+        fund(buyer.addr, 1_000e6);
+    }
+
+    /// By name, so that the tests need not be compiled the slow way that the ledger is.
+    function deployLedger(address token, uint32 minNotice) internal returns (IComputeLedger) {
+        return IComputeLedger(deployCode("ComputeLedger.sol:ComputeLedger", abi.encode(token, minNotice)));
+    }
+
+    /* MONEY */
+
+    function fund(address who, uint256 amount) internal {
+        dollar.mint(who, amount);
+        vm.startPrank(who);
+        dollar.approve(address(ledger), amount);
+        ledger.deposit(who, amount);
+        vm.stopPrank();
+    }
+
+    function freeOf(address who) internal view returns (uint64) {
+        return ledger.account(who).free;
+    }
+
+    /* MESSAGES */
+
+    function anOffer() internal view returns (Offer memory offer) {
+        offer.provider = provider.addr;
+        offer.quantities = 0x0020_0040_0100;
+        offer.traits = 0x0f;
+        offer.zone = 7;
+        offer.meter = 1;
+        offer.rate = RATE;
+        offer.capacity = 4;
+        offer.minDuration = 60;
+        offer.maxDuration = 1 days;
+        offer.notice = NOTICE;
+        offer.expiry = uint40(block.timestamp + 30 days);
+        offer.epoch = ledger.account(provider.addr).epoch;
+        offer.salt = uint256(keccak256("offer"));
+    }
+
+    function anOrder() internal view returns (Order memory order) {
+        order.buyer = buyer.addr;
+        order.voucherSigner = voucherSigner.addr;
+        order.job = keccak256("job");
+        order.quantities = 0x0010_0040_0080;
+        order.allOf = 0x03;
+        order.anyOf = 0x0c;
+        order.noneOf = 0xf0;
+        order.zones = 1 << 7 | 1 << 8;
+        order.meter = 1;
+        order.maxRate = 60_000;
+        order.quantity = QUANTITY;
+        order.duration = DURATION;
+        order.budget = BUDGET;
+        order.replicas = 1;
+        order.maxLeases = 3;
+        order.notice = NOTICE;
+        order.matcher = matcher;
+        order.matcherUntil = uint40(block.timestamp + 7 days);
+        order.fee = FEE;
+        order.expiry = uint40(block.timestamp + 14 days);
+        order.epoch = ledger.account(buyer.addr).epoch;
+        order.salt = uint256(keccak256("order"));
+    }
+
+    function sign(Vm.Wallet memory signer, bytes32 digest) internal pure returns (bytes memory) {
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(signer.privateKey, digest);
+        return abi.encodePacked(r, s, v);
+    }
+
+    function signed(Offer memory offer, Vm.Wallet memory signer) internal view returns (SignedOffer memory) {
+        return SignedOffer({offer: offer, signature: sign(signer, ledger.hashOffer(offer))});
+    }
+
+    function matchOf(Order memory order, Vm.Wallet memory signer, uint8 fill) internal view returns (Match memory) {
+        return Match({order: order, signature: sign(signer, ledger.hashOrder(order)), fill: fill, offer: 0});
+    }
+
+    function matchWith(Order memory order, bytes memory signature) internal pure returns (Match memory) {
+        return Match({order: order, signature: signature, fill: 0, offer: 0});
+    }
+
+    function leaseOf(Order memory order, uint8 fill) internal view returns (bytes32) {
+        return ledger.leaseId(ledger.hashOrder(order), fill);
+    }
+
+    function voucherDigest(bytes32 lease, uint48 cumulative, bytes32 result, bool last)
+        internal
+        view
+        returns (bytes32)
+    {
+        return ledger.hashVoucher(
+            Voucher({
+                lease: lease, provider: ledger.lease(lease).provider, cumulative: cumulative, result: result, last: last
+            })
+        );
+    }
+
+    function aVoucher(bytes32 lease, uint48 cumulative, bool last) internal view returns (SignedVoucher memory) {
+        bytes32 result = keccak256("result");
+        return SignedVoucher({
+            lease: lease,
+            cumulative: cumulative,
+            result: result,
+            last: last,
+            signature: sign(voucherSigner, voucherDigest(lease, cumulative, result, last))
+        });
+    }
+
+    function aLastVoucher(Order memory order, uint8 fill, uint48 cumulative)
+        internal
+        view
+        returns (LastVoucher memory)
+    {
+        return LastVoucher({
+            order: order, fill: fill, voucher: aVoucher(leaseOf(order, fill), cumulative, true), providerSignature: ""
+        });
+    }
+
+    /* CALLS */
+
+    /// Opens as `opener`; returns how many leases were opened.
+    function openAs(address opener, Offer memory offer, Vm.Wallet memory offerSigner, Match memory match_)
+        internal
+        returns (uint256)
+    {
+        SignedOffer[] memory offers = new SignedOffer[](1);
+        offers[0] = signed(offer, offerSigner);
+        Match[] memory matches = new Match[](1);
+        matches[0] = match_;
+        vm.prank(opener);
+        return ledger.open(offers, matches, 0);
+    }
+
+    /// Opens `fill` of the order with the standard offer, as the matcher.
+    function open(Order memory order, uint8 fill) internal returns (bytes32 lease) {
+        assertEq(openAs(matcher, anOffer(), provider, matchOf(order, buyer, fill)), 1, "opened");
+        return leaseOf(order, fill);
+    }
+
+    /// Expects that the match is skipped for `reason` and that nothing else happens.
+    function expectSkipped(Offer memory offer, Order memory order, Skip reason) internal {
+        expectSkipped(offer, provider, matchOf(order, buyer, 0), reason);
+    }
+
+    function expectSkipped(Offer memory offer, Vm.Wallet memory offerSigner, Match memory match_, Skip reason)
+        internal
+    {
+        bytes32 id = leaseOf(match_.order, match_.fill);
+        (uint208 hash, uint48 count) = ledger.head();
+        uint64 free = freeOf(match_.order.buyer);
+
+        SignedOffer[] memory offers = new SignedOffer[](1);
+        offers[0] = signed(offer, offerSigner);
+        Match[] memory matches = new Match[](1);
+        matches[0] = match_;
+        vm.expectEmit(address(ledger));
+        emit IComputeLedger.Skipped(id, reason);
+        vm.prank(matcher);
+        assertEq(ledger.open(offers, matches, 0), 0, "opened");
+
+        (uint208 hashAfter, uint48 countAfter) = ledger.head();
+        assertEq(hashAfter, hash, "head");
+        assertEq(countAfter, count, "count");
+        assertEq(freeOf(match_.order.buyer), free, "free");
+    }
+
+    function redeem(SignedVoucher memory voucher) internal returns (uint256) {
+        SignedVoucher[] memory vouchers = new SignedVoucher[](1);
+        vouchers[0] = voucher;
+        return ledger.redeem(vouchers);
+    }
+
+    function closeLast(LastVoucher memory item) internal returns (uint256) {
+        LastVoucher[] memory items = new LastVoucher[](1);
+        items[0] = item;
+        return ledger.closeLast(items);
+    }
+
+    function assertState(bytes32 lease, LeaseState state) internal view {
+        assertEq(uint8(ledger.stateOf(lease)), uint8(state), "state");
+    }
+}

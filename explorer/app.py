@@ -1,0 +1,65 @@
+"""The explorer on an app: pages, `/v1/ledger`, static files. Everything it needs is handed to `mount`."""
+
+from collections.abc import Callable
+from typing import Final
+
+from fastapi import FastAPI, Request
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from explorer import api, pages
+from explorer.identifiers import NoSuchPage
+from explorer.proofs import Proofs
+from explorer.rendering import environment
+from explorer.responses import SAFETY_HEADERS
+from explorer.routes import failure_page
+from explorer.site import STATIC_DIR, Site, version_of
+from indexer.queries import Mirror
+from protocol.clock import now_time
+
+_PROGRAM_PATHS: Final = ("/v1/", "/api")
+
+
+class _Static(StaticFiles):
+    """Our own files; the version in their URL changes with them, so that a browser may keep them."""
+
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        response = super().file_response(*args, **kwargs)  # type: ignore[arg-type]
+        response.headers.update(SAFETY_HEADERS)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return response
+
+
+def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time) -> None:
+    """Adds the explorer's routes to `app`, in any order with the backend's.
+
+    `now` (unix seconds) is asked only for relative times.
+    """
+    app.state.explorer = Site(
+        mirror=mirror,
+        proofs=Proofs(mirror),
+        templates=environment(),
+        static_version=version_of(STATIC_DIR),
+        now=now,
+    )
+    for router in api.routers():
+        app.include_router(router)
+    for router in pages.routers():
+        app.include_router(router, include_in_schema=False)
+    app.mount("/static", _Static(directory=STATIC_DIR), name="static")
+    _answer_unknown_paths_with_a_page(app)
+
+
+def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
+    """People who mistype get a page with the search box; programs keep what the app answered before."""
+    before = app.router.default
+
+    async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
+            await before(scope, receive, send)
+            return
+        response = failure_page(Request(scope, receive), NoSuchPage(scope["path"]))
+        await response(scope, receive, send)
+
+    app.router.default = unknown

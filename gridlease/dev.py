@@ -1,0 +1,83 @@
+"""`gridlease dev`: the whole system, kept up until Ctrl-C."""
+
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+
+import typer
+from rich.console import Console
+
+from gridlease.demo import JOBS
+from gridlease.house import House
+
+app = typer.Typer(
+    help="Keep a whole local market running: node, ledger, market and two providers.", invoke_without_command=True
+)
+
+
+class _Stop(Exception):
+    """SIGTERM or Ctrl-C."""
+
+
+@app.callback()
+def run_dev(
+    data_dir: Path = typer.Option(Path(".gridlease/dev"), help="Folder for this run; emptied first."),
+    port: int = typer.Option(8700, help="First port to try."),
+) -> None:
+    """Starts everything, prints what to try, restarts what dies. Ctrl-C stops it and leaves nothing behind."""
+    console = Console()
+    house = House(data_dir, port=port)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        with console.status("starting node, ledger, indexer, market, worker and two providers"):
+            house.open()
+            _upload(house)
+        _greet(console, house)
+        while True:
+            house.supervisor.tend()
+            time.sleep(0.2)
+    except _Stop:
+        console.print("stopping")
+    finally:
+        # A second Ctrl-C must not leave half of it running.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        house.close()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _Stop
+
+
+def _upload(house: House) -> None:
+    """The example job's files, so that the printed curl works as it is."""
+    with house.client() as client:
+        for path in (JOBS / "train.wasm", JOBS / "classify.wasm", JOBS / "data" / "digits.csv"):
+            client.files.put(path)
+
+
+def _greet(console: Console, house: House) -> None:
+    train = (JOBS / "train.json").relative_to(JOBS.parent.parent)
+    body = f'{{\\"manifest\\": $(cat {train}), \\"max_price\\": \\"0.05\\"}}'
+    lines = (
+        "",
+        f"[bold]explorer[/]   {house.url}",
+        f"[bold]API docs[/]   {house.url}/docs",
+        f"[bold]test key[/]   {house.api_key}",
+        f"[bold]node[/]       {house.rpc_url}  (chain 31337, test dollars only)",
+        f"[bold]settings[/]   set -a; . {house.folder}/environment; set +a",
+        "",
+        "Buy the training job:",
+        f"  curl -sX POST {house.url}/v1/jobs -H 'Authorization: Bearer {house.api_key}' \\",
+        "    -H \"Idempotency-Key: $RANDOM\" -H 'Prefer: wait=60' -H 'Content-Type: application/json' \\",
+        f'    -d "{body}"',
+        "or the same with a progress bar:",
+        f"  GRIDLEASE_URL={house.url} GRIDLEASE_KEY={house.api_key} gridlease run {train}",
+        "",
+        f"Logs are in {house.folder}/logs. Ctrl-C stops everything.",
+    )
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False)
+    settings = "".join(f"{name}={value}\n" for name, value in house.environment.items())
+    (house.folder / "environment").write_text(settings + f"GRIDLEASE_URL={house.url}\n")

@@ -1,0 +1,220 @@
+"""The whole system on one machine: node, ledger, indexer, market, worker, two providers in two zones, a funded buyer.
+
+A development house: its chain is a local anvil with well-known keys, made anew at each start.
+"""
+
+import shutil
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+from eth_account import Account
+
+from client.account import Keys, sign_in, with_session
+from client.funds import Funds
+from client.sdk import Client
+from gridlease.deploy import deploy_ledger
+from gridlease.supervisor import Program, Supervisor
+from protocol.clock import now_time
+from protocol.deployment import Deployment
+from protocol.errors import DeploymentMissing, GridleaseError, NodeUnavailable
+from protocol.hashing import checksum_address, to_hex
+from protocol.keys import LocalKey
+from protocol.rpc import Rpc
+
+DEV_CHAIN_ID: Final = 31337
+BLOCK_SECONDS: Final = 1
+_MNEMONIC: Final = "test test test test test test test test test test test junk"
+_DEPOSIT_BASE: Final = 100 * 10**6
+_CAP_BASE: Final = 50 * 10**6
+_CAP_SECONDS: Final = 30 * 24 * 3600
+_PORT: Final = 8700
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoProvider:
+    """A provider agent of the house."""
+
+    name: str
+    zone: str
+    #: pico-dollars per 10⁶ work
+    rate: int
+
+
+PROVIDERS: Final = (
+    DemoProvider(name="solar-barn", zone="DE", rate=2_400_000),
+    DemoProvider(name="campus-night", zone="FR", rate=2_600_000),
+)
+
+
+class ToolMissing(GridleaseError):
+    """A tool that `make setup` installs is not there."""
+
+    code = "tool_missing"
+
+
+def dev_key(index: int) -> LocalKey:
+    """One of anvil's well-known accounts: 0 deploys, 1 submits, 2 buys. Never use them on another chain."""
+    Account.enable_unaudited_hdwallet_features()
+    return LocalKey(bytes(Account.from_mnemonic(_MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}").key))
+
+
+def anvil_path() -> str:
+    """The node's binary from contracts/node_modules, else from PATH; raises `ToolMissing`."""
+    modules = Path(__file__).parent.parent / "contracts" / "node_modules" / "@foundry-rs"
+    found = sorted(modules.glob("anvil-*/bin/anvil"))
+    path = str(found[0]) if found else shutil.which("anvil")
+    if path is None:
+        raise ToolMissing("anvil is not installed; run `make setup`")
+    return path
+
+
+def free_port(wanted: int = 0) -> int:
+    """`wanted` if it is free, else the next one that is; 0 takes any."""
+    for port in range(wanted, wanted + 100) if wanted else (0,):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise ToolMissing(f"no free port from {wanted} to {wanted + 99}")
+
+
+class House:
+    """A running system below one folder."""
+
+    def __init__(self, folder: Path, *, port: int = _PORT, broker_url: str | None = None) -> None:
+        self.folder = folder.absolute()
+        self.broker_url = broker_url or f"filesystem://{self.folder}/broker"
+        self.supervisor = Supervisor(self.folder / "logs")
+        self.port = free_port(port)
+        self.rpc_url = f"http://127.0.0.1:{free_port()}"
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.api_key = ""
+        self.deployment: Deployment | None = None
+        self.setup_hashes: list[str] = []
+
+    @property
+    def ledger(self) -> Deployment:
+        if self.deployment is None:
+            raise DeploymentMissing("this house, which was not opened")
+        return self.deployment
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of every process of the house."""
+        folder = self.folder
+        return {
+            "GRIDLEASE_RPC_URL": self.rpc_url,
+            "GRIDLEASE_DEPLOYMENT": str(folder / "deployments" / f"{DEV_CHAIN_ID}.json"),
+            "GRIDLEASE_MARKET_URL": f"sqlite:///{folder}/market.db",
+            "GRIDLEASE_MIRROR_URL": f"sqlite:///{folder}/mirror.db",
+            "GRIDLEASE_FILES_DIR": str(folder / "files"),
+            "GRIDLEASE_BROKER_URL": self.broker_url,
+            "GRIDLEASE_SEED_FILE": str(folder / "market.seed"),
+            "GRIDLEASE_SUBMISSION_KEY_FILE": str(folder / "submission.key"),
+            "GRIDLEASE_PORT": str(self.port),
+            "GRIDLEASE_NOTICE_SECONDS": "30",
+        }
+
+    def open(self) -> None:
+        """Starts everything; the chain and all that follows from it are made anew."""
+        self._clear()
+        self.supervisor.start(self._node())
+        with Rpc(self.rpc_url) as rpc:
+            self.deployment = deploy_ledger(rpc, dev_key(0), DEV_CHAIN_ID, None)
+            self.deployment.save(Path(self.environment["GRIDLEASE_DEPLOYMENT"]))
+            _write_secret(self.folder / "submission.key", to_hex(dev_key(1).secret()))
+            self.supervisor.start(self._command("indexer", "indexer", "run"))
+            self.supervisor.start(self._command("serve", "serve", ready=self._serves))
+            self.supervisor.start(self._command("worker", "worker"))
+            self._fund_buyer(rpc)
+            # Blocks came with each transaction so far; from here on they come like on a real chain.
+            rpc.call("evm_setAutomine", False)
+            rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
+        for provider in PROVIDERS:
+            self.supervisor.start(self._agent(provider))
+
+    def close(self) -> None:
+        """Stops everything."""
+        self.supervisor.stop()
+
+    def client(self) -> Client:
+        """The demo buyer's client."""
+        return Client(self.url, self.api_key)
+
+    def providers_online(self) -> int:
+        """Offers in the book."""
+        try:
+            return len(httpx.get(f"{self.url}/v1/offers", timeout=5).json()["data"])
+        except (httpx.HTTPError, KeyError, ValueError):
+            return 0
+
+    def _clear(self) -> None:
+        """The databases mirror a chain that is gone; agents keep nothing that a new chain could honour."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True, mode=0o700)
+
+    def _node(self) -> Program:
+        port = self.rpc_url.rpartition(":")[2]
+        arguments = (anvil_path(), "--port", port, "--chain-id", str(DEV_CHAIN_ID), "--mnemonic", _MNEMONIC, "--silent")
+        return Program(name="node", arguments=arguments, ready=self._mines, restart=False)
+
+    def _mines(self) -> bool:
+        try:
+            with Rpc(self.rpc_url, timeout_seconds=2) as rpc:
+                return rpc.chain_id() == DEV_CHAIN_ID
+        except NodeUnavailable:
+            return False
+
+    def _serves(self) -> bool:
+        try:
+            # /v1/chain reads the mirror too, so the indexer has begun.
+            return httpx.get(f"{self.url}/v1/chain", timeout=2).is_success
+        except httpx.HTTPError:
+            return False
+
+    def _command(self, name: str, *arguments: str, ready: object = None) -> Program:
+        check = ready if callable(ready) else (lambda: True)
+        return Program(
+            name=name,
+            arguments=(sys.executable, "-m", "gridlease.cli", *arguments),
+            environment=self.environment,
+            ready=check,
+        )
+
+    def _agent(self, provider: DemoProvider) -> Program:
+        folder = self.folder / "agents" / provider.name
+        arguments = ("provider", "join", self.url, "--name", provider.name, "--zone", provider.zone)
+        options = ("--rate", str(provider.rate), "--data-dir", str(folder), "--rpc", self.rpc_url, "--yes", "--serve")
+        return self._command(f"agent-{provider.name}", *arguments, *options)
+
+    def _fund_buyer(self, rpc: Rpc) -> None:
+        """What a buyer does once: test dollars, a deposit, an API key, and a cap for its delegate."""
+        wallet = dev_key(2)
+        with Client(self.url) as market:
+            chain = market.chain()
+            funds = Funds(chain, wallet, rpc)
+            self._note(funds.mint(10 * _DEPOSIT_BASE).tx_hash, funds.deposit(_DEPOSIT_BASE).tx_hash)
+            session = sign_in(market.http, wallet, chain)
+            signed_in = with_session(market.http, session)
+            made = Keys(signed_in).create("demo")
+            signed_in.close()
+            self._note(
+                funds.approve_delegate(checksum_address(made.delegate), _CAP_BASE, now_time() + _CAP_SECONDS).tx_hash
+            )
+            self.api_key = made.key
+        _write_secret(self.folder / "api.key", self.api_key)
+
+    def _note(self, *hashes: str) -> None:
+        self.setup_hashes.extend(hashes)
+
+
+def _write_secret(path: Path, secret: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(secret + "\n")

@@ -1,0 +1,135 @@
+"""`gridlease indexer …`: follow the chain, look at the mirror, verify it, rebuild it, prove an event."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from indexer.follower import Follower
+from indexer.queries import Mirror
+from indexer.rebuild import rebuild_mirror
+from indexer.settings import IndexerSettings
+from indexer.source import Contracts, Source
+from indexer.store import open_writer
+from indexer.verify import Report, verify_mirror
+from protocol.hashing import from_hex, to_hex
+from protocol.rpc import Rpc
+
+app = typer.Typer(help="Follow the chain into the mirror; verify or rebuild it.", no_args_is_help=True)
+
+_CHECK_FAILED: Final = 1
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def run() -> None:
+    """Follow the chain until SIGTERM. Set GRIDLEASE_RPC_URL, GRIDLEASE_DEPLOYMENT, GRIDLEASE_MIRROR_URL."""
+    settings = IndexerSettings()
+    deployment = settings.load_deployment()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    engine = open_writer(settings.mirror_url)
+    try:
+        with Rpc(settings.rpc_url) as rpc:
+            source = Source(rpc, Contracts.of(deployment), settings.finality_blocks)
+            Follower(settings, deployment, source, engine).run(stop)
+    finally:
+        engine.dispose()
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say how far the mirror is and what is proved. Exits 1 if it is halted."""
+    mirror = Mirror(IndexerSettings().mirror_url)
+    found = mirror.status()
+    facts = asdict(found) | {
+        "block_hash": to_hex(found.block_hash),
+        "head": {"hash": f"0x{found.head.hash:052x}", "count": found.head.count},
+    }
+    mirror.close()
+    _print(facts, as_json, lambda: _facts_table(facts))
+    if found.halted is not None:
+        raise typer.Exit(_CHECK_FAILED)
+
+
+@app.command()
+def verify(as_json: AsJson = False) -> None:
+    """Check every row of the mirror against the chain; name the first event that differs. Exits 1 if one does."""
+    settings = IndexerSettings()
+    with Rpc(settings.rpc_url) as rpc:
+        report = verify_mirror(settings.mirror_url, rpc, settings.load_deployment())
+    _print(_report_facts(report), as_json, lambda: _report_table(report))
+    if not as_json and report.first is not None:
+        Console(stderr=True, soft_wrap=True).print(f"first difference: {report.first}", markup=False)
+    if not report.holds:
+        raise typer.Exit(_CHECK_FAILED)
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the mirror anew from the chain and swap it in; the old one serves reads until then."""
+    settings = IndexerSettings()
+    console = Console(stderr=True)
+    with Rpc(settings.rpc_url) as rpc, console.status("rebuilding") as shown:
+        cursor = rebuild_mirror(
+            settings, settings.load_deployment(), rpc, lambda number: shown.update(f"rebuilding: block {number}")
+        )
+    typer.echo(f"mirror rebuilt up to block {cursor.number}: {cursor.event_count} events")
+
+
+@app.command()
+def prove(
+    transaction: Annotated[str, typer.Argument(help="Hash of the transaction.")],
+    log_index: Annotated[int, typer.Argument(help="Position of the log in its block.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("proof.json"),
+) -> None:
+    """Write the proof of one event; `gridlease verify FILE` checks it offline."""
+    mirror = Mirror(IndexerSettings().mirror_url)
+    content = mirror.proof(from_hex(transaction, 32), log_index)
+    mirror.close()
+    out.write_bytes(content)
+    typer.echo(f"{out}: {len(content)} bytes")
+
+
+def _print(facts: dict[str, Any], as_json: bool, table: Callable[[], Table]) -> None:
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        Console().print(table())
+
+
+def _facts_table(facts: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), "-" if value is None else str(value))
+    return table
+
+
+def _report_facts(report: Report) -> dict[str, Any]:
+    return {
+        "holds": report.holds,
+        "head_proved": report.head_proved,
+        "block_number": report.block_number,
+        "block_hash": to_hex(report.block_hash),
+        "events": report.events,
+        "checks": [asdict(check) for check in report.checks],
+        "first_difference": None if report.first is None else asdict(report.first),
+    }
+
+
+def _report_table(report: Report) -> Table:
+    table = Table(title=f"mirror at block {report.block_number}: {report.events} events", box=None)
+    for heading in ("check", "holds", "says"):
+        table.add_column(heading, overflow="fold")
+    for check in report.checks:
+        table.add_row(check.name, "[green]yes[/]" if check.holds else "[red]NO[/]", check.says)
+    return table

@@ -1,0 +1,112 @@
+"""A node's JSON → the very bytes that the chain hashed. What a node adds beside them is never read.
+
+Header fields up to Prague, transactions of types 0 to 4, receipts of the same types. Pure.
+"""
+
+from typing import Any, Final
+
+from protocol.hashing import from_hex
+from protocol.rlp import Item, encode, integer
+
+Json = dict[str, Any]
+
+_HEADER: Final = (
+    ("parentHash", "bytes"),
+    ("sha3Uncles", "bytes"),
+    ("miner", "bytes"),
+    ("stateRoot", "bytes"),
+    ("transactionsRoot", "bytes"),
+    ("receiptsRoot", "bytes"),
+    ("logsBloom", "bytes"),
+    ("difficulty", "number"),
+    ("number", "number"),
+    ("gasLimit", "number"),
+    ("gasUsed", "number"),
+    ("timestamp", "number"),
+    ("extraData", "bytes"),
+    ("mixHash", "bytes"),
+    ("nonce", "bytes"),
+)
+_LATER_HEADER: Final = (
+    ("baseFeePerGas", "number"),
+    ("withdrawalsRoot", "bytes"),
+    ("blobGasUsed", "number"),
+    ("excessBlobGas", "number"),
+    ("parentBeaconBlockRoot", "bytes"),
+    ("requestsHash", "bytes"),
+)
+
+_CALL: Final = (("gas", "number"), ("to", "bytes"), ("value", "number"), ("input", "bytes"))
+_FEES: Final = (("maxPriorityFeePerGas", "number"), ("maxFeePerGas", "number"))
+_SIGNATURE: Final = (("yParity", "number"), ("r", "number"), ("s", "number"))
+_START: Final = (("chainId", "number"), ("nonce", "number"))
+_TRANSACTIONS: Final = {
+    0: (("nonce", "number"), ("gasPrice", "number"), *_CALL, ("v", "number"), ("r", "number"), ("s", "number")),
+    1: (*_START, ("gasPrice", "number"), *_CALL, ("accessList", "access"), *_SIGNATURE),
+    2: (*_START, *_FEES, *_CALL, ("accessList", "access"), *_SIGNATURE),
+    3: (
+        *_START,
+        *_FEES,
+        *_CALL,
+        ("accessList", "access"),
+        ("maxFeePerBlobGas", "number"),
+        ("blobVersionedHashes", "hashes"),
+        *_SIGNATURE,
+    ),
+    4: (*_START, *_FEES, *_CALL, ("accessList", "access"), ("authorizationList", "authorizations"), *_SIGNATURE),
+}
+_AUTHORIZATION: Final = (("chainId", "number"), ("address", "bytes"), ("nonce", "number"), *_SIGNATURE)
+
+
+class UnknownType(ValueError):
+    """A transaction type whose encoding we do not know."""
+
+
+def header_rlp(block: Json) -> bytes:
+    """The header of a block's JSON; later forks' fields follow while they are present."""
+    fields = [_field(block[name], kind) for name, kind in _HEADER]
+    for name, kind in _LATER_HEADER:
+        if block.get(name) is None:
+            break
+        fields.append(_field(block[name], kind))
+    return encode(fields)
+
+
+def transaction_raw(transaction: Json) -> bytes:
+    """The signed transaction as it was sent; its keccak is its hash. Raises `UnknownType`."""
+    kind = int(transaction.get("type", "0x0"), 16)
+    if kind not in _TRANSACTIONS:
+        raise UnknownType(f"transaction type {kind:#x}")
+    return _typed(kind, [_field(transaction[name], spelling) for name, spelling in _TRANSACTIONS[kind]])
+
+
+def receipt_raw(receipt: Json) -> bytes:
+    """A transaction receipt as the receipts root binds it. Raises `UnknownType`."""
+    kind = int(receipt.get("type", "0x0"), 16)
+    if kind not in _TRANSACTIONS:
+        raise UnknownType(f"receipt type {kind:#x}")
+    logs: list[Item] = [
+        [from_hex(log["address"], 20), [from_hex(topic, 32) for topic in log["topics"]], from_hex(log["data"])]
+        for log in receipt["logs"]
+    ]
+    status, gas = integer(int(receipt["status"], 16)), integer(int(receipt["cumulativeGasUsed"], 16))
+    return _typed(kind, [status, gas, from_hex(receipt["logsBloom"], 256), logs])
+
+
+def _typed(kind: int, fields: list[Item]) -> bytes:
+    return (bytes([kind]) if kind else b"") + encode(fields)
+
+
+def _field(value: Any, kind: str) -> Item:
+    if kind == "number":
+        return integer(int(value, 16))
+    if kind == "bytes":
+        # Only a contract's creation has no address to call.
+        return b"" if value is None else from_hex(value)
+    if kind == "hashes":
+        return [from_hex(item, 32) for item in value]
+    if kind == "access":
+        return [
+            [from_hex(entry["address"], 20), [from_hex(key, 32) for key in entry["storageKeys"]]] for entry in value
+        ]
+    return [[_field(entry[name], spelling) for name, spelling in _AUTHORIZATION] for entry in value]

@@ -1,0 +1,242 @@
+"""The rows that the mirror must have: derived from its own block bodies, or from the node where those are damaged."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Table
+from sqlalchemy.engine import Connection
+
+from indexer.commit import TABLES, block_row, collect, fold, unpack, version_rows
+from indexer.decoder import Row, derive
+from indexer.findings import COMPARED, Finding, spell
+from indexer.projections import Book, NoRows
+from indexer.source import Contracts, Source, VerifiedBlock
+from indexer.trie import ordered_root
+from protocol.errors import BadProof
+from protocol.events import LedgerHead
+from protocol.proofs import Header, parse_header
+
+_VERSIONS = ("account_versions", "delegate_versions", "lease_versions")
+#: tables that also hold orphaned rows, with the column that names the block
+_FACTS = {
+    "logs": "block_hash",
+    "events": "block_hash",
+    "transactions": "block_hash",
+    "parties": "block_hash",
+    "blocks": "hash",
+}
+
+Cells = tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class Expected:
+    """The derived rows by table and key, and what was wrong with the blocks that they come from."""
+
+    tables: dict[str, dict[Cells, Row]]
+    findings: list[Finding] = field(default_factory=list)
+    headers: dict[int, bytes] = field(default_factory=dict)
+    hashes: set[bytes] = field(default_factory=set)
+    #: seq → (kind, block, log index)
+    places: dict[int, tuple[str, int, int]] = field(default_factory=dict)
+    #: versions that hold now, by table and key
+    newest: dict[str, dict[Cells, Row]] = field(default_factory=lambda: {name: {} for name in _VERSIONS})
+    event_count: int = 0
+
+    @property
+    def blocks(self) -> int:
+        return len(self.headers)
+
+    @property
+    def rows(self) -> int:
+        return sum(len(rows) for rows in self.tables.values())
+
+    @property
+    def current(self) -> int:
+        """Versions that hold now."""
+        return sum(len(rows) for rows in self.newest.values())
+
+    def header_rlp(self, number: int) -> bytes:
+        return self.headers[number]
+
+    def compare(self, connection: Connection) -> list[Finding]:
+        """Every cell of the stored rows against the derived one."""
+        return [finding for name in COMPARED for finding in self._compare(connection, TABLES[name])]
+
+    def _compare(self, connection: Connection, table: Table) -> Iterator[Finding]:
+        keys = [column.name for column in table.primary_key.columns]
+        to_raw = _raw_form(connection, table)
+        wanted = {key: to_raw(row) for key, row in self.tables[table.name].items()}
+        stored = {}
+        for row in raw_rows(connection, table.name):
+            # Orphaned rows are kept, and are not of the chain.
+            if table.name not in _FACTS or row[_FACTS[table.name]] in self.hashes:
+                stored[tuple(row[name] for name in keys)] = row
+        for key, row in wanted.items():
+            found = stored.pop(key, None)
+            if found is None:
+                yield self.about(table.name, "(row)", "present", "missing", row)
+                continue
+            for name, value in row.items():
+                if found[name] != value:
+                    yield self.about(table.name, name, spell(value), spell(found[name]), row)
+        for row in stored.values():
+            yield self.about(table.name, "(row)", "absent", "present", row)
+
+    def about(self, table: str, column: str, expected: str, found: str, row: Row) -> Finding:
+        """A finding at the event that a row belongs to."""
+        number = row.get("block_number", row.get("opened_block", row.get("number")))
+        return self.finding(table, column, expected, found, self._seq_of(row, number), number)
+
+    def finding(
+        self, table: str, column: str, expected: str, found: str, seq: int | None, number: int | None
+    ) -> Finding:
+        """A finding that names its event; without one, its block."""
+        kind, block, log_index = self.places.get(seq or 0, (None, number, None))
+        return Finding(
+            table=table,
+            column=column,
+            expected=expected,
+            found=found,
+            seq=seq,
+            kind=kind,
+            block_number=block,
+            log_index=log_index,
+        )
+
+    def _seq_of(self, row: Row, number: Any) -> int | None:
+        """The event that a row belongs to; the first of its block where it names none."""
+        if isinstance(row.get("seq"), int):
+            return int(row["seq"])
+        log_index = row.get("log_index", row.get("opened_log_index"))
+        in_block = [(place[2], seq) for seq, place in self.places.items() if place[1] == number]
+        exact = [seq for index, seq in in_block if index == log_index]
+        if "tx_index" in row and log_index is None:
+            logs = self.tables["logs"].values()
+            of_tx = {
+                log["log_index"]
+                for log in logs
+                if (log["block_hash"], log["tx_index"]) == (row["block_hash"], row["tx_index"])
+            }
+            exact = [seq for index, seq in in_block if index in of_tx]
+        return min(exact or [seq for _, seq in in_block], default=None)
+
+
+def raw_rows(connection: Connection, table: str) -> list[Row]:
+    """Rows as the database holds them: an altered cell must be shown, not fail to be read."""
+    result = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 (our own table names)
+    return [dict(row) for row in result.mappings()]
+
+
+def _raw_form(connection: Connection, table: Table) -> Callable[[Row], Row]:
+    """Turns a row of values into cells as the database holds them."""
+    dialect = connection.dialect
+    bind = {column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.c}
+
+    def to_raw(row: Row) -> Row:
+        cells = {}
+        for name, value in row.items():
+            process = bind[name]
+            cells[name] = value if value is None or process is None else process(value)
+        return cells
+
+    return to_raw
+
+
+def expect(connection: Connection, source: Source, contracts: Contracts, first: int, last: int) -> Expected:
+    """Folds the canonical blocks first..last from nothing."""
+    expected = Expected({name: {} for name in TABLES})
+    book, head = Book(NoRows(), 0), LedgerHead()
+    parent: bytes | None = None
+    for block, faults in _blocks(connection, source, contracts, first, last):
+        number = block.header.number
+        if parent is not None and block.header.parent_hash != parent:
+            faults.append(("parent_hash", "the block before", "another"))
+        parent = block.header.hash
+        facts = derive(block, contracts)
+        head, changes = fold(book, head, facts)
+        rows: dict[str, list[Row]] = {name: [] for name in TABLES}
+        rows["blocks"].append(block_row(block, book.event_count, head))
+        collect(rows, block, facts, changes)
+        for row in changes.events:
+            expected.places[row["seq"]] = (row["kind"], row["block_number"], row["log_index"])
+        _add(expected, rows)
+        _add_versions(expected, number, version_rows(number, changes))
+        expected.headers[number] = block.header_rlp
+        expected.hashes.add(block.header.hash)
+        first_seq = min((row["seq"] for row in changes.events), default=None)
+        expected.findings += [
+            expected.finding("bodies" if column == "body" else "blocks", column, wanted, found, first_seq, number)
+            for column, wanted, found in faults
+        ]
+    expected.event_count = book.event_count
+    return expected
+
+
+def _add(expected: Expected, rows: dict[str, list[Row]]) -> None:
+    for name, batch in rows.items():
+        keys = [column.name for column in TABLES[name].primary_key.columns]
+        for row in batch:
+            expected.tables[name][tuple(row[key] for key in keys)] = row
+
+
+def _add_versions(expected: Expected, number: int, versions: dict[str, list[Row]]) -> None:
+    """Ends the versions before, as the commit does."""
+    for name, batch in versions.items():
+        keys = [column.name for column in TABLES[name].primary_key.columns][:-1]
+        for row in batch:
+            key = tuple(row[part] for part in keys)
+            if key in expected.newest[name]:
+                expected.newest[name][key]["valid_to"] = number
+            expected.newest[name][key] = expected.tables[name][*key, number] = row
+
+
+#: column, expected, found
+Fault = tuple[str, str, str]
+
+
+def _blocks(
+    connection: Connection, source: Source, contracts: Contracts, first: int, last: int
+) -> Iterator[tuple[VerifiedBlock, list[Fault]]]:
+    """Each block as stored if its bytes fit its hash, else as the node has it, with what was wrong."""
+    rows = {row["number"]: row for row in raw_rows(connection, "blocks") if row["canonical"]}
+    bodies = {row["block_hash"]: row for row in raw_rows(connection, "bodies")}
+    for number in range(first, last + 1):
+        row = rows.get(number)
+        block, faults = _stored_block(row, bodies, source) if row is not None else (None, [])
+        if row is None:
+            faults = [("(row)", "present", "missing")]
+        if block is None or block.header.number != number:
+            block = source.blocks(number, number, None)[0]
+        yield block, faults
+
+
+def _stored_block(row: Row, bodies: dict[Any, Row], source: Source) -> tuple[VerifiedBlock | None, list[Fault]]:
+    try:
+        header = parse_header(row["header_rlp"])
+    except (BadProof, TypeError, ValueError, AttributeError):
+        return None, [("header_rlp", "a header", "not a header")]
+    if header.hash != row["hash"]:
+        return None, [("header_rlp", f"hash {spell(row['hash'])}", f"hash {spell(header.hash)}")]
+    body = bodies.get(header.hash)
+    if body is None:
+        if source.may_hold_events(header):
+            return None, [("body", "present", "missing")]
+        return VerifiedBlock(header=header, header_rlp=row["header_rlp"], transactions=(), receipts=()), []
+    return _with_body(header, row["header_rlp"], body)
+
+
+def _with_body(header: Header, header_rlp: bytes, body: Row) -> tuple[VerifiedBlock | None, list[Fault]]:
+    try:
+        transactions, receipts = unpack(body["transactions"]), unpack(body["receipts"])
+        fits = (ordered_root(list(transactions)), ordered_root(list(receipts))) == (
+            header.transactions_root,
+            header.receipts_root,
+        )
+    except (zlib.error, BadProof, TypeError, ValueError):
+        fits, transactions, receipts = False, (), ()
+    if not fits:
+        return None, [("body", "what the header's roots name", "another")]
+    return VerifiedBlock(header=header, header_rlp=header_rlp, transactions=transactions, receipts=receipts), []

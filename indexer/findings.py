@@ -1,0 +1,62 @@
+"""What a verification says: checks that hold or do not, and the cells that differ, each with its event."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+#: in the order in which a difference is named when one event has several
+COMPARED: Final = (
+    "logs",
+    "events",
+    "transactions",
+    "parties",
+    "leases",
+    "lease_versions",
+    "account_versions",
+    "delegate_versions",
+    "payments",
+    "cancelled",
+    "blocks",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One claim, and whether it holds."""
+
+    name: str
+    holds: bool
+    says: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One cell that is not what the chain makes it."""
+
+    table: str
+    column: str
+    expected: str
+    found: str
+    #: of the event that it belongs to; None where it belongs to a block without events
+    seq: int | None
+    kind: str | None
+    block_number: int | None
+    log_index: int | None
+
+    def order(self) -> tuple[int, int, int]:
+        """Earliest event first; what belongs to no event comes last."""
+        none = 2**63
+        rank = COMPARED.index(self.table) if self.table in COMPARED else len(COMPARED)
+        return (none if self.seq is None else self.seq, none if self.block_number is None else self.block_number, rank)
+
+    def __str__(self) -> str:
+        if self.seq is None:
+            where = f"block {self.block_number}"
+        else:
+            where = f"event {self.seq} {self.kind} (block {self.block_number}, log {self.log_index})"
+        return f"{where}: {self.table}.{self.column} is {self.found}, expected {self.expected}"
+
+
+def spell(value: Any) -> str:
+    """A cell for people: bytes as hex, cut where it is long."""
+    text = "0x" + value.hex() if isinstance(value, bytes) else str(value)
+    return text if len(text) <= 80 else text[:77] + "…"

@@ -1,0 +1,200 @@
+"""The loop that keeps the mirror at the chain's head: catch up in steps, then look again every tenth of a second.
+
+Each look compares hashes, never heights alone: a node that is merely behind is stale and is waited for; a node with
+another block at a height that we know has reorganised, and we go back to the common ancestor.
+"""
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine
+from sqlalchemy.exc import OperationalError
+
+from indexer.audit import check_head, head_changed
+from indexer.commit import CursorRow, commit_blocks, initialise, move_cursor, read_cursor
+from indexer.errors import BadBlock, CursorMoved, HeadMismatch, ReorgTooDeep, WrongGenesis
+from indexer.rollback import common_ancestor, roll_back, stored_hash
+from indexer.settings import IndexerSettings
+from indexer.source import Contracts, NodeHead, ParentMismatch, Source
+from indexer.store import migrate
+from protocol.clock import now_time
+from protocol.deployment import Deployment
+from protocol.errors import BadProof, NodeUnavailable, RpcRefused, WrongChain
+from protocol.hashing import to_hex
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_WAIT_SECONDS = 2.0
+#: what may pass by itself: the node restarts, changes its mind in between, or another process wrote first
+_PASSING = (NodeUnavailable, RpcRefused, BadBlock, BadProof, CursorMoved, OperationalError)
+
+
+class Follower:
+    """Follows one ledger into one mirror."""
+
+    def __init__(self, settings: IndexerSettings, deployment: Deployment, source: Source, engine: Engine) -> None:
+        self._settings = settings
+        self._deployment = deployment
+        self._source = source
+        self._engine = engine
+        self._contracts = Contracts.of(deployment)
+        self._identified = False
+        self._warned: str | None = None
+
+    def prepare(self) -> None:
+        """Brings the schema up to date; raises `ForeignMirror` if the mirror is another ledger's."""
+        migrate(self._engine)
+        with self._engine.begin() as connection:
+            initialise(connection, self._deployment)
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop`. Raises what does not pass by itself: `WrongChain`, `WrongGenesis`, `ForeignMirror`."""
+        self.prepare()
+        failures = 0
+        while not stop.is_set():
+            try:
+                moved = self.step()
+            except _PASSING as error:
+                failures += 1
+                # A restarted node may be another chain.
+                self._identified = False
+                wait = min(_LONGEST_WAIT_SECONDS, self._settings.poll_seconds * 2 ** min(failures, 8))
+                log.warning("step.failed", error=str(error), failures=failures, wait_seconds=wait)
+                stop.wait(wait)
+                continue
+            failures = 0
+            if not moved:
+                stop.wait(self._settings.poll_seconds)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> CursorRow:
+        """Steps until there is nothing left to do; returns the cursor. For rebuilds and tests."""
+        while self.step():
+            progress(self.cursor().number or 0)
+        return self.cursor()
+
+    def cursor(self) -> CursorRow:
+        with self._engine.connect() as connection:
+            return read_cursor(connection)
+
+    def step(self) -> bool:
+        """One look at the node, and at most one change of the mirror; False when there was nothing to do."""
+        self._identify()
+        cursor = self.cursor()
+        if cursor.halted is not None:
+            self._warn_once("mirror.halted", reason=cursor.halted)
+            return False
+        head = self._source.head()
+        if cursor.number is None or head.number > cursor.number:
+            return self._advance(cursor, head)
+        if head.number == cursor.number and head.hash == cursor.hash:
+            self._warned = None
+            return self._settle(cursor, head)
+        return self._compare(cursor, head)
+
+    def _identify(self) -> None:
+        if self._identified:
+            return
+        chain_id, genesis = self._source.identity()
+        if chain_id != self._deployment.chain_id:
+            raise WrongChain(self._deployment.chain_id, chain_id)
+        if genesis.lower() != self._deployment.genesis_hash.lower():
+            raise WrongGenesis(self._deployment.genesis_hash, genesis)
+        self._identified = True
+        log.info("chain.identified", chain_id=chain_id, genesis_hash=genesis)
+
+    def _advance(self, cursor: CursorRow, head: NodeHead) -> bool:
+        """Stores the next blocks; finds out that they are of another fork by their parent."""
+        first = self._deployment.deploy_block if cursor.number is None else cursor.number + 1
+        if head.number < first:
+            self._warn_once("source.stale", node_number=head.number, wanted=first)
+            return False
+        last = min(head.number, first + self._settings.batch_blocks - 1)
+        try:
+            blocks = self._source.blocks(first, last, cursor.hash)
+        except ParentMismatch:
+            return self._compare(cursor, head)
+        if not blocks:
+            return False
+        with self._engine.begin() as connection:
+            moved = commit_blocks(connection, cursor, blocks, self._contracts, head.finalized_number)
+        log.info(
+            "blocks.committed",
+            number=moved.number,
+            block_hash=to_hex(moved.hash or b""),
+            blocks=len(blocks),
+            events=moved.event_count - cursor.event_count,
+        )
+        return True
+
+    def _compare(self, cursor: CursorRow, head: NodeHead) -> bool:
+        """The node's head is not on top of ours: is it behind, or on another fork?"""
+        lowest, highest = self._deployment.deploy_block, min(head.number, cursor.number or 0)
+        if highest < lowest:
+            self._warn_once("source.stale", node_number=head.number, cursor_number=cursor.number)
+            return False
+        with self._engine.connect() as connection:
+            shared = common_ancestor(
+                lowest,
+                highest,
+                lambda number: self._source.hash_at(number) == stored_hash(connection, number),
+            )
+        if shared == highest and head.number < (cursor.number or 0):
+            self._warn_once("source.stale", node_number=head.number, cursor_number=cursor.number)
+            return False
+        if shared == cursor.number:
+            raise BadBlock(shared + 1, "parent", "it does not follow the block before, which the node still names")
+        self._roll_back(cursor, shared, head)
+        return True
+
+    def _roll_back(self, cursor: CursorRow, ancestor: int, head: NodeHead) -> None:
+        try:
+            with self._engine.begin() as connection:
+                moved = roll_back(connection, cursor, ancestor, head, now_time())
+        except ReorgTooDeep as error:
+            self._halt(cursor, str(error))
+            return
+        log.warning(
+            "reorg.undone",
+            ancestor=ancestor,
+            depth=(cursor.number or 0) - ancestor,
+            reorg_epoch=moved.reorg_epoch,
+            old_hash=to_hex(cursor.hash or b""),
+            new_hash=to_hex(head.hash),
+        )
+
+    def _settle(self, cursor: CursorRow, head: NodeHead) -> bool:
+        """At the head: have the ledger head proved, and note what became final."""
+        number, finalized = cursor.number or 0, min(head.finalized_number, cursor.number or 0)
+        if self._proof_is_due(cursor):
+            try:
+                check_head(self._engine, self._source.rpc, self._contracts, cursor, now_time())
+            except HeadMismatch as error:
+                self._halt(cursor, str(error))
+                return False
+            log.info("head.proved", number=number, events=cursor.head.count)
+        if finalized > cursor.finalized_number:
+            with self._engine.begin() as connection:
+                move_cursor(connection, cursor.hash, finalized_number=finalized)
+        return False
+
+    def _proof_is_due(self, cursor: CursorRow) -> bool:
+        proved, number = cursor.proved_number, cursor.number or 0
+        if proved is None or number - proved >= self._settings.prove_every_blocks:
+            return True
+        with self._engine.connect() as connection:
+            return proved < number and head_changed(connection, proved, cursor)
+
+    def _halt(self, cursor: CursorRow, reason: str) -> None:
+        with self._engine.begin() as connection:
+            move_cursor(connection, cursor.hash, halted=reason)
+        log.error("mirror.halted", reason=reason)
+        self._warned = "mirror.halted"
+
+    def _warn_once(self, event: str, **facts: object) -> None:
+        if self._warned != event:
+            log.warning(event, **facts)
+        self._warned = event

@@ -1,0 +1,344 @@
+"""The fold: ledger events → balances, leases, delegates, payments. Pure; it moves money exactly as the contract does.
+
+A `Book` holds the rows that it was given or that it made. It never guesses: an event that does not fit what came before
+is `BadEvent`, because then either the history or this fold is wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeVar
+
+from indexer.decoder import LogFact, Row
+from protocol.events import (
+    BadEvent,
+    DelegateApproved,
+    DelegateCharged,
+    Deposited,
+    EndReason,
+    EpochBumped,
+    LeaseClosed,
+    LeaseClosing,
+    LeaseOpened,
+    LeaseState,
+    LedgerEvent,
+    MessageCancelled,
+    Skipped,
+    VoucherRedeemed,
+    Withdrawn,
+)
+from protocol.hashing import Address
+
+Key = tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Base units."""
+
+    account: bytes
+    free_base: int = 0
+    #: as a buyer: Σ (locked − paid) of leases that are not Closed
+    locked_base: int = 0
+    bonded_base: int = 0
+    open_leases: int = 0
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delegate:
+    """What a key may still commit of its buyer's."""
+
+    buyer: bytes
+    key: bytes
+    remaining_base: int
+    #: unix seconds
+    until_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """What changes of a lease, with both sides and the lock to check it by."""
+
+    lease: bytes
+    buyer: bytes
+    provider: bytes
+    locked_base: int
+    paid_base: int
+    refunded_base: int
+    #: unix seconds; of the duration while OPEN, of the notice while CLOSING
+    deadline_time: int
+    state: LeaseState
+    reason: EndReason
+    done: bool
+    closed_block: int | None
+    closed_tx: bytes | None
+
+
+class Rows(Protocol):
+    """Where a book finds what it did not make itself."""
+
+    def account(self, account: bytes) -> Account | None: ...
+    def delegate(self, buyer: bytes, key: bytes) -> Delegate | None: ...
+    def lease(self, lease: bytes) -> Lease | None: ...
+
+
+class NoRows:
+    """Before the first event."""
+
+    def account(self, account: bytes) -> Account | None:
+        return None
+
+    def delegate(self, buyer: bytes, key: bytes) -> Delegate | None:
+        return None
+
+    def lease(self, lease: bytes) -> Lease | None:
+        return None
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one block changed. Versions by key with the seq of their last event; the others are rows to add."""
+
+    accounts: dict[Key, tuple[Account, int]] = field(default_factory=dict)
+    delegates: dict[Key, tuple[Delegate, int]] = field(default_factory=dict)
+    leases: dict[Key, tuple[Lease, int]] = field(default_factory=dict)
+    events: list[Row] = field(default_factory=list)
+    parties: list[Row] = field(default_factory=list)
+    opened: list[Row] = field(default_factory=list)
+    payments: list[Row] = field(default_factory=list)
+    cancelled: list[Row] = field(default_factory=list)
+
+
+def raw(address: Address) -> bytes:
+    """20 bytes."""
+    return bytes.fromhex(address[2:])
+
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Book:
+    """Applies events in order; `take` hands out what they changed."""
+
+    def __init__(self, rows: Rows, event_count: int) -> None:
+        self._rows = rows
+        self._accounts: dict[bytes, Account | None] = {}
+        self._delegates: dict[Key, Delegate | None] = {}
+        self._leases: dict[bytes, Lease | None] = {}
+        self._changes = Changes()
+        #: events so far, Skipped ones included: the seq of the newest
+        self.event_count = event_count
+
+    def take(self) -> Changes:
+        """What changed since the last take."""
+        changes, self._changes = self._changes, Changes()
+        return changes
+
+    def apply(self, event: LedgerEvent, at: LogFact, args: Row) -> None:
+        """Folds in the next event; `args` is its JSON form. Raises `BadEvent`."""
+        self.event_count += 1
+        lease = getattr(event, "lease", None) if not isinstance(event, Skipped) else event.id
+        parties = {raw(getattr(event, name)) for name, solidity in event.TYPES.items() if solidity == "address"}
+        self._fold(event, at)
+        known = self._lease(lease) if lease is not None else None
+        if known is not None:
+            parties |= {known.buyer, known.provider}
+        place = {"block_hash": at.block_hash, "log_index": at.log_index, "block_number": at.block_number}
+        kind = type(event).__name__
+        self._changes.events.append(
+            {**place, "seq": self.event_count, "kind": kind, "lease": lease, "args": args, "canonical": True}
+        )
+        self._changes.parties += [{**place, "account": party} for party in sorted(parties)]
+
+    def _fold(self, event: LedgerEvent, at: LogFact) -> None:
+        match event:
+            case Deposited():
+                self._move(event.account, free=event.amount)
+            case Withdrawn():
+                self._move(event.account, free=-event.amount)
+            case DelegateApproved():
+                self._set_delegate(event.buyer, event.key, event.cap, event.until)
+            case DelegateCharged():
+                self._charge(event)
+            case MessageCancelled():
+                self._cancel(event, at)
+            case EpochBumped():
+                self._put_account(replace(self._account(raw(event.account)), epoch=event.epoch))
+            case LeaseOpened():
+                self._open(event, at)
+            case VoucherRedeemed():
+                self._redeem(event, at)
+            case LeaseClosing():
+                lease = self._require(event.lease, LeaseState.OPEN)
+                self._put_lease(
+                    replace(
+                        lease,
+                        state=LeaseState.CLOSING,
+                        reason=event.reason,
+                        deadline_time=event.deadline,
+                        done=event.done,
+                    )
+                )
+            case LeaseClosed():
+                self._close(event, at)
+            case Skipped():
+                pass
+
+    def _open(self, event: LeaseOpened, at: LogFact) -> None:
+        if self._lease(event.lease) is not None:
+            raise BadEvent(f"lease 0x{event.lease.hex()} is opened twice")
+        buyer, provider = raw(event.buyer), raw(event.provider)
+        self._move(event.buyer, free=-event.locked - event.fee, locked=event.locked)
+        self._move(event.opener, free=event.fee)
+        self._move(event.provider, leases=1)
+        self._put_lease(
+            Lease(
+                lease=event.lease,
+                buyer=buyer,
+                provider=provider,
+                locked_base=event.locked,
+                paid_base=0,
+                refunded_base=0,
+                deadline_time=event.deadline,
+                state=LeaseState.OPEN,
+                reason=EndReason.NONE,
+                done=False,
+                closed_block=None,
+                closed_tx=None,
+            )
+        )
+        self._changes.opened.append(
+            {
+                "lease": event.lease,
+                "buyer": buyer,
+                "provider": provider,
+                "order_digest": event.order,
+                "offer_digest": event.offer,
+                "job": event.job,
+                "voucher_signer": raw(event.voucher_signer),
+                "opener": raw(event.opener),
+                "fill": event.fill,
+                "meter": event.meter,
+                "zone": event.zone,
+                "rate": event.rate,
+                "locked_base": event.locked,
+                "fee_base": event.fee,
+                "notice_seconds": event.notice,
+                "opened_block": at.block_number,
+                "opened_log_index": at.log_index,
+                "opened_tx": at.tx_hash,
+                "opened_time": at.block_time,
+            }
+        )
+
+    def _redeem(self, event: VoucherRedeemed, at: LogFact) -> None:
+        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING)
+        if event.paid != lease.paid_base + event.amount or event.paid > lease.locked_base:
+            raise BadEvent(f"lease 0x{event.lease.hex()}: {lease.paid_base} + {event.amount} is not {event.paid}")
+        self._put_lease(replace(lease, paid_base=event.paid))
+        self._move_raw(lease.buyer, locked=-event.amount)
+        self._move(event.provider, free=event.amount)
+        self._changes.payments.append(
+            {
+                "seq": self.event_count,
+                "block_number": at.block_number,
+                "log_index": at.log_index,
+                "lease": event.lease,
+                "provider": raw(event.provider),
+                "amount_base": event.amount,
+                "paid_base": event.paid,
+                "result": event.result,
+                "last": event.last,
+                "tx_hash": at.tx_hash,
+                "block_time": at.block_time,
+            }
+        )
+
+    def _close(self, event: LeaseClosed, at: LogFact) -> None:
+        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING)
+        if lease.paid_base != event.paid or event.paid + event.refunded != lease.locked_base:
+            raise BadEvent(f"lease 0x{event.lease.hex()}: paid {event.paid} + refunded {event.refunded} do not fit")
+        self._move_raw(lease.buyer, free=event.refunded, locked=-event.refunded)
+        self._move_raw(lease.provider, leases=-1)
+        self._put_lease(
+            replace(
+                lease,
+                refunded_base=event.refunded,
+                state=LeaseState.CLOSED,
+                reason=event.reason,
+                done=event.done,
+                closed_block=at.block_number,
+                closed_tx=at.tx_hash,
+            )
+        )
+
+    def _charge(self, event: DelegateCharged) -> None:
+        buyer, key = raw(event.buyer), raw(event.key)
+        found = self._cached(self._delegates, (buyer, key), lambda: self._rows.delegate(buyer, key))
+        if found is None or found.remaining_base - event.amount != event.remaining:
+            raise BadEvent(f"delegate {event.key}: {event.remaining} do not remain after {event.amount}")
+        self._set_delegate(event.buyer, event.key, event.remaining, found.until_time)
+
+    def _set_delegate(self, buyer: Address, key: Address, remaining: int, until: int) -> None:
+        row = Delegate(buyer=raw(buyer), key=raw(key), remaining_base=remaining, until_time=until)
+        self._delegates[row.buyer, row.key] = row
+        self._changes.delegates[row.buyer, row.key] = (row, self.event_count)
+
+    def _cancel(self, event: MessageCancelled, at: LogFact) -> None:
+        account = raw(event.account)
+        self._changes.cancelled.append(
+            {"account": account, "digest": event.digest, "block_number": at.block_number, "seq": self.event_count}
+        )
+
+    def _move(self, address: Address, *, free: int = 0, locked: int = 0, leases: int = 0) -> None:
+        self._move_raw(raw(address), free=free, locked=locked, leases=leases)
+
+    def _move_raw(self, account: bytes, *, free: int = 0, locked: int = 0, leases: int = 0) -> None:
+        before = self._account(account)
+        after = replace(
+            before,
+            free_base=before.free_base + free,
+            locked_base=before.locked_base + locked,
+            open_leases=before.open_leases + leases,
+        )
+        if min(after.free_base, after.locked_base, after.open_leases) < 0:
+            raise BadEvent(f"account 0x{account.hex()} would go below zero")
+        self._put_account(after)
+
+    def _put_account(self, row: Account) -> None:
+        self._accounts[row.account] = row
+        self._changes.accounts[row.account,] = (row, self.event_count)
+
+    def _put_lease(self, row: Lease) -> None:
+        self._leases[row.lease] = row
+        self._changes.leases[row.lease,] = (row, self.event_count)
+
+    def _account(self, account: bytes) -> Account:
+        found = self._cached(self._accounts, account, lambda: self._rows.account(account))
+        return found if found is not None else Account(account=account)
+
+    def _lease(self, lease: bytes) -> Lease | None:
+        return self._cached(self._leases, lease, lambda: self._rows.lease(lease))
+
+    def _require(self, lease: bytes, *states: LeaseState) -> Lease:
+        found = self._lease(lease)
+        if found is None or found.state not in states:
+            raise BadEvent(f"lease 0x{lease.hex()} is not in a state for this event")
+        return found
+
+    @staticmethod
+    def _cached(cache: dict[K, V | None], key: K, load: Callable[[], V | None]) -> V | None:
+        if key not in cache:
+            cache[key] = load()
+        return cache[key]
+
+    def accounts(self) -> list[Account]:
+        """All that it holds now; all there are, if it folded from the first event."""
+        return [row for row in self._accounts.values() if row is not None]
+
+    def leases(self) -> list[Lease]:
+        return [row for row in self._leases.values() if row is not None]
+
+    def delegates(self) -> list[Delegate]:
+        return [row for row in self._delegates.values() if row is not None]

@@ -1,0 +1,43 @@
+"""The offline proof of one event, from what the mirror stores: no node is asked, so a pruned one does not matter."""
+
+from sqlalchemy import and_, select
+from sqlalchemy.engine import Connection
+
+from indexer.commit import TABLES, unpack
+from indexer.trie import ordered_path
+from protocol.bundle import write_bundle
+from protocol.errors import MirrorError
+from protocol.hashing import to_hex
+
+
+class NoSuchLog(MirrorError):
+    """The canonical chain has no such log of the ledger."""
+
+    code = "no_such_log"
+
+    def __init__(self, tx_hash: bytes, log_index: int) -> None:
+        super().__init__(
+            f"transaction {to_hex(tx_hash)} has no log {log_index} of the ledger in the mirror; "
+            "log indexes count over the block: `gridlease indexer status` says how far the mirror is"
+        )
+
+
+def build_proof(connection: Connection, tx_hash: bytes, log_index: int) -> bytes:
+    """The canonical proof.json of a log; raises `NoSuchLog`."""
+    logs, transactions, blocks, bodies = (TABLES[name] for name in ("logs", "transactions", "blocks", "bodies"))
+    query = (
+        select(logs.c.tx_index, logs.c.position, blocks.c.header_rlp, bodies.c.receipts)
+        .join_from(
+            logs,
+            transactions,
+            and_(transactions.c.block_hash == logs.c.block_hash, transactions.c.tx_index == logs.c.tx_index),
+        )
+        .join(blocks, blocks.c.hash == logs.c.block_hash)
+        .join(bodies, bodies.c.block_hash == logs.c.block_hash)
+        .where(transactions.c.hash == tx_hash, logs.c.log_index == log_index, blocks.c.canonical)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NoSuchLog(tx_hash, log_index)
+    tx_index, position, header_rlp, receipts = row
+    return write_bundle(header_rlp, tx_index, ordered_path(list(unpack(receipts)), tx_index), position)

@@ -1,0 +1,188 @@
+"""The mirror's rows → the read door's rows: which tables a row is joined from, and how its cells are spelt."""
+
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, Select, and_, select, tuple_
+
+from indexer.commit import TABLES
+from indexer.rows import AccountRow, BlockRow, EventRow, Finality, Hit, LeaseRow, PaymentRow, Place, TransactionRow
+from protocol.calls import CONTRACTS, artefact, selector
+from protocol.events import EndReason, LeaseState, decode_log
+from protocol.hashing import Address, checksum_address, to_hex
+
+_ACCOUNTS: Final = TABLES["account_versions"]
+_BLOCKS: Final = TABLES["blocks"]
+_EVENTS: Final = TABLES["events"]
+_LEASES: Final = TABLES["leases"]
+_LOGS: Final = TABLES["logs"]
+_STATES: Final = TABLES["lease_versions"]
+_TRANSACTIONS: Final = TABLES["transactions"]
+
+SEARCHED: Final = (
+    ("lease", _LEASES.c.lease),
+    ("transaction", _TRANSACTIONS.c.hash),
+    ("block", _BLOCKS.c.hash),
+    ("job", _LEASES.c.job),
+    ("account", _ACCOUNTS.c.account),
+)
+
+
+def begins(column: Any, digits: str) -> Any:
+    """Bytes that begin with hex digits, as a range that an index serves."""
+    size = _size(column)
+    low, high = bytes.fromhex(digits.ljust(2 * size, "0")[: 2 * size]), digits.ljust(2 * size, "f")[: 2 * size]
+    return and_(column >= low, column <= bytes.fromhex(high)) if len(digits) <= 2 * size else column.is_(None)
+
+
+def _size(column: Any) -> int:
+    """Bytes of a searched column."""
+    return 20 if column is _ACCOUNTS.c.account else 32
+
+
+def hit(kind: str, value: bytes) -> Hit:
+    spelt = checksum_address(value) if kind == "account" else to_hex(value)
+    return Hit(kind=kind, id=spelt, label=f"{kind.capitalize()} {spelt}")
+
+
+def select_leases() -> Select[Any]:
+    """Leases with their current version."""
+    changing = [column for column in _STATES.c if column.name not in ("lease", "valid_from", "valid_to", "seq")]
+    current = and_(_STATES.c.lease == _LEASES.c.lease, _STATES.c.valid_to.is_(None))
+    return select(_LEASES, *changing).join_from(_LEASES, _STATES, current)
+
+
+def select_events() -> Select[Any]:
+    """Events with their logs, transactions and block times."""
+    return (
+        select(_EVENTS, _LOGS.c.topics, _LOGS.c.data, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
+        .join_from(
+            _EVENTS, _LOGS, and_(_LOGS.c.block_hash == _EVENTS.c.block_hash, _LOGS.c.log_index == _EVENTS.c.log_index)
+        )
+        .join(
+            _TRANSACTIONS,
+            and_(_TRANSACTIONS.c.block_hash == _LOGS.c.block_hash, _TRANSACTIONS.c.tx_index == _LOGS.c.tx_index),
+        )
+        .join(_BLOCKS, _BLOCKS.c.hash == _EVENTS.c.block_hash)
+    )
+
+
+def select_transactions() -> Select[Any]:
+    return select(_TRANSACTIONS).join_from(_TRANSACTIONS, _BLOCKS, _BLOCKS.c.hash == _TRANSACTIONS.c.block_hash)
+
+
+def page(query: Select[Any], number: Any, index: Any, limit: int, before: Place | None) -> Select[Any]:
+    """Newest first, from below a place: a page costs the same wherever it is."""
+    if before is not None:
+        query = query.where(tuple_(number, index) < before)
+    return query.order_by(number.desc(), index.desc()).limit(limit)
+
+
+def finality_of(number: int, final: int, confirmed: int) -> Finality:
+    if number <= final:
+        return "finalised"
+    return "confirmed" if number <= confirmed else "head"
+
+
+def account_row(address: Address, row: RowMapping | None) -> AccountRow:
+    names = ("free_base", "locked_base", "bonded_base", "open_leases", "epoch")
+    return AccountRow(address=address, **{name: row[name] if row is not None else 0 for name in names})
+
+
+def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
+    return LeaseRow(
+        lease=row["lease"],
+        buyer=checksum_address(row["buyer"]),
+        provider=checksum_address(row["provider"]),
+        order=row["order_digest"],
+        offer=row["offer_digest"],
+        job=row["job"],
+        voucher_signer=checksum_address(row["voucher_signer"]),
+        opener=checksum_address(row["opener"]),
+        fill=row["fill"],
+        meter=row["meter"],
+        zone=row["zone"],
+        rate=row["rate"],
+        locked_base=row["locked_base"],
+        fee_base=row["fee_base"],
+        paid_base=row["paid_base"],
+        refunded_base=row["refunded_base"],
+        deadline_time=row["deadline_time"],
+        notice_seconds=row["notice_seconds"],
+        state=LeaseState(row["state"]),
+        reason=EndReason(row["reason"]),
+        done=row["done"],
+        opened_block=row["opened_block"],
+        opened_tx=row["opened_tx"],
+        opened_time=row["opened_time"],
+        closed_block=row["closed_block"],
+        closed_tx=row["closed_tx"],
+        finality=finality,
+        opened_log_index=row["opened_log_index"],
+    )
+
+
+def payment_row(row: RowMapping) -> PaymentRow:
+    return PaymentRow(
+        lease=row["lease"],
+        provider=checksum_address(row["provider"]),
+        amount_base=row["amount_base"],
+        paid_base=row["paid_base"],
+        result=row["result"],
+        last=row["last"],
+        block_number=row["block_number"],
+        block_time=row["block_time"],
+        tx_hash=row["tx_hash"],
+        log_index=row["log_index"],
+    )
+
+
+def event_row(row: RowMapping) -> EventRow:
+    topics = [row["topics"][i : i + 32] for i in range(0, len(row["topics"]), 32)]
+    return EventRow(
+        seq=row["seq"],
+        kind=row["kind"],
+        args=row["args"],
+        event=decode_log(topics, row["data"]),
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        block_time=row["time"],
+        tx_hash=row["tx_hash"],
+        log_index=row["log_index"],
+        canonical=row["canonical"],
+    )
+
+
+def block_row(row: RowMapping) -> BlockRow:
+    return BlockRow(
+        number=row["number"],
+        hash=row["hash"],
+        parent_hash=row["parent_hash"],
+        time=row["time"],
+        canonical=row["canonical"],
+    )
+
+
+def transaction_row(row: RowMapping) -> TransactionRow:
+    recipient = row["recipient"]
+    return TransactionRow(
+        hash=row["hash"],
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        tx_index=row["tx_index"],
+        sender=checksum_address(row["sender"]),
+        to=None if recipient is None else checksum_address(recipient),
+        status=int(row["succeeded"]),
+        gas_used=row["gas_used"],
+        function=_functions().get(row["selector"]),
+    )
+
+
+@cache
+def _functions() -> dict[bytes, str]:
+    return {
+        selector(contract, entry["name"]): entry["name"]
+        for contract in CONTRACTS
+        for entry in artefact(contract)["abi"]
+        if entry["type"] == "function"
+    }

@@ -1,0 +1,212 @@
+"""What the read door hands out: frozen rows. Addresses are EIP-55, hashes bytes, amounts base units, times unix."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from protocol.events import EndReason, LeaseState, LedgerEvent, LedgerHead
+from protocol.hashing import Address
+
+#: newest blocks · deep enough for the setting · never undone
+Finality: TypeAlias = Literal["head", "confirmed", "finalised"]
+#: block number and log index of a row, for keyset pages
+Place: TypeAlias = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorStatus:
+    """How far the mirror is, and how much of it is proved."""
+
+    chain_id: int
+    ledger: Address
+    token: Address
+    deploy_block: int
+    block_number: int
+    block_hash: bytes
+    block_time: int
+    #: ledger head at this block
+    head: LedgerHead
+    #: newest block at which a storage proof showed that head
+    proved_number: int | None
+    finalized_number: int | None
+    #: grows with every rollback
+    reorg_epoch: int
+    #: why the mirror stopped to write, if it did
+    halted: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountRow:
+    """An account; all zero if the ledger never saw it."""
+
+    address: Address
+    free_base: int
+    #: as a buyer: what its leases that are not Closed still hold
+    locked_base: int
+    bonded_base: int
+    #: as a provider
+    open_leases: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DelegateRow:
+    """A key that may commit its buyer's money."""
+
+    buyer: Address
+    key: Address
+    remaining_base: int
+    until_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRow:
+    """A lease as the ledger stores it, with the terms it was opened by."""
+
+    lease: bytes
+    buyer: Address
+    provider: Address
+    #: digests
+    order: bytes
+    offer: bytes
+    job: bytes
+    voucher_signer: Address
+    opener: Address
+    fill: int
+    meter: int
+    zone: int
+    #: pico-dollars per metered unit
+    rate: int
+    locked_base: int
+    fee_base: int
+    paid_base: int
+    refunded_base: int
+    deadline_time: int
+    notice_seconds: int
+    #: as stored: an OPEN lease past its deadline is CLOSING without a transaction
+    state: LeaseState
+    reason: EndReason
+    done: bool
+    opened_block: int
+    opened_tx: bytes
+    opened_time: int
+    closed_block: int | None
+    closed_tx: bytes | None
+    #: of its opening
+    finality: Finality
+    #: with `opened_block` its place, for keyset pages
+    opened_log_index: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentRow:
+    """A voucher that paid."""
+
+    lease: bytes
+    provider: Address
+    amount_base: int
+    #: of this lease, with this payment
+    paid_base: int
+    result: bytes
+    last: bool
+    block_number: int
+    block_time: int
+    tx_hash: bytes
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """A decoded event in its place; orphaned ones stay, with `canonical` False."""
+
+    #: 1, 2, 3, … over the canonical history
+    seq: int
+    kind: str
+    args: dict[str, Any]
+    event: LedgerEvent
+    block_number: int
+    block_hash: bytes
+    block_time: int
+    tx_hash: bytes
+    log_index: int
+    canonical: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockRow:
+    """A block from the deployment's on."""
+
+    number: int
+    hash: bytes
+    parent_hash: bytes
+    time: int
+    canonical: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransactionRow:
+    """A transaction that touched the ledger or its token; others are not mirrored."""
+
+    hash: bytes
+    block_number: int
+    block_hash: bytes
+    tx_index: int
+    sender: Address
+    to: Address | None
+    #: 1 succeeded, 0 reverted
+    status: int
+    gas_used: int
+    #: name in our ABIs, if its selector is known
+    function: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRow:
+    """What a provider did here."""
+
+    address: Address
+    leases: int
+    earned_base: int
+    open_leases: int
+    zones: tuple[int, ...]
+    #: of its first and its newest lease
+    first_block: int
+    last_block: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stats:
+    """The ledger in figures."""
+
+    leases: int
+    open_leases: int
+    paid_base: int
+    fees_base: int
+    providers: int
+    buyers: int
+    events: int
+    blocks: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """Something that a search found."""
+
+    #: lease · transaction · block · job · account
+    kind: str
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReorgRow:
+    """A rollback."""
+
+    epoch: int
+    #: first block that was replaced
+    fork_number: int
+    old_head: bytes
+    new_head: bytes
+    depth: int
+    #: events that were orphaned
+    rows_undone: int
+    at: int

@@ -1,0 +1,177 @@
+"""What is fetched from a node, and the checks that make it a fact.
+
+A block counts only when its header hashes to its hash, links to its parent, and its transactions and receipts rebuild
+the header's roots. Receipts are asked by block hash, so two nodes behind one address cannot mix forks; `removed`,
+`logIndex` and every other word of a node that no hash binds is ignored.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from indexer.encoding import Json, UnknownType, header_rlp, receipt_raw, transaction_raw
+from indexer.errors import BadBlock
+from indexer.transactions import recipient_of
+from indexer.trie import ordered_root
+from protocol.deployment import Deployment
+from protocol.errors import BadHex, BadProof, RpcRefused
+from protocol.hashing import from_hex, to_hex
+from protocol.proofs import Header, bloom_may_hold, parse_header
+from protocol.rpc import Rpc
+
+_SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, BadHex)
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """The addresses that a transaction touches us by, 20 bytes each."""
+
+    ledger: bytes
+    token: bytes
+
+    @classmethod
+    def of(cls, deployment: Deployment) -> "Contracts":
+        return cls(from_hex(deployment.ledger, 20), from_hex(deployment.token, 20))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedBlock:
+    """A block whose every byte here is bound by its hash."""
+
+    header: Header
+    header_rlp: bytes
+    #: all of the block's, raw, if it touches us; else empty
+    transactions: tuple[bytes, ...]
+    #: all of the block's, consensus-encoded, if it touches us; else empty
+    receipts: tuple[bytes, ...]
+
+    @property
+    def touches(self) -> bool:
+        """Whether it was fetched whole; the others provably hold no log of ours."""
+        return bool(self.transactions)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHead:
+    """What the node says of itself now."""
+
+    number: int
+    hash: bytes
+    #: by its `finalized` tag, or by depth where it has none
+    finalized_number: int
+
+
+class ParentMismatch(Exception):
+    """The node's next block does not follow ours: one of the two is not of the chain any more."""
+
+
+class Source:
+    """One node."""
+
+    def __init__(self, rpc: Rpc, contracts: Contracts, finality_blocks: int) -> None:
+        self.rpc = rpc
+        self._contracts = contracts
+        self._finality_blocks = finality_blocks
+        self._has_finalized_tag = True
+
+    def identity(self) -> tuple[int, str]:
+        """Chain id and hash of block 0."""
+        chain_id, genesis = self.rpc.batch([("eth_chainId", ()), ("eth_getBlockByNumber", ("0x0", False))])
+        return int(chain_id, 16), str(genesis["hash"])
+
+    def head(self) -> NodeHead:
+        """The node's head; whether it is the chain's is for the caller to find out."""
+        tags = ("latest", "finalized") if self._has_finalized_tag else ("latest",)
+        try:
+            answers = self.rpc.batch([("eth_getBlockByNumber", (tag, False)) for tag in tags])
+        except RpcRefused:
+            if not self._has_finalized_tag:
+                raise
+            self._has_finalized_tag = False
+            return self.head()
+        try:
+            number, block_hash = int(answers[0]["number"], 16), from_hex(answers[0]["hash"], 32)
+            finalized = answers[1] if len(answers) == 2 else None
+            depth = max(0, number - self._finality_blocks)
+            return NodeHead(number, block_hash, int(finalized["number"], 16) if finalized else depth)
+        except _SHAPE as error:
+            raise BadBlock(-1, "shape", f"the head is not a block: {error!r}") from error
+
+    def hash_at(self, number: int) -> bytes | None:
+        """The node's block at a height; None above its head."""
+        block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
+        return None if block is None else from_hex(block["hash"], 32)
+
+    def blocks(self, first: int, last: int, parent_hash: bytes | None) -> list[VerifiedBlock]:
+        """Verified blocks from `first`, linked to `parent_hash`; fewer than asked when the node changed in between.
+
+        Raises `ParentMismatch` when not even the first one links, `BadBlock` when an answer does not fit a hash.
+        """
+        asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1)]
+        found: list[tuple[Header, bytes, tuple[bytes, ...]]] = []
+        for number, answer in enumerate(self.rpc.batch(asked), start=first):
+            if answer is None:
+                break
+            header, encoded, transactions = _verify_block(number, answer)
+            previous = found[-1][0].hash if found else parent_hash
+            if previous is not None and header.parent_hash != previous:
+                if not found:
+                    raise ParentMismatch
+                break
+            found.append((header, encoded, transactions))
+        return self._with_receipts(found)
+
+    def _with_receipts(self, found: list[tuple[Header, bytes, tuple[bytes, ...]]]) -> list[VerifiedBlock]:
+        wanted = [header for header, _, transactions in found if self._may_touch(header, transactions)]
+        answers = self.rpc.batch([("eth_getBlockReceipts", (to_hex(header.hash),)) for header in wanted])
+        receipts = {
+            header.hash: _verify_receipts(header, answer) for header, answer in zip(wanted, answers, strict=True)
+        }
+        return [
+            VerifiedBlock(
+                header=header,
+                header_rlp=encoded,
+                transactions=transactions if header.hash in receipts else (),
+                receipts=receipts.get(header.hash, ()),
+            )
+            for header, encoded, transactions in found
+        ]
+
+    def _may_touch(self, header: Header, transactions: tuple[bytes, ...]) -> bool:
+        """False proves it: the bloom has no false negatives, and the transactions are all there."""
+        ours = (self._contracts.ledger, self._contracts.token)
+        return self.may_hold_events(header) or any(recipient_of(raw) in ours for raw in transactions)
+
+    def may_hold_events(self, header: Header) -> bool:
+        """False proves that the block holds no log of the ledger."""
+        return bloom_may_hold(header.logs_bloom, self._contracts.ledger)
+
+
+def _verify_block(number: int, answer: Json) -> tuple[Header, bytes, tuple[bytes, ...]]:
+    try:
+        encoded = header_rlp(answer)
+        header = parse_header(encoded)
+        transactions = tuple([transaction_raw(item) for item in answer["transactions"]])
+        stated = from_hex(answer["hash"], 32)
+    except UnknownType as error:
+        raise BadBlock(number, "transactions", str(error)) from error
+    except (*_SHAPE, BadProof) as error:
+        raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
+    if header.hash != stated:
+        raise BadBlock(number, "header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
+    if header.number != number:
+        raise BadBlock(number, "header", f"it is block {header.number}")
+    if ordered_root(list(transactions)) != header.transactions_root:
+        raise BadBlock(number, "transactions root", "the transactions are not those of the header")
+    return header, encoded, transactions
+
+
+def _verify_receipts(header: Header, answer: Any) -> tuple[bytes, ...]:
+    try:
+        receipts = tuple([receipt_raw(item) for item in answer])
+    except UnknownType as error:
+        raise BadBlock(header.number, "receipts", str(error)) from error
+    except _SHAPE as error:
+        raise BadBlock(header.number, "receipts", f"{type(error).__name__}: {error}") from error
+    if ordered_root(list(receipts)) != header.receipts_root:
+        raise BadBlock(header.number, "receipts root", "the receipts are not those of the header")
+    return receipts

@@ -1,0 +1,81 @@
+"""The mirror's database: how it is opened, and brought to its newest schema.
+
+One writer, many readers. On SQLite the writer takes its lock when a transaction begins, so that what it asserts first
+still holds when it commits; readers see whole steps and never wait.
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy.engine import Connection
+
+from indexer.errors import MirrorMissing
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite mirror, None for another database."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def open_writer(url: str) -> Engine:
+    """For the one process that follows; creates the file's folder."""
+    path = sqlite_path(url)
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    if path is not None:
+        _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=NORMAL"))
+    return engine
+
+
+def open_reader(url: str, *, damaged: bool = False) -> Engine:
+    """Cannot write, cannot create; `damaged` reads text that is none too. Raises `MirrorMissing` without a file."""
+    path = sqlite_path(url)
+    if path is None:
+        return create_engine(url)
+    if not path.exists():
+        raise MirrorMissing(url)
+    # mode=rw instead of ro: a reader that comes first must be able to make WAL's index beside the file.
+    engine = create_engine(f"sqlite:///file:{os.fspath(path)}?mode=rw&uri=true")
+    _prepare(engine, begin="BEGIN", pragmas=("query_only=ON",))
+    if damaged:
+        event.listen(engine, "connect", _read_any_text)
+    return engine
+
+
+def _read_any_text(connection: Any, _: Any) -> None:
+    connection.text_factory = lambda data: data.decode(errors="replace")
+
+
+def _prepare(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+    def on_connect(connection: Any, _: Any) -> None:
+        # Python's sqlite3 would begin transactions by itself, and too late.
+        connection.isolation_level = None
+        for pragma in ("busy_timeout=10000", *pragmas):
+            connection.execute(f"PRAGMA {pragma}")
+
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine, "connect", on_connect)
+    event.listen(engine, "begin", on_begin)
+
+
+def migrate(engine: Engine) -> None:
+    """Brings the schema to the newest revision."""
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Alembic's settings for an open connection; the migrations are inside the package."""
+    config = Config()
+    config.set_main_option("script_location", os.fspath(Path(str(files("indexer") / "migrations"))))
+    config.attributes["connection"] = connection
+    return config

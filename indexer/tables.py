@@ -1,0 +1,354 @@
+"""The mirror's schema. Bytes are bytes; a block is known by its hash, so both sides of a fork can be stored.
+
+Facts (blocks, bodies, transactions, logs, events, parties) are never deleted: a reorg clears `canonical`. Projections
+(account_versions, lease_versions, delegate_versions) are versions that hold in blocks valid_from ≤ b < valid_to, so a
+rollback reopens what it must, and any past block can be asked. Amounts are base units, times unix seconds.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Dialect,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    String,
+    Text,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import registry
+from sqlalchemy.types import JSON, TypeEngine
+from sqlmodel import Field, SQLModel
+
+
+class Unsigned64(TypeDecorator[int]):
+    """0 … 2⁶⁴−1. SQLite's integers end at 2⁶³−1, so there it is text, zero-padded to sort as a number does."""
+
+    impl = String(20)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        return dialect.type_descriptor(String(20) if dialect.name == "sqlite" else Numeric(20, 0))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> Any:
+        return f"{value:020d}" if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else int(value)
+
+
+NAMING: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+mirror_registry: Final = registry(metadata=MetaData(naming_convention=NAMING))
+
+
+class MirrorTable(SQLModel, registry=mirror_registry):
+    """Its own metadata: the market's tables live in another database."""
+
+
+_CURRENT: Final[dict[str, Any]] = {
+    "sqlite_where": text("valid_to IS NULL"),
+    "postgresql_where": text("valid_to IS NULL"),
+}
+_CANONICAL: Final[dict[str, Any]] = {"sqlite_where": text("canonical"), "postgresql_where": text("canonical")}
+
+
+def _bytes(*, primary_key: bool = False, index: bool = False, nullable: bool = False) -> Any:
+    return Field(sa_type=LargeBinary, primary_key=primary_key, index=index, nullable=nullable)
+
+
+def _int(*, primary_key: bool = False, index: bool = False, nullable: bool = False) -> Any:
+    return Field(
+        sa_type=BigInteger,
+        primary_key=primary_key,
+        index=index,
+        nullable=nullable,
+        sa_column_kwargs={"autoincrement": False} if primary_key else {},
+    )
+
+
+def _small() -> Any:
+    return Field(sa_type=SmallInteger, nullable=False)
+
+
+def _text(size: int, *, primary_key: bool = False, index: bool = False) -> Any:
+    return Field(sa_type=String(size), primary_key=primary_key, index=index, nullable=False)
+
+
+def _flag() -> Any:
+    return Field(sa_type=Boolean, nullable=False)
+
+
+def _unsigned() -> Any:
+    return Field(sa_type=Unsigned64, nullable=False)
+
+
+class Chains(MirrorTable, table=True):
+    """The one ledger that this mirror is of."""
+
+    __tablename__ = "chains"
+    chain_id: int = _int(primary_key=True)
+    genesis_hash: bytes = _bytes()
+    ledger: bytes = _bytes()
+    token: bytes = _bytes()
+    deploy_block: int = _int()
+
+
+class Cursor(MirrorTable, table=True):
+    """How far the mirror is: moves in the same transaction as the rows. One row, key 1."""
+
+    __tablename__ = "cursor"
+    id: int = _int(primary_key=True)
+    #: canonical block up to which everything is stored; NULL before the deployment's block
+    number: int | None = _int(nullable=True)
+    hash: bytes | None = _bytes(nullable=True)
+    #: newest block whose ledger head was proved by a storage proof
+    proved_number: int | None = _int(nullable=True)
+    #: blocks up to this one are never undone
+    finalized_number: int = _int()
+    #: grows with every rollback
+    reorg_epoch: int = _int()
+    #: why the mirror stopped to write, if it did
+    halted: str | None = Field(sa_type=Text, nullable=True)
+
+
+class Blocks(MirrorTable, table=True):
+    """Every block from the deployment's on."""
+
+    __tablename__ = "blocks"
+    __table_args__ = (Index("uq_blocks_canonical_number", "number", unique=True, **_CANONICAL),)
+    hash: bytes = _bytes(primary_key=True)
+    number: int = _int(index=True)
+    parent_hash: bytes = _bytes()
+    time: int = _int()
+    header_rlp: bytes = _bytes()
+    #: how it was shown to hold no other logs of ours: receipts (trie rebuilt) or bloom (provably none)
+    method: str = _text(8)
+    #: the ledger's events up to and with this block, Skipped ones included
+    event_count: int = _int()
+    #: ledger head after this block, as in the contract's slot 0, 32 bytes
+    head_slot: bytes = _bytes()
+    canonical: bool = _flag()
+
+
+class Bodies(MirrorTable, table=True):
+    """What a block that touches us holds, as the chain hashed it: rows can be derived again without the node."""
+
+    __tablename__ = "bodies"
+    block_hash: bytes = _bytes(primary_key=True)
+    #: zlib of an RLP list of raw transactions
+    transactions: bytes = _bytes()
+    #: zlib of an RLP list of consensus-encoded transaction receipts
+    receipts: bytes = _bytes()
+
+
+class Transactions(MirrorTable, table=True):
+    """Transactions that called our contracts or made the ledger emit."""
+
+    __tablename__ = "transactions"
+    block_hash: bytes = _bytes(primary_key=True)
+    tx_index: int = _int(primary_key=True)
+    block_number: int = _int(index=True)
+    hash: bytes = _bytes(index=True)
+    sender: bytes = _bytes(index=True)
+    #: `to`; NULL when it created a contract
+    recipient: bytes | None = _bytes(index=True, nullable=True)
+    nonce: int = _unsigned()
+    #: first four bytes of the calldata, or fewer
+    selector: bytes = _bytes()
+    succeeded: bool = _flag()
+    gas_used: int = _int()
+
+
+class Logs(MirrorTable, table=True):
+    """The ledger's raw logs."""
+
+    __tablename__ = "logs"
+    block_hash: bytes = _bytes(primary_key=True)
+    #: counted by us over the block's receipts, never copied
+    log_index: int = _int(primary_key=True)
+    block_number: int = _int(index=True)
+    tx_index: int = _int()
+    #: position in its transaction receipt
+    position: int = _int()
+    address: bytes = _bytes()
+    #: one to four topics, 32 bytes each, joined
+    topics: bytes = _bytes()
+    data: bytes = _bytes()
+
+
+class Events(MirrorTable, table=True):
+    """The ledger's decoded events."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        Index("uq_events_canonical_seq", "seq", unique=True, **_CANONICAL),
+        Index("ix_events_place", "block_number", "log_index"),
+    )
+    block_hash: bytes = _bytes(primary_key=True)
+    log_index: int = _int(primary_key=True)
+    block_number: int = _int()
+    #: 1, 2, 3, … over the canonical history, Skipped ones included
+    seq: int = _int()
+    kind: str = _text(32, index=True)
+    #: the lease that it speaks of
+    lease: bytes | None = _bytes(index=True, nullable=True)
+    #: protocol.events.to_json
+    args: dict[str, Any] = Field(sa_type=JSON, nullable=False)
+    canonical: bool = _flag()
+
+
+class Parties(MirrorTable, table=True):
+    """Whom an event concerns: its addresses, and both sides of its lease."""
+
+    __tablename__ = "parties"
+    account: bytes = _bytes(primary_key=True)
+    block_number: int = _int(primary_key=True)
+    log_index: int = _int(primary_key=True)
+    block_hash: bytes = _bytes(primary_key=True)
+
+
+class Leases(MirrorTable, table=True):
+    """What never changes of a lease."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index("ix_leases_place", "opened_block", "opened_log_index"),)
+    lease: bytes = _bytes(primary_key=True)
+    buyer: bytes = _bytes(index=True)
+    provider: bytes = _bytes(index=True)
+    order_digest: bytes = _bytes(index=True)
+    offer_digest: bytes = _bytes()
+    job: bytes = _bytes(index=True)
+    voucher_signer: bytes = _bytes()
+    opener: bytes = _bytes()
+    fill: int = _small()
+    meter: int = _small()
+    zone: int = _small()
+    #: pico-dollars per metered unit
+    rate: int = _int()
+    locked_base: int = _int()
+    fee_base: int = _int()
+    notice_seconds: int = _int()
+    opened_block: int = _int()
+    opened_log_index: int = _int()
+    opened_tx: bytes = _bytes()
+    opened_time: int = _int()
+
+
+class LeaseVersions(MirrorTable, table=True):
+    """What changes of a lease."""
+
+    __tablename__ = "lease_versions"
+    __table_args__ = (Index("uq_lease_versions_current", "lease", unique=True, **_CURRENT),)
+    lease: bytes = _bytes(primary_key=True)
+    valid_from: int = _int(primary_key=True)
+    valid_to: int | None = _int(nullable=True)
+    #: the event that made it so
+    seq: int = _int()
+    paid_base: int = _int()
+    refunded_base: int = _int()
+    deadline_time: int = _int()
+    state: int = _small()
+    reason: int = _small()
+    done: bool = _flag()
+    closed_block: int | None = _int(nullable=True)
+    closed_tx: bytes | None = _bytes(nullable=True)
+
+
+class AccountVersions(MirrorTable, table=True):
+    """Balances of an account."""
+
+    __tablename__ = "account_versions"
+    __table_args__ = (Index("uq_account_versions_current", "account", unique=True, **_CURRENT),)
+    account: bytes = _bytes(primary_key=True)
+    valid_from: int = _int(primary_key=True)
+    valid_to: int | None = _int(nullable=True)
+    seq: int = _int()
+    free_base: int = _unsigned()
+    #: as a buyer: what open leases still hold, Σ (locked − paid)
+    locked_base: int = _unsigned()
+    bonded_base: int = _unsigned()
+    open_leases: int = _int()
+    epoch: int = _unsigned()
+
+
+class DelegateVersions(MirrorTable, table=True):
+    """A key's right to commit its buyer's money."""
+
+    __tablename__ = "delegate_versions"
+    __table_args__ = (Index("uq_delegate_versions_current", "buyer", "key", unique=True, **_CURRENT),)
+    buyer: bytes = _bytes(primary_key=True)
+    key: bytes = _bytes(primary_key=True)
+    valid_from: int = _int(primary_key=True)
+    valid_to: int | None = _int(nullable=True)
+    seq: int = _int()
+    remaining_base: int = _unsigned()
+    until_time: int = _int()
+
+
+class Cancelled(MirrorTable, table=True):
+    """Offers and orders that their account voided."""
+
+    __tablename__ = "cancelled"
+    __table_args__ = (Index("ix_cancelled_message", "account", "digest"),)
+    #: a message can be voided twice
+    seq: int = _int(primary_key=True)
+    account: bytes = _bytes()
+    digest: bytes = _bytes()
+    block_number: int = _int(index=True)
+
+
+class Payments(MirrorTable, table=True):
+    """Vouchers that paid."""
+
+    __tablename__ = "payments"
+    __table_args__ = (Index("ix_payments_place", "block_number", "log_index"),)
+    seq: int = _int(primary_key=True)
+    block_number: int = _int()
+    log_index: int = _int()
+    lease: bytes = _bytes(index=True)
+    provider: bytes = _bytes(index=True)
+    amount_base: int = _int()
+    paid_base: int = _int()
+    result: bytes = _bytes()
+    last: bool = _flag()
+    tx_hash: bytes = _bytes()
+    block_time: int = _int()
+
+
+class ReorgJournal(MirrorTable, table=True):
+    """Every rollback, for ever."""
+
+    __tablename__ = "reorg_journal"
+    reorg_epoch: int = _int(primary_key=True)
+    #: last block that both histories share
+    ancestor_number: int = _int()
+    old_number: int = _int()
+    old_hash: bytes = _bytes()
+    #: the head that the node named when the reorg was seen
+    new_number: int = _int()
+    new_hash: bytes = _bytes()
+    depth: int = _int()
+    events_undone: int = _int()
+    #: unix seconds, this machine's clock
+    seen_time: int = _int()
+
+
+class Audits(MirrorTable, table=True):
+    """Proofs of the ledger head, asked of the node as the mirror goes."""
+
+    __tablename__ = "audits"
+    block_hash: bytes = _bytes(primary_key=True)
+    block_number: int = _int(index=True)
+    expected_slot: bytes = _bytes()
+    proved_slot: bytes = _bytes()
+    holds: bool = _flag()
+    seen_time: int = _int()

@@ -1,0 +1,1 @@
+"""What every room agrees on: words, numbers, signed messages, hashes. Imports nothing of ours."""

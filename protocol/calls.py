@@ -1,0 +1,109 @@
+"""Contract calls as bytes, by the committed ABI: encode, decode, sign. No node and no web3 needed."""
+
+import hashlib
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from eth_abi.abi import decode, encode
+from eth_account import Account
+
+from protocol.errors import ProtocolError
+from protocol.hashing import Address, keccak256
+from protocol.keys import LocalKey
+
+CONTRACTS = ("ComputeLedger", "TestDollar")
+
+
+@cache
+def artefact(contract: str) -> dict[str, Any]:
+    """The committed ABI and bytecode of a contract."""
+    content: dict[str, Any] = json.loads(files("protocol").joinpath("abi", f"{contract}.json").read_bytes())
+    return content
+
+
+def abi_hash(contract: str = "ComputeLedger") -> str:
+    """SHA-256 of the committed artefact, hex."""
+    return hashlib.sha256(files("protocol").joinpath("abi", f"{contract}.json").read_bytes()).hexdigest()
+
+
+@cache
+def _function(contract: str, name: str) -> dict[str, Any]:
+    for entry in artefact(contract)["abi"]:
+        if entry["type"] == "function" and entry["name"] == name:
+            return dict(entry)
+    raise ProtocolError(f"{contract} has no function {name}")
+
+
+def _type(item: dict[str, Any]) -> str:
+    if not item["type"].startswith("tuple"):
+        return str(item["type"])
+    inner = ",".join(_type(component) for component in item["components"])
+    return f"({inner}){item['type'].removeprefix('tuple')}"
+
+
+def selector(contract: str, name: str) -> bytes:
+    """The first four bytes of a call."""
+    inputs = ",".join(_type(item) for item in _function(contract, name)["inputs"])
+    return keccak256(f"{name}({inputs})".encode())[:4]
+
+
+def encode_call(contract: str, name: str, *arguments: Any) -> bytes:
+    """Calldata; structs are given as tuples in the order of their fields."""
+    types = [_type(item) for item in _function(contract, name)["inputs"]]
+    return selector(contract, name) + encode(types, arguments)
+
+
+def decode_result(contract: str, name: str, data: bytes) -> tuple[Any, ...]:
+    """The values that a call returned; addresses come in lower case."""
+    types = [_type(item) for item in _function(contract, name)["outputs"]]
+    values: tuple[Any, ...] = decode(types, data)
+    return values
+
+
+def decode_error(contract: str, data: bytes) -> str:
+    """The name and arguments of a custom error, or the text of a revert, as one line."""
+    if data[:4] == keccak256(b"Error(string)")[:4]:
+        return str(decode(["string"], data[4:])[0])
+    for entry in artefact(contract)["abi"]:
+        if entry["type"] != "error":
+            continue
+        types = [_type(item) for item in entry["inputs"]]
+        if keccak256(f"{entry['name']}({','.join(types)})".encode())[:4] == data[:4]:
+            values = decode(types, data[4:])
+            named = (f"{item['name']}={_shown(value)}" for item, value in zip(entry["inputs"], values, strict=True))
+            return f"{entry['name']}({', '.join(named)})"
+    return "0x" + data.hex() if data else "no reason given"
+
+
+def _shown(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def sign_transaction(
+    key: LocalKey,
+    *,
+    chain_id: int,
+    nonce: int,
+    to: Address | None,
+    data: bytes,
+    gas: int,
+    max_fee_wei: int,
+    priority_fee_wei: int,
+) -> tuple[bytes, bytes]:
+    """An EIP-1559 transaction as (raw bytes, hash); `to` None creates a contract. Fees are wei per gas."""
+    fields: dict[str, Any] = {
+        "type": 2,
+        "chainId": chain_id,
+        "nonce": nonce,
+        "value": 0,
+        "data": data,
+        "gas": gas,
+        "maxFeePerGas": max_fee_wei,
+        "maxPriorityFeePerGas": priority_fee_wei,
+    }
+    if to is not None:
+        fields["to"] = to
+    signed = Account.sign_transaction(fields, key.secret())
+    return bytes(signed.raw_transaction), bytes(signed.hash)

@@ -1,0 +1,65 @@
+"""Where a ledger lives: one small JSON file per chain."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from protocol.errors import DeploymentMissing
+from protocol.hashing import Address, checksum_address
+from protocol.messages import Domain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One ledger on one chain."""
+
+    chain_id: int
+    ledger: Address
+    #: the 6-decimals stablecoin that the ledger serves
+    token: Address
+    #: block that holds the ledger's creation
+    deploy_block: int
+    #: hash of block 0: a dev chain that was reset is another chain
+    genesis_hash: str
+    #: seconds
+    min_notice: int
+    #: SHA-256 of the committed artefact, so that code and chain are known to fit
+    abi_hash: str
+
+    @property
+    def domain(self) -> Domain:
+        return Domain(chain_id=self.chain_id, ledger=self.ledger)
+
+    def save(self, path: Path) -> None:
+        """Writes the file in one step, so that no reader sees half of it."""
+        content = {
+            "chainId": self.chain_id,
+            "ledger": self.ledger,
+            "token": self.token,
+            "deployBlock": self.deploy_block,
+            "genesisHash": self.genesis_hash,
+            "minNotice": self.min_notice,
+            "abiHash": self.abi_hash,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_suffix(".draft")
+        draft.write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(draft, path)
+
+
+def load_deployment(path: Path) -> Deployment:
+    """Reads a deployment file; raises `DeploymentMissing`."""
+    try:
+        content = json.loads(path.read_text())
+        return Deployment(
+            chain_id=int(content["chainId"]),
+            ledger=checksum_address(content["ledger"]),
+            token=checksum_address(content["token"]),
+            deploy_block=int(content["deployBlock"]),
+            genesis_hash=str(content["genesisHash"]),
+            min_notice=int(content["minNotice"]),
+            abi_hash=str(content["abiHash"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeploymentMissing(str(path)) from error

@@ -1,0 +1,84 @@
+"""Hashes and their spellings. keccak256 for what the chain checks, SHA-256 for files, CIDv1 as a file's name."""
+
+import base64
+import hashlib
+from typing import Final, NewType
+
+import sha3
+
+from protocol.errors import BadCid, BadHex
+
+Address = NewType("Address", str)
+"""An account, spelt with EIP-55 checksum."""
+
+ZERO_ADDRESS: Final = Address("0x" + "00" * 20)
+ZERO_HASH: Final = bytes(32)
+
+# CIDv1 · raw (0x55) · sha2-256 (0x12) · 32 bytes (0x20)
+_CID_PREFIX: Final = b"\x01\x55\x12\x20"
+
+
+def keccak256(data: bytes) -> bytes:
+    """The EVM's hash, 32 bytes."""
+    digest: bytes = sha3.keccak_256(data).digest()
+    return digest
+
+
+def sha256(data: bytes) -> bytes:
+    """A file's identity, 32 bytes."""
+    return hashlib.sha256(data).digest()
+
+
+def to_hex(data: bytes) -> str:
+    """Lower-case hex with 0x."""
+    return "0x" + data.hex()
+
+
+def from_hex(text: str, size: int | None = None) -> bytes:
+    """Bytes of 0x-prefixed hex; raises `BadHex` on anything else or on another size than `size` bytes."""
+    if not isinstance(text, str) or not text.startswith("0x"):
+        raise BadHex(str(text), size)
+    try:
+        # bytes.fromhex skips blanks, so two spellings would name one value.
+        data = bytes.fromhex(text[2:]) if text[2:].isalnum() or text == "0x" else None
+    except ValueError:
+        data = None
+    if data is None or (size is not None and len(data) != size):
+        raise BadHex(text, size)
+    return data
+
+
+def checksum_address(address: str | bytes) -> Address:
+    """EIP-55 spelling of 20 bytes or of 40 hex digits; mixed case must already be right. Raises `BadHex`."""
+    raw = address if isinstance(address, bytes) else from_hex(address, 20)
+    if len(raw) != 20:
+        raise BadHex(to_hex(raw), 20)
+    digits = raw.hex()
+    mask = keccak256(digits.encode()).hex()
+    spelt = "0x" + "".join(
+        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, mask, strict=False)
+    )
+    if isinstance(address, str) and address[2:] not in (digits, digits.upper(), spelt[2:]):
+        raise BadHex(address + " (EIP-55 checksum is wrong)", 20)
+    return Address(spelt)
+
+
+def cid_of(digest: bytes) -> str:
+    """CIDv1 text (base32, raw, sha2-256) of a SHA-256."""
+    if len(digest) != 32:
+        raise BadHex(to_hex(digest), 32)
+    return "b" + base64.b32encode(_CID_PREFIX + digest).decode().lower().rstrip("=")
+
+
+def sha256_of_cid(cid: str) -> bytes:
+    """The SHA-256 that a CIDv1 names; raises `BadCid` on any other codec, hash or spelling."""
+    if not isinstance(cid, str) or len(cid) != 59 or not cid.startswith("b"):
+        raise BadCid(str(cid))
+    try:
+        raw = base64.b32decode(cid[1:].upper() + "=" * (-(len(cid) - 1) % 8))
+    except ValueError as error:
+        raise BadCid(cid) from error
+    # Unused trailing bits would give one hash two spellings.
+    if raw[:4] != _CID_PREFIX or len(raw) != 36 or cid_of(raw[4:]) != cid:
+        raise BadCid(cid)
+    return raw[4:]

@@ -1,0 +1,158 @@
+"""Jobs: one call buys one."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import Field
+
+from protocol.wire.fields import Account, Base, Big, Cid, Hash32, Wire
+
+JobState = Literal["queued", "matched", "running", "verifying", "succeeded", "failed", "canceled", "expired"]
+SettlementState = Literal["unfunded", "escrowed", "released", "refunded"]
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+class Needs(Wire):
+    """What the machine must have. Lanes as in protocol.resources, by name."""
+
+    quantities: dict[str, int] = Field(default_factory=dict)
+    #: all of these traits
+    all_of: list[str] = Field(default_factory=list, max_length=64)
+    #: one of these traits
+    any_of: list[str] = Field(default_factory=list, max_length=64)
+    #: none of these traits
+    none_of: list[str] = Field(default_factory=list, max_length=64)
+    #: zone ids, such as `DE`; empty = any
+    zones_in: list[str] = Field(default_factory=list, max_length=255)
+    zones_out: list[str] = Field(default_factory=list, max_length=255)
+
+
+class JobRequest(Wire):
+    """A job with its limits. Only the manifest is needed; the rest has defaults."""
+
+    manifest: dict[str, Any]
+    needs: Needs = Needs()
+    #: dollars for the whole job at most, such as "0.05"; None = what max_rate and the work limit give
+    max_price: str | None = Field(default=None, max_length=32)
+    #: pico-dollars per 10⁶ work at most; None = no cap but max_price
+    max_rate: int | None = Field(default=None, ge=1, le=2**32 - 1)
+    #: seconds from the lease's opening
+    duration_seconds: int = Field(default=900, ge=10, le=86_400)
+    #: leases in all, when providers fail
+    max_leases: int = Field(default=4, ge=1, le=16)
+    metadata: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+
+class Refusal(Wire):
+    """Why one live offer does not meet the order, and the nearest change that would."""
+
+    offer: Hash32
+    provider: Account
+    zone: str | None
+    #: reason word, as the ledger's Skip, such as `rate` or `quantities`
+    reason: str
+    remedy: str
+
+
+class Quote(Wire):
+    """What `dry_run` answers: nothing is signed, stored or charged."""
+
+    job_hash: Hash32
+    would_match: bool
+    offer: Hash32 | None
+    provider: Account | None
+    zone: str | None
+    #: pico-dollars per 10⁶ work
+    rate: int | None
+    #: base units that would be held
+    lock_base: Base | None
+    fee_base: Base
+    offers: int
+    refusals: list[Refusal]
+
+
+class OutputFile(Wire):
+    """A file that the job wrote."""
+
+    path: str = Field(max_length=128)
+    cid: Cid
+    #: bytes
+    size: int = Field(ge=0)
+
+
+class TraceStep(Wire):
+    """State and work after one segment; work is cumulative over the job."""
+
+    state_hash: Hash32
+    work: Big
+
+
+class Trace(Wire):
+    """State and work after each segment of a job: with it, anybody recomputes the result hash."""
+
+    data: list[TraceStep]
+
+
+class ResultInfo(Wire):
+    """What the job gave."""
+
+    result_hash: Hash32
+    status: Literal["succeeded", "failed", "out_of_work", "output_limit", "trapped"]
+    exit_code: int
+    work: Big
+    outputs: list[OutputFile]
+
+
+class JobLease(Wire):
+    """One lease of the job's order."""
+
+    lease: Hash32
+    fill: int
+    provider: Account
+    zone: str | None
+    state: str
+    #: pico-dollars per metered unit
+    rate: int
+    locked_base: Base
+    paid_base: Base
+    tx_hashes: list[Hash32]
+    #: the mirror has them at the wanted finality
+    confirmed: bool
+
+
+class Segments(Wire):
+    done: int
+    total: int
+
+
+class Job(Wire):
+    """A job as its buyer sees it. `state` is about the work, `settlement` about the money."""
+
+    id: str
+    object: Literal["job"] = "job"
+    job_hash: Hash32
+    order: Hash32
+    state: JobState
+    settlement: SettlementState
+    segments: Segments
+    work: Big
+    #: base units paid to providers so far, by vouchers signed
+    cost_base: Base
+    #: base units of fees
+    fee_base: Base
+    leases: list[JobLease]
+    result: ResultInfo | None
+    #: why it failed, in words
+    failure: str | None
+    metadata: dict[str, str]
+    created_at: datetime
+    ended_at: datetime | None
+    links: dict[str, str]
+
+
+class Page(Wire):
+    """Jobs, newest first."""
+
+    data: list[Job]
+    has_more: bool
+    next_page_token: str | None

@@ -1,0 +1,89 @@
+"""What a provider's agent and the market say to each other while a lease runs."""
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from protocol.wire.fields import Big, Cid, Hash32, SignatureHex, Wire
+from protocol.wire.jobs import OutputFile, TraceStep
+
+
+class Resume(Wire):
+    """The last paid checkpoint: where this or the next provider goes on."""
+
+    #: segments done
+    sequence: int
+    #: raw work of the job so far
+    job_work: Big
+    #: raw work metered under this lease so far
+    lease_work: Big
+    state_hash: Hash32
+    checkpoint: Cid
+    #: all segments so far
+    trace: list[TraceStep]
+
+
+class LeaseWork(Wire):
+    """A lease that the market thinks is this provider's. A hint: the agent checks the chain."""
+
+    lease: Hash32
+    fill: int
+    #: camelCase Order
+    order: dict[str, Any]
+    manifest: dict[str, Any]
+    resume: Resume | None
+    #: open · closing · closed
+    state: str
+    #: the `last` voucher was signed: countersign it
+    last_voucher: "SignedVoucher | None" = None
+
+
+class LeasePage(Wire):
+    data: list[LeaseWork]
+
+
+class ResultReport(Wire):
+    """The job's end, with the last segment's usage receipt, whose `result` is the result hash."""
+
+    status: Literal["succeeded", "failed", "out_of_work", "output_limit", "trapped"]
+    exit_code: int = Field(ge=0, le=255)
+    #: raw work of the whole job
+    work: Big
+    outputs: list[OutputFile] = Field(max_length=1024)
+    trace: list[TraceStep] = Field(max_length=4097)
+
+
+class UsageReport(Wire):
+    """One segment: the signed usage receipt and what it stands on."""
+
+    #: camelCase UsageReceipt
+    usage_receipt: dict[str, Any]
+    signature: SignatureHex
+    #: state after the segment; work cumulative over the job
+    step: TraceStep
+    #: set with the last segment
+    result: ResultReport | None = None
+    #: what the job printed in this segment
+    log_text: str = Field(default="", max_length=65_536)
+
+
+class SignedVoucher(Wire):
+    """camelCase Voucher with the voucher signer's signature."""
+
+    voucher: dict[str, Any]
+    signature: SignatureHex
+
+
+class Countersignature(Wire):
+    """The provider's signature of the `last` voucher's digest."""
+
+    signature: SignatureHex
+
+
+class FailureReport(Wire):
+    """The provider cannot finish: its own fault, never a result."""
+
+    reason: str = Field(min_length=1, max_length=500)
+
+
+LeaseWork.model_rebuild()

@@ -1,0 +1,36 @@
+"""One whole house for the stories of this folder: every process real, on free ports, gone afterwards."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gridlease.house import PROVIDERS, House
+from tests.support.anvil import require_anvil
+from tests.support.stories import until
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A running system with two providers; what dies is started again, as under `make dev`."""
+    require_anvil()
+    folder: Path = tmp_path_factory.mktemp("house")
+    built = House(folder / "h", port=18700)
+    stop = threading.Event()
+    tender = threading.Thread(target=_tend, args=(built, stop), daemon=True)
+    try:
+        built.open()
+        tender.start()
+        until(lambda: built.providers_online() >= len(PROVIDERS), 60, "both providers")
+        yield built
+    finally:
+        stop.set()
+        if tender.is_alive():
+            tender.join(timeout=10)
+        built.close()
+
+
+def _tend(house: House, stop: threading.Event) -> None:
+    while not stop.wait(0.2):
+        house.supervisor.tend()

@@ -1,0 +1,135 @@
+"""Bad input gets one clear problem that says what to change, and nothing is charged."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
+
+from client.account import sign_in, sign_in_message
+from client.sdk import Client
+from gridlease.house import House, dev_key
+from protocol.clock import now_at, now_time
+from protocol.hashing import to_hex
+from protocol.keys import LocalKey
+from protocol.messages import Domain, sign, to_json
+from protocol.wire.accounts import NonceAnswer
+from tests.support.builders import make_offer
+from tests.support.stories import training
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(200)]
+
+
+@pytest.fixture
+def http(house: House) -> Iterator[httpx.Client]:
+    headers = {"Authorization": f"Bearer {house.api_key}", "Idempotency-Key": "bad-input"}
+    with httpx.Client(base_url=house.url, headers=headers, timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+def free_base(house: House) -> Iterator[None]:
+    """Nothing of what happens in between is charged."""
+    with house.client() as client:
+        before = client.account()
+        yield
+        after = client.account()
+    assert (before.free_base, before.delegate) == (after.free_base, after.delegate)
+
+
+def _manifest(house: House, **changes: Any) -> dict[str, Any]:
+    with house.client() as client:
+        return {**training(client), **changes}
+
+
+def _refused(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code
+    assert problem["remedy"]
+    return problem
+
+
+@pytest.mark.usefixtures("free_base")
+def test_a_job_over_the_limits_names_the_limit(house: House, http: httpx.Client) -> None:
+    limits = {"memory_bytes": 1 << 45, "work": 1, "wall_seconds": 1, "output_bytes": 1}
+    problem = _refused(http.post("/v1/jobs", json={"manifest": _manifest(house, limits=limits)}), 422, "bad_manifest")
+    assert "memory_bytes" in problem["detail"]
+
+
+@pytest.mark.usefixtures("free_base")
+def test_an_unknown_runtime_names_the_known_ones(house: House, http: httpx.Client) -> None:
+    problem = _refused(http.post("/v1/jobs", json={"manifest": _manifest(house, runtime="jvm/9")}), 422, "bad_manifest")
+    assert "wasi-det/1" in problem["remedy"]
+
+
+@pytest.mark.usefixtures("free_base")
+def test_an_order_that_no_offer_meets_says_what_would(house: House, http: httpx.Client) -> None:
+    body = {"manifest": _manifest(house), "needs": {"zones_in": ["NZ"]}}
+    problem = _refused(http.post("/v1/jobs", json=body), 409, "not_matched")
+    assert {refusal["reason"] for refusal in problem["refusals"]} == {"zone"}
+    quote = http.post("/v1/jobs?dry_run=1", json=body).json()
+    assert quote["would_match"] is False
+    assert all("allow zone" in refusal["remedy"] for refusal in quote["refusals"])
+
+
+@pytest.mark.usefixtures("free_base")
+def test_a_price_above_the_cap_is_refused_before_anything_is_signed(house: House, http: httpx.Client) -> None:
+    _refused(http.post("/v1/jobs", json={"manifest": _manifest(house), "max_price": "999999"}), 402, "not_funded")
+
+
+def test_a_replayed_request_is_one_job_and_another_body_is_refused(house: House, http: httpx.Client) -> None:
+    body = {"manifest": _manifest(house), "metadata": {"n": "1"}}
+    headers = {"Idempotency-Key": "replay-1"}
+    first = http.post("/v1/jobs", json=body, headers=headers)
+    again = http.post("/v1/jobs", json=body, headers=headers)
+    assert first.json()["id"] == again.json()["id"]
+    assert again.headers["idempotent-replayed"] == "true"
+    other = http.post("/v1/jobs", json={**body, "metadata": {"n": "2"}}, headers=headers)
+    _refused(other, 422, "idempotency_conflict")
+    http.post(f"/v1/jobs/{first.json()['id']}/cancel")
+
+
+def _provider_session(house: House, key: LocalKey) -> httpx.Client:
+    with Client(house.url) as market:
+        session = sign_in(market.http, key, market.chain())
+    return httpx.Client(base_url=house.url, headers={"Authorization": f"Bearer {session.token}"}, timeout=30)
+
+
+def test_a_forged_or_foreign_offer_is_refused_with_the_reason(house: House) -> None:
+    key, forger = LocalKey.create(), LocalKey.create()
+    offer = make_offer(provider=key.address, expiry=now_time() + 3600)
+    elsewhere = Domain(chain_id=1, ledger=house.ledger.ledger)
+    with _provider_session(house, key) as session:
+        for domain, signer in ((house.ledger.domain, forger), (elsewhere, key)):
+            body = {"offer": to_json(offer), "signature": to_hex(sign(domain, offer, signer))}
+            problem = _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
+            assert "chain 31337" in problem["remedy"]
+
+
+def test_a_sign_in_for_another_chain_or_with_a_used_nonce_opens_no_session(house: House) -> None:
+    key = dev_key(5)
+    with httpx.Client(base_url=house.url, timeout=30) as http:
+        asked = NonceAnswer.model_validate(http.post("/v1/auth/nonce").json())
+        wrong = sign_in_message(asked.model_copy(update={"chain_id": 1}), key.address, now_at())
+        _refused(http.post("/v1/auth/verify", json=_signed(key, wrong)), 401, "sign_in_refused")
+        right = _signed(key, sign_in_message(asked, key.address, now_at()))
+        assert http.post("/v1/auth/verify", json=right).status_code == 200
+        _refused(http.post("/v1/auth/verify", json=right), 401, "sign_in_refused")
+
+
+def _signed(key: LocalKey, message: str) -> dict[str, str]:
+    signed = Account.sign_message(encode_defunct(text=message), key.secret())
+    return {"message": message, "signature": to_hex(bytes(signed.signature))}
+
+
+def test_without_a_credential_nothing_is_told_and_a_program_key_cannot_make_keys(house: House) -> None:
+    with httpx.Client(base_url=house.url, timeout=30) as http:
+        _refused(http.get("/v1/jobs"), 401, "not_signed_in")
+        keyed = {"Authorization": f"Bearer {house.api_key}"}
+        _refused(http.post("/v1/keys", json={"name": "x"}, headers=keyed), 403, "not_allowed")
+        assert http.get("/livez").json() == {"status": "ok"}
+        assert "http://" not in http.get("/docs").text.replace("http://127.0.0.1", "")

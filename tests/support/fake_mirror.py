@@ -1,0 +1,450 @@
+"""A mirror in memory behind the read door's interface: three leases, a failover and a reorg, to look at pages with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any, Final
+
+from indexer.queries import (
+    AccountRow,
+    BlockRow,
+    EventRow,
+    Hit,
+    LeaseRow,
+    Mirror,
+    MirrorStatus,
+    PaymentRow,
+    ProviderRow,
+    ReorgRow,
+    Stats,
+    TransactionRow,
+)
+from indexer.trie import ordered_path, ordered_root
+from protocol.bundle import write_bundle
+from protocol.events import (
+    DelegateApproved,
+    DelegateCharged,
+    Deposited,
+    EndReason,
+    LeaseClosed,
+    LeaseClosing,
+    LeaseOpened,
+    LeaseState,
+    LedgerEvent,
+    LedgerHead,
+    Skip,
+    Skipped,
+    VoucherRedeemed,
+    signature,
+    to_json,
+)
+from protocol.hashing import Address, checksum_address, from_hex, keccak256
+from protocol.ids import lease_id
+from protocol.rlp import Item, encode, integer
+from protocol.units import METER_WORK
+
+
+def some_hash(label: str) -> bytes:
+    """32 bytes that look like a hash and are the same in every run."""
+    return keccak256(label.encode())
+
+
+def some_address(label: str) -> Address:
+    return checksum_address(some_hash(label)[:20])
+
+
+LEDGER: Final = some_address("ledger")
+BUYER: Final = some_address("buyer")
+KEY: Final = some_address("delegate key")
+SIGNER: Final = some_address("voucher signer")
+MATCHER: Final = some_address("matcher")
+PROVIDER: Final = some_address("provider one")
+SECOND_PROVIDER: Final = some_address("provider two")
+ORDER: Final = some_hash("order: train")
+OTHER_ORDER: Final = some_hash("order: classify")
+JOB: Final = some_hash("job: train")
+OTHER_JOB: Final = some_hash("job: classify")
+RESULT: Final = some_hash("result: train")
+#: failed at its first segment and was re-let
+FIRST: Final = lease_id(ORDER, 0)
+#: took over, finished, closed
+SECOND: Final = lease_id(ORDER, 1)
+#: still runs
+RUNNING: Final = lease_id(OTHER_ORDER, 0)
+START_TIME: Final = 1_767_225_600
+DEPLOY_BLOCK: Final = 2
+HEAD_BLOCK: Final = 64
+NOTICE_SECONDS: Final = 10
+
+
+@dataclass
+class FakeMirror(Mirror):
+    """Rows kept in lists; filters and orders like the real one."""
+
+    rows: list[EventRow] = field(default_factory=list)
+    lease_rows: dict[bytes, LeaseRow] = field(default_factory=dict)
+    head_block: int = HEAD_BLOCK
+    proved_block: int | None = HEAD_BLOCK - 1
+    halted: str | None = None
+    proof_error: Exception | None = None
+    #: RLP headers of the canonical blocks, each naming its parent and the root of its receipts
+    headers: list[bytes] = field(default_factory=list)
+
+    def block_hash(self, number: int) -> bytes:
+        """Of the canonical block; headers are made as far as they are needed and again after each event."""
+        for made in range(len(self.headers), number + 1):
+            parent = keccak256(self.headers[-1]) if self.headers else bytes(32)
+            self.headers.append(_header(made, parent, self._receipts(made)))
+        return keccak256(self.headers[number])
+
+    def _receipts(self, number: int) -> list[bytes]:
+        """Consensus-encoded transaction receipts of a block: one event each."""
+        return [_receipt(row.event) for row in self.rows if row.block_number == number and row.canonical]
+
+    def emit(self, number: int, event: LedgerEvent, *, canonical: bool = True) -> EventRow:
+        """One more event, in a transaction of its own."""
+        in_block = sum(row.block_number == number and row.canonical == canonical for row in self.rows)
+        row = EventRow(
+            seq=len(self.rows),
+            kind=type(event).__name__,
+            args=to_json(event),
+            event=event,
+            block_number=number,
+            block_hash=some_hash(f"block {number} of another branch"),
+            block_time=START_TIME + number,
+            tx_hash=some_hash(f"transaction {number}.{in_block}{canonical}"),
+            log_index=in_block,
+            canonical=canonical,
+        )
+        self.rows.append(row)
+        if canonical:
+            self._apply(row)
+            self.headers.clear()
+        return row
+
+    def _in_its_block(self, row: EventRow) -> EventRow:
+        return replace(row, block_hash=self.block_hash(row.block_number)) if row.canonical else row
+
+    def _apply(self, row: EventRow) -> None:
+        event = row.event
+        if isinstance(event, LeaseOpened):
+            self.lease_rows[event.lease] = _opened(row, event)
+        elif isinstance(event, VoucherRedeemed):
+            self._change(event.lease, paid_base=event.paid, done=event.last)
+        elif isinstance(event, LeaseClosing):
+            self._change(
+                event.lease,
+                state=LeaseState.CLOSING,
+                reason=event.reason,
+                deadline_time=event.deadline,
+                done=event.done,
+            )
+        elif isinstance(event, LeaseClosed):
+            self._change(
+                event.lease,
+                state=LeaseState.CLOSED,
+                reason=event.reason,
+                refunded_base=event.refunded,
+                closed_block=row.block_number,
+                closed_tx=row.tx_hash,
+            )
+
+    def _change(self, lease: bytes, **changes: Any) -> None:
+        self.lease_rows[lease] = replace(self.lease_rows[lease], **changes)
+
+    def status(self) -> MirrorStatus:
+        return MirrorStatus(
+            chain_id=31337,
+            ledger=LEDGER,
+            token=some_address("token"),
+            deploy_block=DEPLOY_BLOCK,
+            block_number=self.head_block,
+            block_hash=self.block_hash(self.head_block),
+            block_time=START_TIME + self.head_block,
+            head=LedgerHead(int.from_bytes(some_hash("head")[6:], "big"), sum(row.canonical for row in self.rows)),
+            proved_number=self.proved_block,
+            finalized_number=None,
+            reorg_epoch=1,
+            halted=self.halted,
+        )
+
+    def account(self, address: str) -> AccountRow:
+        if address == BUYER:
+            return AccountRow(
+                address=BUYER, free_base=97_400_000, locked_base=1_200_000, bonded_base=0, open_leases=0, epoch=0
+            )
+        return AccountRow(address=Address(address), free_base=0, locked_base=0, bonded_base=0, open_leases=0, epoch=0)
+
+    def lease(self, lease: bytes) -> LeaseRow | None:
+        return self.lease_rows.get(lease)
+
+    def leases(self, **wanted: Any) -> list[LeaseRow]:
+        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
+        rows = [row for row in self.lease_rows.values() if _fits(row, wanted)]
+        rows.sort(key=_place_of_lease, reverse=True)
+        return [row for row in rows if before is None or _place_of_lease(row) < before][:limit]
+
+    def payments(self, **wanted: Any) -> list[PaymentRow]:
+        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
+        rows = [payment for row in self.rows if row.canonical and (payment := _payment(row)) is not None]
+        return _newest([row for row in rows if _fits(row, wanted)], limit, before)
+
+    def events(self, **wanted: Any) -> list[EventRow]:
+        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
+        canonical = wanted.pop("canonical", True)
+        rows = [self._in_its_block(row) for row in self.rows if canonical is None or row.canonical == canonical]
+        return _newest([row for row in rows if _touches(row, wanted)], limit, before)
+
+    def block(self, number_or_hash: int | bytes) -> BlockRow | None:
+        numbers = range(DEPLOY_BLOCK, self.head_block + 1)
+        number = (
+            number_or_hash
+            if isinstance(number_or_hash, int)
+            else next((n for n in numbers if self.block_hash(n) == number_or_hash), -1)
+        )
+        return self._block(number) if number in numbers else None
+
+    def _block(self, number: int) -> BlockRow:
+        return BlockRow(
+            number=number,
+            hash=self.block_hash(number),
+            parent_hash=self.block_hash(number - 1) if number else bytes(32),
+            time=START_TIME + number,
+            canonical=True,
+        )
+
+    def blocks(self, limit: int = 50, before: int | None = None) -> list[BlockRow]:
+        top = self.head_block if before is None else before - 1
+        return [self._block(number) for number in range(top, max(top - limit, DEPLOY_BLOCK - 1), -1)]
+
+    def transaction(self, tx_hash: bytes) -> TransactionRow | None:
+        row = next((row for row in self.rows if row.tx_hash == tx_hash and row.canonical), None)
+        return None if row is None else _transaction(self._in_its_block(row))
+
+    def account_transactions(self, address: str, limit: int = 50, before: Any = None) -> list[TransactionRow]:
+        return [
+            _transaction(self._in_its_block(row)) for row in reversed(self.rows) if row.canonical and address == MATCHER
+        ][:limit]
+
+    def provider(self, address: str) -> ProviderRow | None:
+        rows = self.leases(provider=address)
+        if not rows:
+            return None
+        return ProviderRow(
+            address=Address(address),
+            leases=len(rows),
+            earned_base=sum(row.paid_base for row in rows),
+            open_leases=sum(row.state is not LeaseState.CLOSED for row in rows),
+            zones=tuple(sorted({row.zone for row in rows})),
+            first_block=rows[-1].opened_block,
+            last_block=rows[0].opened_block,
+        )
+
+    def providers(self, limit: int = 50) -> list[ProviderRow]:
+        found = [self.provider(address) for address in dict.fromkeys(row.provider for row in self.lease_rows.values())]
+        return [row for row in found if row is not None][:limit]
+
+    def job(self, job_hash: bytes) -> list[LeaseRow]:
+        return self.leases(job=job_hash)
+
+    def stats(self) -> Stats:
+        rows = self.lease_rows.values()
+        return Stats(
+            leases=len(rows),
+            open_leases=sum(row.state is LeaseState.OPEN for row in rows),
+            paid_base=sum(row.paid_base for row in rows),
+            fees_base=sum(row.fee_base for row in rows),
+            providers=len({row.provider for row in rows}),
+            buyers=len({row.buyer for row in rows}),
+            events=sum(row.canonical for row in self.rows),
+            blocks=self.head_block,
+        )
+
+    def search(self, text: str) -> list[Hit]:
+        return [
+            Hit(kind="lease", id="0x" + lease.hex(), label=f"Lease 0x{lease.hex()}")
+            for lease in self.lease_rows
+            if ("0x" + lease.hex()).startswith(text)
+        ]
+
+    def reorgs(self, limit: int = 50) -> list[ReorgRow]:
+        return [
+            ReorgRow(
+                epoch=1,
+                fork_number=26,
+                old_head=some_hash("block 28 of another branch"),
+                new_head=self.block_hash(28),
+                depth=2,
+                rows_undone=1,
+                at=START_TIME + 29,
+            )
+        ][:limit]
+
+    def proof(self, tx_hash: bytes, log_index: int) -> bytes:
+        if self.proof_error is not None:
+            raise self.proof_error
+        row = next(row for row in self.rows if row.canonical and row.tx_hash == tx_hash and row.log_index == log_index)
+        self.block_hash(row.block_number)
+        path = ordered_path(self._receipts(row.block_number), log_index)
+        return write_bundle(self.headers[row.block_number], log_index, path, 0)
+
+
+def _place_of_lease(row: LeaseRow) -> tuple[int, int]:
+    return row.opened_block, row.opened_log_index
+
+
+def _fits(row: object, wanted: dict[str, Any]) -> bool:
+    return all(value is None or getattr(row, name) == value for name, value in wanted.items())
+
+
+def _newest(rows: list[Any], limit: int, before: tuple[int, int] | None) -> list[Any]:
+    def place(row: Any) -> tuple[int, int]:
+        return row.block_number, row.log_index
+
+    ordered = sorted(rows, key=place, reverse=True)
+    return [row for row in ordered if before is None or place(row) < before][:limit]
+
+
+def _touches(row: EventRow, wanted: dict[str, Any]) -> bool:
+    tests: dict[str, Callable[[Any], bool]] = {
+        "lease": lambda lease: lease in (getattr(row.event, "lease", None), getattr(row.event, "id", None)),
+        "account": lambda account: account in row.args.values(),
+        "tx_hash": lambda tx_hash: row.tx_hash == tx_hash,
+        "block_number": lambda number: row.block_number == number,
+        "kind": lambda kind: row.kind == kind,
+    }
+    return all(value is None or tests[name](value) for name, value in wanted.items())
+
+
+def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
+    return LeaseRow(
+        lease=event.lease,
+        buyer=event.buyer,
+        provider=event.provider,
+        order=event.order,
+        offer=event.offer,
+        job=event.job,
+        voucher_signer=event.voucher_signer,
+        opener=event.opener,
+        fill=event.fill,
+        meter=event.meter,
+        zone=event.zone,
+        rate=event.rate,
+        locked_base=event.locked,
+        fee_base=event.fee,
+        paid_base=0,
+        refunded_base=0,
+        deadline_time=event.deadline,
+        notice_seconds=event.notice,
+        state=LeaseState.OPEN,
+        reason=EndReason.NONE,
+        done=False,
+        opened_block=row.block_number,
+        opened_tx=row.tx_hash,
+        opened_time=row.block_time,
+        closed_block=None,
+        closed_tx=None,
+        finality="confirmed",
+        opened_log_index=row.log_index,
+    )
+
+
+def _payment(row: EventRow) -> PaymentRow | None:
+    event = row.event
+    if not isinstance(event, VoucherRedeemed):
+        return None
+    return PaymentRow(
+        lease=event.lease,
+        provider=event.provider,
+        amount_base=event.amount,
+        paid_base=event.paid,
+        result=event.result,
+        last=event.last,
+        block_number=row.block_number,
+        block_time=row.block_time,
+        tx_hash=row.tx_hash,
+        log_index=row.log_index,
+    )
+
+
+def _receipt(event: LedgerEvent) -> bytes:
+    """A legacy transaction receipt with the event as its only log."""
+    cells = []
+    for name in event.TYPES:
+        value = getattr(event, name)
+        raw = value if isinstance(value, bytes) else from_hex(value) if isinstance(value, str) else integer(int(value))
+        cells.append(raw.rjust(32, b"\0"))
+    topics: list[Item] = [keccak256(signature(type(event)).encode()), *cells[: event.INDEXED]]
+    log: list[Item] = [from_hex(LEDGER, 20), topics, b"".join(cells[event.INDEXED :])]
+    return encode([integer(1), integer(50_000), bytes(256), [log]])
+
+
+def _header(number: int, parent: bytes, receipts: list[bytes]) -> bytes:
+    """A header of the first forks' shape; what the explorer does not read is zero."""
+    roots: list[Item] = [parent, bytes(32), bytes(20), bytes(32), bytes(32), ordered_root(receipts), bytes(256)]
+    numbers: list[Item] = [b"", integer(number), integer(30_000_000), b"", integer(START_TIME + number)]
+    return encode([*roots, *numbers, b"", bytes(32), bytes(8)])
+
+
+def _transaction(row: EventRow) -> TransactionRow:
+    return TransactionRow(
+        hash=row.tx_hash,
+        block_number=row.block_number,
+        block_hash=row.block_hash,
+        tx_index=row.log_index,
+        sender=MATCHER,
+        to=LEDGER,
+        status=1,
+        gas_used=86_412,
+        function={"LeaseOpened": "open", "VoucherRedeemed": "redeem", "LeaseClosed": "closeLast"}.get(row.kind),
+    )
+
+
+def _open(order: bytes, fill: int, provider: Address, *, zone: int, job: bytes, number: int) -> LeaseOpened:
+    return LeaseOpened(
+        lease=lease_id(order, fill),
+        buyer=BUYER,
+        provider=provider,
+        order=order,
+        offer=some_hash(f"offer of {provider}"),
+        job=job,
+        voucher_signer=SIGNER,
+        opener=MATCHER,
+        fill=fill,
+        meter=METER_WORK,
+        zone=zone,
+        rate=800_000,
+        locked=1_200_000,
+        fee=1_000,
+        deadline=START_TIME + number + 600,
+        notice=NOTICE_SECONDS,
+    )
+
+
+def story() -> FakeMirror:
+    """A provider fails after one segment, a second one resumes and finishes; a reorg undid one payment on the way."""
+    mirror = FakeMirror()
+    emit = mirror.emit
+    emit(5, Deposited(BUYER, BUYER, 100_000_000))
+    emit(6, DelegateApproved(BUYER, KEY, 20_000_000, START_TIME + 86_400))
+    emit(12, _open(ORDER, 0, PROVIDER, zone=1, job=JOB, number=12))
+    emit(12, DelegateCharged(BUYER, KEY, ORDER, 2_402_000, 17_598_000))
+    emit(16, VoucherRedeemed(FIRST, PROVIDER, 216_004, 216_004, some_hash("state 1"), False))
+    emit(22, LeaseClosing(FIRST, MATCHER, EndReason.UNRESPONSIVE, START_TIME + 32, False))
+    emit(23, _open(ORDER, 1, SECOND_PROVIDER, zone=2, job=JOB, number=23))
+    emit(27, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_001, 230_001, some_hash("state 2"), False), canonical=False)
+    emit(28, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_001, 230_001, some_hash("state 2"), False))
+    emit(31, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_002, 460_003, some_hash("state 3"), False))
+    emit(33, LeaseClosed(FIRST, BUYER, EndReason.UNRESPONSIVE, 216_004, 983_996, False))
+    emit(35, VoucherRedeemed(SECOND, SECOND_PROVIDER, 412_870, 872_873, RESULT, True))
+    emit(35, LeaseClosed(SECOND, BUYER, EndReason.COMPLETED, 872_873, 327_127, True))
+    emit(58, Skipped(RUNNING, Skip.CAPACITY))
+    emit(60, _open(OTHER_ORDER, 0, PROVIDER, zone=1, job=OTHER_JOB, number=60))
+    emit(62, VoucherRedeemed(RUNNING, PROVIDER, 160_000, 160_000, some_hash("state 1 of classify"), False))
+    return mirror
+
+
+@cache
+def block_hash(number: int) -> bytes:
+    """Of a block of the story, as long as nothing is added to it."""
+    return story().block_hash(number)

@@ -1,0 +1,81 @@
+"""Writes tests/vectors/proof.json: one real payment in a block of 20 transactions, for every verifier that we ship.
+
+`python -m tests.support.proof_vector` makes a new one; the old one must keep verifying, so replace it only with the
+format.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from indexer.follower import Follower
+from indexer.queries import Mirror
+from indexer.settings import IndexerSettings
+from indexer.source import Contracts, Source
+from indexer.store import open_writer
+from protocol.bundle import event_member
+from protocol.calls import encode_call, sign_transaction
+from protocol.hashing import to_hex
+from tests.support.anvil import CHAIN_ID, DEPLOYER, running_anvil
+from tests.support.ledger_world import LedgerWorld
+
+VECTORS: Final = Path(__file__).parents[1] / "vectors"
+
+
+def make(folder: Path) -> tuple[bytes, dict[str, object]]:
+    """The bundle, and what it must verify to."""
+    with running_anvil() as node:
+        world = LedgerWorld.deploy(node)
+        (leased,) = world.open()
+        settings = IndexerSettings(mirror_url=f"sqlite:///{folder}/mirror.db")
+        crowd(world, 19)
+        world.redeem((leased, 123_456))
+        follower = Follower(
+            settings,
+            world.deployment,
+            Source(node.rpc, Contracts.of(world.deployment), 64),
+            open_writer(settings.mirror_url),
+        )
+        follower.prepare()
+        follower.catch_up()
+        mirror = Mirror(settings.mirror_url)
+        payment = mirror.payments(lease=leased.id)[0]
+        event = mirror.events(tx_hash=payment.tx_hash)[0]
+        transaction = mirror.transaction(payment.tx_hash)
+        assert transaction is not None
+        return mirror.proof(payment.tx_hash, payment.log_index), {
+            "block_hash": to_hex(event.block_hash),
+            "block_number": event.block_number,
+            "block_time": event.block_time,
+            "ledger": world.deployment.ledger.lower(),
+            "tx_index": transaction.tx_index,
+            "event": event_member(event.event),
+        }
+
+
+def crowd(world: LedgerWorld, size: int) -> None:
+    """Puts `size` mints into the block of the next transaction, by stopping the clock until that one is there."""
+    rpc, token = world.rpc, world.deployment.token
+    rpc.call("evm_setAutomine", False)
+    nonce = int(rpc.call("eth_getTransactionCount", DEPLOYER.address, "latest"), 16)
+    for number in range(size):
+        raw, _ = sign_transaction(
+            DEPLOYER,
+            chain_id=CHAIN_ID,
+            nonce=nonce + number,
+            to=token,
+            data=encode_call("TestDollar", "mint", world.buyer.address, 1),
+            gas=100_000,
+            max_fee_wei=10**11,
+            priority_fee_wei=2 * 10**9,
+        )
+        rpc.call("eth_sendRawTransaction", to_hex(raw))
+    rpc.call("evm_setIntervalMining", 1)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, expected = make(Path(folder))
+    (VECTORS / "proof.json").write_bytes(bundle)
+    (VECTORS / "proof.expected.json").write_text(json.dumps(expected, indent=2) + "\n")

@@ -1,0 +1,27 @@
+"""Every refusal of the market has a status, a stable code and a remedy or a fact that says it."""
+
+from collections.abc import Iterator
+
+from backend import errors
+from backend.errors import STATUSES, RequestRefused, status_of
+from protocol.errors import BadManifest, BadSignature, NodeUnavailable
+
+
+def _below(kind: type[RequestRefused]) -> Iterator[type[RequestRefused]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _below(child)
+
+
+def test_every_class_of_refusal_is_in_the_table_and_has_a_code_of_its_own() -> None:
+    kinds = list(_below(RequestRefused))
+    assert [kind.__name__ for kind in kinds if kind not in STATUSES] == []
+    codes = [kind.code for kind in kinds]
+    assert len(codes) == len(set(codes))
+
+
+def test_errors_of_other_rooms_get_the_status_of_their_nearest_class() -> None:
+    assert status_of(BadManifest("runtime", "unknown", "use another")) == 422
+    assert status_of(BadSignature("by somebody else")) == 422
+    assert status_of(NodeUnavailable("http://x", "down")) == 503
+    assert status_of(errors.NotFunded("no money")) == 402

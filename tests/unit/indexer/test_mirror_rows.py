@@ -1,0 +1,242 @@
+"""The fold moves money as the contract does, and a rollback is as if the undone blocks had never been."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, create_engine, text
+
+from indexer.commit import TABLES, CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
+from indexer.decoder import derive
+from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing, ReorgTooDeep
+from indexer.projections import Book, NoRows
+from indexer.queries import Mirror
+from indexer.rollback import common_ancestor, roll_back
+from indexer.source import NodeHead, VerifiedBlock
+from indexer.store import alembic_config, migrate, open_writer
+from protocol.deployment import Deployment
+from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log
+from protocol.hashing import checksum_address, to_hex
+from tests.support.fake_chain import CONTRACTS, RandomLedger, encode_event, make_block
+
+DEPLOYMENT = Deployment(
+    chain_id=1,
+    ledger=checksum_address(CONTRACTS.ledger),
+    token=checksum_address(CONTRACTS.token),
+    deploy_block=1,
+    genesis_hash=to_hex(bytes(32)),
+    min_notice=10,
+    abi_hash="",
+)
+PROJECTIONS = ("account_versions", "lease_versions", "delegate_versions", "leases", "payments", "cancelled")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    opened = fresh(tmp_path / "mirror.db")
+    yield opened
+    opened.dispose()
+
+
+def fresh(path: Path) -> Engine:
+    opened = open_writer(f"sqlite:///{path}")
+    migrate(opened)
+    with opened.begin() as connection:
+        initialise(connection, DEPLOYMENT)
+    return opened
+
+
+def history(
+    ledger: RandomLedger, first: int, parent: bytes, sizes: list[int], salt: bytes = b""
+) -> list[VerifiedBlock]:
+    blocks: list[VerifiedBlock] = []
+    for number, size in enumerate(sizes, start=first):
+        events = [ledger.next() for _ in range(size)]
+        blocks.append(make_block(number, blocks[-1].header.hash if blocks else parent, events, salt))
+    return blocks
+
+
+def commit(engine: Engine, blocks: list[VerifiedBlock], step: int) -> CursorRow:
+    for start in range(0, len(blocks), step):
+        with engine.begin() as connection:
+            commit_blocks(connection, read_cursor(connection), blocks[start : start + step], CONTRACTS, 0)
+    with engine.connect() as connection:
+        return read_cursor(connection)
+
+
+def rows(engine: Engine, names: tuple[str, ...] = PROJECTIONS) -> dict[str, list[Any]]:
+    with engine.connect() as connection:
+        return {
+            name: sorted(connection.exec_driver_sql(f"SELECT * FROM {name}").tuples().all(), key=repr) for name in names
+        }
+
+
+@given(st.integers(), st.integers(1, 120))
+@settings(max_examples=40, deadline=None)
+def test_money_is_conserved(seed: int, events: int) -> None:
+    ledger = RandomLedger(random.Random(seed))
+    book = Book(NoRows(), 0)
+    head = LedgerHead()
+    for block in history(ledger, 1, bytes(32), [1] * events):
+        head, _ = fold(book, head, derive(block, CONTRACTS))
+    assert sum(row.free_base + row.locked_base + row.bonded_base for row in book.accounts()) == ledger.held
+    assert {checksum_address(row.account): row.free_base for row in book.accounts() if row.free_base} == {
+        account: free for account, free in ledger.free.items() if free
+    }
+    running = [row for row in book.leases() if row.state is not LeaseState.CLOSED]
+    assert sum(row.locked_base for row in book.accounts()) == sum(row.locked_base - row.paid_base for row in running)
+    assert sum(row.open_leases for row in book.accounts()) == len(running)
+    assert all(row.locked_base == row.paid_base + row.refunded_base for row in book.leases() if row not in running)
+    assert head.count == events == book.event_count
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rollback_leaves_no_trace_in_the_projections(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    sizes = [rng.randrange(4) for _ in range(24)]
+    cut = rng.randrange(1, 23)
+    both = fresh(tmp_path / "both.db")
+    shared = history(RandomLedger(random.Random(seed)), 1, bytes(32), sizes)
+    before = commit(both, shared, step=rng.randrange(1, 9))
+    with both.begin() as connection:
+        roll_back(connection, before, cut, NodeHead(24, b"x" * 32, 0), 0)
+
+    straight = fresh(tmp_path / "straight.db")
+    commit(straight, shared[:cut], step=100)
+    assert rows(both) == rows(straight)
+    with both.connect() as one, straight.connect() as other:
+        rolled, plain = read_cursor(one), read_cursor(other)
+    assert (rolled.number, rolled.hash, rolled.head, rolled.event_count) == (
+        plain.number,
+        plain.hash,
+        plain.head,
+        plain.event_count,
+    )
+    assert rolled.reorg_epoch == 1
+
+    # The orphaned blocks come back: a fork that lost can win again.
+    again = commit(both, shared[cut:], step=3)
+    assert (again.number, again.hash, again.head) == (before.number, before.hash, before.head)
+    commit(straight, shared[cut:], step=1)
+    facts = ("blocks", "bodies", "logs", "events", "transactions", "parties")
+    assert rows(both, PROJECTIONS + facts) == rows(straight, PROJECTIONS + facts)
+    both.dispose()
+    straight.dispose()
+
+
+def test_orphaned_facts_stay_and_are_flagged(engine: Engine) -> None:
+    blocks = history(RandomLedger(random.Random(1)), 1, bytes(32), [2, 2, 2])
+    cursor = commit(engine, blocks, 3)
+    with engine.begin() as connection:
+        roll_back(connection, cursor, 1, NodeHead(1, b"x" * 32, 0), 77)
+    with engine.connect() as connection:
+        count = connection.execute(text("SELECT canonical, count(*) FROM events GROUP BY 1")).tuples().all()
+        journal = connection.execute(text("SELECT depth, events_undone, seen_time FROM reorg_journal")).one()
+    assert sorted(count) == [(0, 4), (1, 2)]
+    assert tuple(journal) == (2, 4, 77)
+
+
+def test_a_second_writer_loses(engine: Engine) -> None:
+    blocks = history(RandomLedger(random.Random(1)), 1, bytes(32), [1, 1])
+    with engine.connect() as connection:
+        stale = read_cursor(connection)
+    commit(engine, blocks[:1], 1)
+    with pytest.raises(CursorMoved), engine.begin() as connection:
+        commit_blocks(connection, stale, blocks[:1], CONTRACTS, 0)
+
+
+def test_what_was_final_is_never_undone(engine: Engine) -> None:
+    cursor = commit(engine, history(RandomLedger(random.Random(1)), 1, bytes(32), [1, 1, 1]), 3)
+    with engine.begin() as connection:
+        move_cursor(connection, cursor.hash, finalized_number=2)
+        cursor = read_cursor(connection)
+    with pytest.raises(ReorgTooDeep, match="rebuild"), engine.begin() as connection:
+        roll_back(connection, cursor, 1, NodeHead(3, b"x" * 32, 0), 0)
+
+
+def test_a_block_that_cannot_follow_is_refused_whole(engine: Engine) -> None:
+    ledger = RandomLedger(random.Random(3))
+    good = history(ledger, 1, bytes(32), [3])
+    commit(engine, good, 1)
+    before = rows(engine, tuple(TABLES))
+    # The same events again, in a later block: a lease cannot open twice, a payment cannot repeat.
+    events = [event for event in replay(good[0]) if type(event).__name__ != "Deposited"]
+    bad = make_block(2, good[0].header.hash, [*events, *events, *events])
+    if events:
+        with pytest.raises(BadEvent), engine.begin() as connection:
+            commit_blocks(connection, read_cursor(connection), [bad], CONTRACTS, 0)
+    assert rows(engine, tuple(TABLES)) == before
+
+
+def replay(block: VerifiedBlock) -> list[LedgerEvent]:
+    return [log.decode() for log in derive(block, CONTRACTS).logs]
+
+
+def test_a_mirror_of_another_ledger_is_refused(engine: Engine) -> None:
+    other = Deployment(
+        chain_id=1,
+        ledger=DEPLOYMENT.token,
+        token=DEPLOYMENT.token,
+        deploy_block=1,
+        genesis_hash=DEPLOYMENT.genesis_hash,
+        min_notice=10,
+        abi_hash="",
+    )
+    with pytest.raises(ForeignMirror, match="rebuild"), engine.begin() as connection:
+        initialise(connection, other)
+
+
+@given(st.integers(1, 50), st.integers(0, 60), st.integers(0, 60))
+def test_the_common_ancestor_is_the_last_shared_block(lowest: int, shared: int, above: int) -> None:
+    last_shared = lowest - 1 + shared
+    highest = max(lowest, last_shared + above)
+    asked = []
+
+    def is_shared(number: int) -> bool:
+        asked.append(number)
+        return number <= last_shared
+
+    assert common_ancestor(lowest, highest, is_shared) == last_shared
+    assert len(asked) <= 2 * (highest - lowest + 1).bit_length() + 2
+
+
+@given(st.integers(), st.integers(1, 30))
+@settings(max_examples=30, deadline=None)
+def test_events_survive_the_wire(seed: int, count: int) -> None:
+    ledger = RandomLedger(random.Random(seed))
+    for _ in range(count):
+        event = ledger.next()
+        assert decode_log(*encode_event(event)) == event
+
+
+def test_the_migrations_make_the_tables_that_the_code_says(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/m.db")
+    migrate(engine)
+    with engine.begin() as connection:
+        command.check(alembic_config(connection))
+        command.downgrade(alembic_config(connection), "base")
+    engine.dispose()
+
+
+def test_the_read_door_waits_for_a_mirror_and_sees_a_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "mirror.db"
+    mirror = Mirror(f"sqlite:///{path}")
+    with pytest.raises(MirrorMissing, match="indexer run"):
+        mirror.status()
+    assert not path.exists()
+    open_writer(f"sqlite:///{path}").connect().close()
+    with pytest.raises(MirrorMissing):
+        mirror.leases()
+    for size in (1, 2):
+        for file in tmp_path.iterdir():
+            file.unlink()
+        engine = fresh(path)
+        commit(engine, history(RandomLedger(random.Random(1)), 1, bytes(32), [size]), 1)
+        assert mirror.stats().events == size
+        engine.dispose()
+    mirror.close()
