@@ -115,6 +115,8 @@ class Supervisor:
                 raise ProcessFailed(f"{name} ended: {self.last_words(child.program)}")
             if child.down_since is None:
                 child.down_since = now
+                # What it had started itself (the worker's beat) must not run beside its successor's.
+                _signal_group(child.process, signal.SIGKILL)
                 log.warning("process.ended", name=name, code=child.process.returncode, again_in_seconds=child.backoff)
             if now - child.down_since >= child.backoff:
                 child.process = self._spawn(child.program)

@@ -1,9 +1,11 @@
 """kill -9 of each process in the middle of the job, and a reorg of depth 5: the work ends, nothing is paid twice."""
 
+import contextlib
 import os
 import signal
 import time
 
+import psutil
 import pytest
 
 from client.sdk import Client
@@ -34,6 +36,7 @@ def test_a_killed_process_comes_back_and_the_job_is_paid_once(house: House, vict
         before = house.supervisor.pid(name)
         os.kill(before, signal.SIGKILL)
         until(lambda: house.supervisor.pid(name) != before, 20, f"{name} to be started again")
+        assert _living_in_group(before) == [], "its own children went with it"
         ended = client.wait(bought.id, timeout_seconds=120)
         assert ended.state == "succeeded", ended.failure
         assert ended.result is not None
@@ -42,6 +45,16 @@ def test_a_killed_process_comes_back_and_the_job_is_paid_once(house: House, vict
     _paid_once(house, job)
     verdict = command(house, "indexer", "verify")
     assert verdict.returncode == 0, verdict.stdout + verdict.stderr
+
+
+def _living_in_group(group: int) -> list[str]:
+    """Command lines of the processes in a group that are more than an entry nobody has read yet."""
+    living = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == group and process.status() != psutil.STATUS_ZOMBIE:
+                living.append(" ".join(process.cmdline()))
+    return living
 
 
 def _paid_once(house: House, job: Job) -> None:
