@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from client.sdk import Client, Outcome
-from gridlease.house import PROVIDERS, House
+from gridlease.house import House
 from indexer.queries import Mirror
 from indexer.verify import verify_mirror
 from protocol.bundle import verify_bundle
@@ -50,7 +50,7 @@ def run_demo(
     try:
         with console.status("starting node, ledger, indexer, market, worker and two providers"):
             house.open()
-            _until(lambda: house.providers_online() >= len(PROVIDERS), 30, "both providers to offer")
+            house.wait_for_providers()
         with house.client() as client:
             summary = _buy(house, client, console)
         summary["seconds"] = round(time.monotonic() - started, 1)

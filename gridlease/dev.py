@@ -34,6 +34,8 @@ def run_dev(
         with console.status("starting node, ledger, indexer, market, worker and two providers"):
             house.open()
             _upload(house)
+            # What is printed next works at once.
+            house.wait_for_providers()
         _greet(console, house)
         while True:
             house.supervisor.tend()

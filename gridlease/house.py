@@ -6,6 +6,7 @@ A development house: its chain is a local anvil with well-known keys, made anew 
 import shutil
 import socket
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from client.account import Keys, sign_in, with_session
 from client.funds import Funds
 from client.sdk import Client
 from gridlease.deploy import deploy_ledger
-from gridlease.supervisor import Program, Supervisor
+from gridlease.supervisor import ProcessFailed, Program, Supervisor
 from protocol.clock import now_time
 from protocol.deployment import Deployment
 from protocol.errors import DeploymentMissing, GridleaseError, NodeUnavailable
@@ -147,6 +148,14 @@ class House:
     def client(self) -> Client:
         """The demo buyer's client."""
         return Client(self.url, self.api_key)
+
+    def wait_for_providers(self, seconds: float = 30.0) -> None:
+        """Returns when every provider has an offer in the book; raises `ProcessFailed`."""
+        deadline = time.monotonic() + seconds
+        while self.providers_online() < len(PROVIDERS):
+            if time.monotonic() > deadline:
+                raise ProcessFailed(f"waited {seconds:.0f} s for both providers to offer; see {self.folder}/logs")
+            time.sleep(0.1)
 
     def providers_online(self) -> int:
         """Offers in the book."""

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gridlease.house import PROVIDERS, House
+from gridlease.house import House
 from tests.support.anvil import require_anvil
-from tests.support.stories import until
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +21,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     try:
         built.open()
         tender.start()
-        until(lambda: built.providers_online() >= len(PROVIDERS), 60, "both providers")
+        built.wait_for_providers(60)
         yield built
     finally:
         stop.set()

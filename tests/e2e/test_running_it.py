@@ -1,12 +1,14 @@
 """`gridlease dev` stops cleanly, and the same task code runs on Redis by one setting."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -29,7 +31,9 @@ def test_ctrl_c_stops_dev_and_leaves_no_process_behind(tmp_path: Path) -> None:
         )
     until(lambda: "Ctrl-C stops everything" in output.read_text() or process.poll() is not None, 60, "dev to greet")
     assert "glk_test_" in output.read_text()
-    assert "http://127.0.0.1:188" in output.read_text()
+    url = re.search(r"http://127\.0\.0\.1:188\d\d", output.read_text())
+    assert url is not None
+    assert len(httpx.get(f"{url[0]}/v1/offers").json()["data"]) == len(PROVIDERS), "what it prints works at once"
     children = psutil.Process(process.pid).children(recursive=True)
     assert len(children) >= 6
     os.kill(process.pid, signal.SIGINT)
@@ -59,7 +63,7 @@ def test_a_job_runs_on_redis_by_one_setting(tmp_path: Path, redis_url: str) -> N
     house = House(tmp_path / "h", port=18850, broker_url=redis_url)
     try:
         house.open()
-        until(lambda: house.providers_online() >= len(PROVIDERS), 60, "both providers")
+        house.wait_for_providers(60)
         with house.client() as client:
             job = settled(client, client.run(training(client), timeout_seconds=120, max_price="0.05").job.id)
         assert job.result is not None
