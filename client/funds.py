@@ -84,7 +84,7 @@ class Funds:
                 f"{format_dollars(free)} are free, withdrawal needs {format_dollars(amount_base)}",
                 "wait for open leases to end, or withdraw less",
             )
-        return self._send("withdraw", to or self._key.address, amount_base)
+        return self._send("withdraw", self._key.address, to or self._key.address, amount_base)
 
     def approve_delegate(self, delegate: Address, cap_base: int, until_time: int) -> Sent:
         """`delegate` may commit at most `cap_base` of the buyer's money until `until_time`; 0 and 0 revoke."""

@@ -8,19 +8,28 @@ from typing import NamedTuple, assert_never
 
 from explorer.spelling import REASONS, SKIPS, moment, short
 from protocol.events import (
+    Auction,
+    BeneficiarySet,
+    ClaimCommitted,
     DelegateApproved,
     DelegateCharged,
     Deposited,
+    DisputeLapsed,
     EpochBumped,
+    LeaseAcknowledged,
+    LeaseClaimed,
     LeaseClosed,
     LeaseClosing,
+    LeaseDisputed,
     LeaseOpened,
+    LeaseRuled,
     LedgerEvent,
     MessageCancelled,
     Skipped,
     VoucherRedeemed,
     Withdrawn,
 )
+from protocol.hashing import ZERO_ADDRESS, ZERO_HASH
 from protocol.units import format_dollars
 
 
@@ -85,8 +94,16 @@ def sentence(event: LedgerEvent) -> Sentence:
             return (_account(event.account), _text(" cancelled the offer or order "), _digest(event.digest))
         case EpochBumped():
             return (_account(event.account), _text(f" voided all that it had signed; its epoch is now {event.epoch}"))
+        case BeneficiarySet():
+            return _beneficiary(event)
+        case Auction():
+            return (_account(event.matcher), _text(" committed to the book "), _digest(event.book_root))
         case LeaseOpened() | VoucherRedeemed() | LeaseClosing() | LeaseClosed():
             return _of_lease(event)
+        case LeaseAcknowledged() | ClaimCommitted() | LeaseClaimed():
+            return _answer(event)
+        case LeaseDisputed() | LeaseRuled() | DisputeLapsed():
+            return _of_dispute(event)
         case Skipped():
             return (_text("The ledger passed over "), _lease(event.id), _text(f": {SKIPS[event.reason]}"))
         case _:
@@ -130,6 +147,83 @@ def _delegate(event: DelegateApproved | DelegateCharged) -> Sentence:
     )
 
 
+def _beneficiary(event: BeneficiarySet) -> Sentence:
+    if event.beneficiary == ZERO_ADDRESS:
+        return (_account(event.account), _text(" withdraws its own money again"))
+    return (
+        _text("Only "),
+        _account(event.beneficiary),
+        _text(" withdraws the money of "),
+        _account(event.account),
+        _text(" now"),
+    )
+
+
+def _answer(event: LeaseAcknowledged | ClaimCommitted | LeaseClaimed) -> Sentence:
+    start = (_text("Provider "), _provider(event.provider))
+    match event:
+        case LeaseAcknowledged():
+            return (*start, _text(" answered the close of lease "), _lease(event.lease))
+        case ClaimCommitted():
+            return (
+                *start,
+                _text(" committed to a result of lease "),
+                _lease(event.lease),
+                _text(", to be shown from "),
+                _time(event.reveal_from),
+                _text(" to "),
+                _time(event.deadline),
+            )
+        case LeaseClaimed():
+            return (
+                *start,
+                _text(" claims "),
+                _amount(event.target),
+                _text(" in all for lease "),
+                _lease(event.lease),
+                _text(" unless somebody objects before "),
+                _time(event.deadline),
+            )
+
+
+def _of_dispute(event: LeaseDisputed | LeaseRuled | DisputeLapsed) -> Sentence:
+    match event:
+        case LeaseDisputed():
+            what = "the claim" if event.receipt == ZERO_HASH else "a usage receipt"
+            return (
+                _account(event.challenger),
+                _text(f" disputes {what} of lease "),
+                _lease(event.lease),
+                _text(" with "),
+                _amount(event.bond),
+                _text(" at stake"),
+            )
+        case LeaseRuled():
+            winner = "provider" if event.provider_wins else "buyer"
+            return (
+                _text("Arbiter "),
+                _account(event.arbiter),
+                _text(f" ruled for the {winner} of lease "),
+                _lease(event.lease),
+                _text(": "),
+                _amount(event.award),
+                _text(" of the lock to the provider, "),
+                _amount(event.to_winner),
+                _text(" of the loser's bond to the winner, "),
+                _amount(event.to_jurors),
+                _text(" to the jurors"),
+            )
+        case DisputeLapsed():
+            return (
+                _text("The arbiter of lease "),
+                _lease(event.lease),
+                _text(" was silent: "),
+                _amount(event.bond),
+                _text(" returned to "),
+                _account(event.challenger),
+            )
+
+
 def _of_lease(event: LeaseOpened | VoucherRedeemed | LeaseClosing | LeaseClosed) -> Sentence:
     match event:
         case LeaseOpened():
@@ -163,6 +257,7 @@ def _of_lease(event: LeaseOpened | VoucherRedeemed | LeaseClosing | LeaseClosed)
                 _time(event.deadline),
             )
         case LeaseClosed():
+            bond = (_text(", "), _amount(event.penalty), _text(" of the provider's bond too")) if event.penalty else ()
             return (
                 _text("Lease "),
                 _lease(event.lease),
@@ -172,6 +267,7 @@ def _of_lease(event: LeaseOpened | VoucherRedeemed | LeaseClosing | LeaseClosed)
                 _amount(event.refunded),
                 _text(" returned to buyer "),
                 _account(event.buyer),
+                *bond,
             )
 
 

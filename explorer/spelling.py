@@ -19,6 +19,7 @@ REASONS: Final[dict[EndReason, str]] = {
     EndReason.FAULTY: "the provider was at fault",
     EndReason.RESIGNED: "the provider resigned",
     EndReason.EXPIRED: "its time was over",
+    EndReason.CLAIMED: "the provider claimed its pay",
 }
 
 STATES: Final[dict[LeaseState, str]] = {
@@ -32,7 +33,6 @@ STATES: Final[dict[LeaseState, str]] = {
 
 SKIPS: Final[dict[Skip, str]] = {
     Skip.NONE: "no reason given",
-    Skip.NOT_YET_SUPPORTED: "it uses a term that this ledger does not enforce yet",
     Skip.UNKNOWN_OFFER: "it names an offer that was not sent along",
     Skip.OFFER_SIGNATURE: "the offer is not signed by its provider",
     Skip.OFFER_EXPIRED: "the offer has expired",
@@ -44,12 +44,17 @@ SKIPS: Final[dict[Skip, str]] = {
     Skip.ORDER_EPOCH: "the buyer voided the order with all it had signed",
     Skip.LIMITS: "the order contradicts itself",
     Skip.METER: "offer and order are metered differently",
+    Skip.ARBITER: "offer and order name different arbiters",
     Skip.RATE: "the offer's rate is above the order's limit",
     Skip.DURATION: "the offer does not serve that duration",
+    Skip.BOND: "the order asks for a larger bond than the offer gives",
     Skip.NOTICE: "the notice is shorter than the offer asks",
+    Skip.MIN_CHARGE: "the minimum charge fits neither the offer, the bond nor the lock",
     Skip.QUANTITIES: "the machine is smaller than the order needs",
     Skip.TRAITS: "the machine lacks a trait that the order needs",
     Skip.ZONE: "the machine is in a grid zone that the order does not accept",
+    Skip.ZONE_TAKEN: "another lease of the order is in that grid zone already",
+    Skip.ATTESTATION: "the order's auditor does not attest what it asks",
     Skip.MATCHER: "only the order's matcher may open it yet",
     Skip.CAPACITY: "the provider is serving all it can",
     Skip.FILL_OUT_OF_RANGE: "the order allows fewer leases",
@@ -60,6 +65,8 @@ SKIPS: Final[dict[Skip, str]] = {
     Skip.DELEGATE_CAP: "the key's spending cap is used up",
     Skip.NOTHING_TO_LOCK: "nothing is left of the budget",
     Skip.BUYER_FUNDS: "the buyer's free balance is too small",
+    Skip.BUYER_GUARDED: "the buyer's account has a beneficiary, so it cannot buy",
+    Skip.PROVIDER_FUNDS: "the provider's free balance does not cover the bond",
     Skip.UNKNOWN_LEASE: "there is no such lease",
     Skip.LEASE_CLOSED: "the lease is closed",
     Skip.VOUCHER_SIGNATURE: "the voucher is not signed by the lease's voucher signer",

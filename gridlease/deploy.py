@@ -29,11 +29,14 @@ def deploy_ledger(rpc: Rpc, key: LocalKey, chain_id: int, token: Address | None)
             raise WrongChain(DEV_CHAINS[0], chain_id)
         token, _ = _create(rpc, key, "TestDollar", b"")
     min_notice = DEV_NOTICE_SECONDS if is_dev else NOTICE_SECONDS
-    ledger, block = _create(rpc, key, "ComputeLedger", encode(["address", "uint32"], [token, min_notice]))
+    registry, _ = _create(rpc, key, "ProviderRegistry", b"")
+    arguments = encode(["address", "address", "uint32"], [token, registry, min_notice])
+    ledger, block = _create(rpc, key, "ComputeLedger", arguments)
     return Deployment(
         chain_id=chain_id,
         ledger=ledger,
         token=token,
+        registry=registry,
         deploy_block=block,
         genesis_hash=rpc.call("eth_getBlockByNumber", "0x0", False)["hash"],
         min_notice=min_notice,

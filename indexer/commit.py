@@ -237,6 +237,7 @@ class StoredRows:
             bonded_base=row["bonded_base"],
             open_leases=row["open_leases"],
             epoch=row["epoch"],
+            guarded=row["guarded"],
         )
 
     def delegate(self, buyer: bytes, key: bytes) -> Delegate | None:
@@ -256,12 +257,16 @@ class StoredRows:
             buyer=terms["buyer"],
             provider=terms["provider"],
             locked_base=terms["locked_base"],
+            bond_base=terms["bond_base"],
             paid_base=row["paid_base"],
             refunded_base=row["refunded_base"],
             deadline_time=row["deadline_time"],
             state=LeaseState(row["state"]),
             reason=EndReason(row["reason"]),
             done=row["done"],
+            early=row["early"],
+            responded=row["responded"],
+            penalty_base=row["penalty_base"],
             closed_block=row["closed_block"],
             closed_tx=row["closed_tx"],
         )

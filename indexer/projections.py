@@ -10,15 +10,23 @@ from typing import Protocol, TypeVar
 
 from indexer.decoder import LogFact, Row
 from protocol.events import (
+    Auction,
     BadEvent,
+    BeneficiarySet,
+    ClaimCommitted,
     DelegateApproved,
     DelegateCharged,
     Deposited,
+    DisputeLapsed,
     EndReason,
     EpochBumped,
+    LeaseAcknowledged,
+    LeaseClaimed,
     LeaseClosed,
     LeaseClosing,
+    LeaseDisputed,
     LeaseOpened,
+    LeaseRuled,
     LeaseState,
     LedgerEvent,
     MessageCancelled,
@@ -26,9 +34,21 @@ from protocol.events import (
     VoucherRedeemed,
     Withdrawn,
 )
-from protocol.hashing import Address
+from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, Address
 
 Key = tuple[bytes, ...]
+LeaseEvent = (
+    LeaseOpened
+    | VoucherRedeemed
+    | LeaseClosing
+    | LeaseAcknowledged
+    | ClaimCommitted
+    | LeaseClaimed
+    | LeaseDisputed
+    | LeaseRuled
+    | DisputeLapsed
+    | LeaseClosed
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +62,8 @@ class Account:
     bonded_base: int = 0
     open_leases: int = 0
     epoch: int = 0
+    #: a beneficiary is set
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +85,21 @@ class Lease:
     buyer: bytes
     provider: bytes
     locked_base: int
+    #: of the provider
+    bond_base: int
     paid_base: int
     refunded_base: int
-    #: unix seconds; of the duration while OPEN, of the notice while CLOSING
+    #: unix seconds; of the duration while OPEN, the notice while CLOSING, the window while CLAIMED …
     deadline_time: int
     state: LeaseState
     reason: EndReason
     done: bool
+    #: ended by the buyer's side before its duration
+    early: bool
+    #: the provider acknowledged or claimed
+    responded: bool
+    #: of the bond, to the buyer
+    penalty_base: int
     closed_block: int | None
     closed_tx: bytes | None
 
@@ -157,6 +187,9 @@ class Book:
                 self._move(event.account, free=event.amount)
             case Withdrawn():
                 self._move(event.account, free=-event.amount)
+            case BeneficiarySet():
+                row = self._account(raw(event.account))
+                self._put_account(replace(row, guarded=event.beneficiary != ZERO_ADDRESS))
             case DelegateApproved():
                 self._set_delegate(event.buyer, event.key, event.cap, event.until)
             case DelegateCharged():
@@ -165,25 +198,27 @@ class Book:
                 self._cancel(event, at)
             case EpochBumped():
                 self._put_account(replace(self._account(raw(event.account)), epoch=event.epoch))
+            case Auction() | Skipped():
+                pass
+            case _:
+                self._fold_lease(event, at)
+
+    def _fold_lease(self, event: LeaseEvent, at: LogFact) -> None:
+        match event:
             case LeaseOpened():
                 self._open(event, at)
             case VoucherRedeemed():
                 self._redeem(event, at)
-            case LeaseClosing():
-                lease = self._require(event.lease, LeaseState.OPEN)
-                self._put_lease(
-                    replace(
-                        lease,
-                        state=LeaseState.CLOSING,
-                        reason=event.reason,
-                        deadline_time=event.deadline,
-                        done=event.done,
-                    )
-                )
+            case LeaseClosing() | LeaseAcknowledged():
+                self._end(event)
+            case ClaimCommitted() | LeaseClaimed():
+                self._claim(event, at)
+            case LeaseDisputed():
+                self._dispute(event, at)
+            case LeaseRuled() | DisputeLapsed():
+                self._decide(event)
             case LeaseClosed():
                 self._close(event, at)
-            case Skipped():
-                pass
 
     def _open(self, event: LeaseOpened, at: LogFact) -> None:
         if self._lease(event.lease) is not None:
@@ -191,19 +226,23 @@ class Book:
         buyer, provider = raw(event.buyer), raw(event.provider)
         self._move(event.buyer, free=-event.locked - event.fee, locked=event.locked)
         self._move(event.opener, free=event.fee)
-        self._move(event.provider, leases=1)
+        self._move(event.provider, free=-event.bond, bonded=event.bond, leases=1)
         self._put_lease(
             Lease(
                 lease=event.lease,
                 buyer=buyer,
                 provider=provider,
                 locked_base=event.locked,
+                bond_base=event.bond,
                 paid_base=0,
                 refunded_base=0,
                 deadline_time=event.deadline,
                 state=LeaseState.OPEN,
                 reason=EndReason.NONE,
                 done=False,
+                early=False,
+                responded=False,
+                penalty_base=0,
                 closed_block=None,
                 closed_tx=None,
             )
@@ -223,6 +262,7 @@ class Book:
                 "zone": event.zone,
                 "rate": event.rate,
                 "locked_base": event.locked,
+                "bond_base": event.bond,
                 "fee_base": event.fee,
                 "notice_seconds": event.notice,
                 "opened_block": at.block_number,
@@ -233,41 +273,104 @@ class Book:
         )
 
     def _redeem(self, event: VoucherRedeemed, at: LogFact) -> None:
-        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING)
+        lease = self._running(event.lease)
         if event.paid != lease.paid_base + event.amount or event.paid > lease.locked_base:
             raise BadEvent(f"lease 0x{event.lease.hex()}: {lease.paid_base} + {event.amount} is not {event.paid}")
         self._put_lease(replace(lease, paid_base=event.paid))
         self._move_raw(lease.buyer, locked=-event.amount)
         self._move(event.provider, free=event.amount)
+        self._pay(lease, event.amount, event.paid, event.result, event.last, at)
+
+    def _pay(self, lease: Lease, amount: int, paid: int, result: bytes, last: bool, at: LogFact) -> None:
         self._changes.payments.append(
             {
                 "seq": self.event_count,
                 "block_number": at.block_number,
                 "log_index": at.log_index,
-                "lease": event.lease,
-                "provider": raw(event.provider),
-                "amount_base": event.amount,
-                "paid_base": event.paid,
-                "result": event.result,
-                "last": event.last,
+                "lease": lease.lease,
+                "provider": lease.provider,
+                "amount_base": amount,
+                "paid_base": paid,
+                "result": result,
+                "last": last,
                 "tx_hash": at.tx_hash,
                 "block_time": at.block_time,
             }
         )
 
+    def _end(self, event: LeaseClosing | LeaseAcknowledged) -> None:
+        """A first close starts the notice; an answer to it changes nothing but the flag."""
+        if isinstance(event, LeaseAcknowledged):
+            self._put_lease(replace(self._require(event.lease, LeaseState.CLOSING), responded=True))
+            return
+        self._put_lease(
+            replace(
+                self._require(event.lease, LeaseState.OPEN),
+                state=LeaseState.CLOSING,
+                reason=event.reason,
+                deadline_time=event.deadline,
+                done=event.done,
+                early=event.reason is not EndReason.RESIGNED,
+            )
+        )
+
+    def _claim(self, event: ClaimCommitted | LeaseClaimed, at: LogFact) -> None:
+        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING, LeaseState.CLAIMED)
+        lease = self._ended(lease, at, EndReason.CLAIMED)
+        if isinstance(event, LeaseClaimed):
+            lease = replace(lease, responded=True, done=lease.done or event.last)
+        self._put_lease(replace(lease, state=LeaseState.CLAIMED, deadline_time=event.deadline))
+
+    def _dispute(self, event: LeaseDisputed, at: LogFact) -> None:
+        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING, LeaseState.CLAIMED)
+        lease = self._ended(lease, at, EndReason.FAULTY)
+        if event.bond != lease.bond_base:
+            raise BadEvent(f"lease 0x{event.lease.hex()}: a challenge of {event.bond} against {lease.bond_base}")
+        self._move(event.challenger, free=-event.bond, bonded=event.bond)
+        self._put_lease(replace(lease, state=LeaseState.DISPUTED, deadline_time=event.deadline))
+
+    @staticmethod
+    def _ended(lease: Lease, at: LogFact, reason: EndReason) -> Lease:
+        """A lease that is still OPEN has ended by its duration, or ends now for `reason`."""
+        if lease.state is not LeaseState.OPEN:
+            return lease
+        if at.block_time >= lease.deadline_time:
+            return replace(lease, reason=EndReason.EXPIRED, done=True)
+        return replace(lease, reason=reason, early=reason is EndReason.FAULTY)
+
+    def _decide(self, event: LeaseRuled | DisputeLapsed) -> None:
+        """What becomes of the challenger's bond; the close that follows does the rest."""
+        lease = self._require(event.lease, LeaseState.CLAIMED, LeaseState.DISPUTED)
+        if isinstance(event, DisputeLapsed):
+            self._move(event.challenger, free=event.bond, bonded=-event.bond)
+            return
+        if event.challenger != ZERO_ADDRESS:
+            self._move(event.challenger, free=event.returned, bonded=-lease.bond_base)
+        if event.provider_wins:
+            self._move_raw(lease.provider, free=event.to_winner)
+        self._move(event.arbiter, free=event.to_jurors)
+
     def _close(self, event: LeaseClosed, at: LogFact) -> None:
-        lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING)
-        if lease.paid_base != event.paid or event.paid + event.refunded != lease.locked_base:
+        lease = self._running(event.lease)
+        gained = event.paid - lease.paid_base
+        if gained < 0 or event.paid + event.refunded != lease.locked_base:
             raise BadEvent(f"lease 0x{event.lease.hex()}: paid {event.paid} + refunded {event.refunded} do not fit")
-        self._move_raw(lease.buyer, free=event.refunded, locked=-event.refunded)
-        self._move_raw(lease.provider, leases=-1)
+        self._move_raw(lease.buyer, free=event.refunded + event.penalty, locked=-event.refunded - gained)
+        self._move_raw(lease.provider, free=gained + event.returned, bonded=-lease.bond_base, leases=-1)
+        if gained:
+            # By a claim, a ruling or the minimum charge: no voucher, so no result of it.
+            self._pay(lease, gained, event.paid, ZERO_HASH, False, at)
         self._put_lease(
             replace(
                 lease,
+                paid_base=event.paid,
                 refunded_base=event.refunded,
+                penalty_base=event.penalty,
                 state=LeaseState.CLOSED,
                 reason=event.reason,
                 done=event.done,
+                early=False,
+                responded=False,
                 closed_block=at.block_number,
                 closed_tx=at.tx_hash,
             )
@@ -291,18 +394,19 @@ class Book:
             {"account": account, "digest": event.digest, "block_number": at.block_number, "seq": self.event_count}
         )
 
-    def _move(self, address: Address, *, free: int = 0, locked: int = 0, leases: int = 0) -> None:
-        self._move_raw(raw(address), free=free, locked=locked, leases=leases)
+    def _move(self, address: Address, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
+        self._move_raw(raw(address), free=free, locked=locked, bonded=bonded, leases=leases)
 
-    def _move_raw(self, account: bytes, *, free: int = 0, locked: int = 0, leases: int = 0) -> None:
+    def _move_raw(self, account: bytes, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
         before = self._account(account)
         after = replace(
             before,
             free_base=before.free_base + free,
             locked_base=before.locked_base + locked,
+            bonded_base=before.bonded_base + bonded,
             open_leases=before.open_leases + leases,
         )
-        if min(after.free_base, after.locked_base, after.open_leases) < 0:
+        if min(after.free_base, after.locked_base, after.bonded_base, after.open_leases) < 0:
             raise BadEvent(f"account 0x{account.hex()} would go below zero")
         self._put_account(after)
 
@@ -320,6 +424,9 @@ class Book:
 
     def _lease(self, lease: bytes) -> Lease | None:
         return self._cached(self._leases, lease, lambda: self._rows.lease(lease))
+
+    def _running(self, lease: bytes) -> Lease:
+        return self._require(lease, *(state for state in LeaseState if state is not LeaseState.CLOSED))
 
     def _require(self, lease: bytes, *states: LeaseState) -> Lease:
         found = self._lease(lease)

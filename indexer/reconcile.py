@@ -16,17 +16,17 @@ from protocol.rpc import Rpc
 _BATCH = 200
 #: table → view, its key columns, and what it returns as our columns, None where we keep no such column
 _VIEWS: dict[str, tuple[str, tuple[str, ...], tuple[str | None, ...]]] = {
-    "account_versions": ("account", ("account",), ("free_base", "bonded_base", "open_leases", "epoch")),
+    "account_versions": ("account", ("account",), ("free_base", "bonded_base", "open_leases", "epoch", "guarded")),
     "delegate_versions": ("delegate", ("buyer", "key"), ("remaining_base", "until_time")),
     "lease_versions": (
         "lease",
         ("lease",),
-        (None, None, "paid_base", None, "deadline_time", None, None, "state", "reason", "done"),
+        (None, None, "paid_base", None, "deadline_time", None, None, "state", "reason", "done", "early", "responded"),
     ),
     "leases": (
         "lease",
         ("lease",),
-        ("provider", "locked_base", None, "voucher_signer", None, "rate", "zone", None, None, None),
+        ("provider", "locked_base", None, "voucher_signer", None, "rate", "zone", None, None, None, None, None),
     ),
 }
 

@@ -77,9 +77,13 @@ class LeaseRow:
     #: pico-dollars per metered unit
     rate: int
     locked_base: int
+    #: of the provider
+    bond_base: int
     fee_base: int
     paid_base: int
     refunded_base: int
+    #: of the bond, to the buyer
+    penalty_base: int
     deadline_time: int
     notice_seconds: int
     #: as stored: an OPEN lease past its deadline is CLOSING without a transaction

@@ -235,6 +235,8 @@ class Leases(MirrorTable, table=True):
     #: pico-dollars per metered unit
     rate: int = _int()
     locked_base: int = _int()
+    #: of the provider
+    bond_base: int = _int()
     fee_base: int = _int()
     notice_seconds: int = _int()
     opened_block: int = _int()
@@ -259,6 +261,12 @@ class LeaseVersions(MirrorTable, table=True):
     state: int = _small()
     reason: int = _small()
     done: bool = _flag()
+    #: ended by the buyer's side before its duration
+    early: bool = _flag()
+    #: the provider acknowledged or claimed
+    responded: bool = _flag()
+    #: of the bond, to the buyer
+    penalty_base: int = _int()
     closed_block: int | None = _int(nullable=True)
     closed_tx: bytes | None = _bytes(nullable=True)
 
@@ -278,6 +286,8 @@ class AccountVersions(MirrorTable, table=True):
     bonded_base: int = _unsigned()
     open_leases: int = _int()
     epoch: int = _unsigned()
+    #: a beneficiary is set
+    guarded: bool = _flag()
 
 
 class DelegateVersions(MirrorTable, table=True):

@@ -11,9 +11,10 @@ from eth_account import Account
 
 from protocol.errors import ProtocolError
 from protocol.hashing import Address, keccak256
-from protocol.keys import LocalKey
+from protocol.keys import LocalKey, compact_signature
+from protocol.terms import Voucher
 
-CONTRACTS = ("ComputeLedger", "TestDollar")
+CONTRACTS = ("ComputeLedger", "ProviderRegistry", "TestDollar")
 
 
 @cache
@@ -53,6 +54,15 @@ def encode_call(contract: str, name: str, *arguments: Any) -> bytes:
     """Calldata; structs are given as tuples in the order of their fields."""
     types = [_type(item) for item in _function(contract, name)["inputs"]]
     return selector(contract, name) + encode(types, arguments)
+
+
+def signed_voucher(voucher: Voucher, signature: bytes) -> tuple[Any, ...]:
+    """A voucher as `redeem` and `closeLast` take it, its 65-byte signature in the form of EIP-2098 (SPEC "Vouchers").
+
+    Raises `BadSignature` for anything but r ‖ s ‖ v with low s.
+    """
+    r, vs = compact_signature(signature)
+    return (voucher.cumulative, voucher.last, voucher.lease, voucher.result, r, vs)
 
 
 def decode_result(contract: str, name: str, data: bytes) -> tuple[Any, ...]:

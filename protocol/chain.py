@@ -33,6 +33,8 @@ class AccountState:
     bonded_base: int
     open_leases: int
     epoch: int
+    #: a beneficiary is set: only that one withdraws
+    is_guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +126,11 @@ class Chain:
         return bytes(self._ask(lambda: self._web3.eth.get_block(number))["hash"])
 
     def account(self, who: Address) -> AccountState:
-        free, bonded, open_leases, epoch = self._ask(lambda: self._ledger.functions.account(self._to(who)).call())
-        return AccountState(free_base=free, bonded_base=bonded, open_leases=open_leases, epoch=epoch)
+        row = self._ask(lambda: self._ledger.functions.account(self._to(who)).call())
+        free, bonded, open_leases, epoch, guarded = row
+        return AccountState(
+            free_base=free, bonded_base=bonded, open_leases=open_leases, epoch=epoch, is_guarded=guarded
+        )
 
     def delegate(self, buyer: Address, key: Address) -> tuple[int, int]:
         """(base units left, unix seconds until)."""

@@ -18,6 +18,8 @@ class Deployment:
     ledger: Address
     #: the 6-decimals stablecoin that the ledger serves
     token: Address
+    #: whose attestations count
+    registry: Address
     #: block that holds the ledger's creation
     deploy_block: int
     #: hash of block 0: a dev chain that was reset is another chain
@@ -37,6 +39,7 @@ class Deployment:
             "chainId": self.chain_id,
             "ledger": self.ledger,
             "token": self.token,
+            "registry": self.registry,
             "deployBlock": self.deploy_block,
             "genesisHash": self.genesis_hash,
             "minNotice": self.min_notice,
@@ -56,6 +59,7 @@ def load_deployment(path: Path) -> Deployment:
             chain_id=int(content["chainId"]),
             ledger=checksum_address(content["ledger"]),
             token=checksum_address(content["token"]),
+            registry=checksum_address(content["registry"]),
             deploy_block=int(content["deployBlock"]),
             genesis_hash=str(content["genesisHash"]),
             min_notice=int(content["minNotice"]),

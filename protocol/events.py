@@ -33,46 +33,53 @@ class EndReason(IntEnum):
     FAULTY = 4
     RESIGNED = 5
     EXPIRED = 6
+    CLAIMED = 7
 
 
 class Skip(IntEnum):
     """Why the ledger passed over an item of a batch; same order as in IComputeLedger.sol."""
 
     NONE = 0
-    NOT_YET_SUPPORTED = 1
-    UNKNOWN_OFFER = 2
-    OFFER_SIGNATURE = 3
-    OFFER_EXPIRED = 4
-    OFFER_CANCELLED = 5
-    OFFER_EPOCH = 6
-    ORDER_SIGNATURE = 7
-    ORDER_EXPIRED = 8
-    ORDER_CANCELLED = 9
-    ORDER_EPOCH = 10
-    LIMITS = 11
-    METER = 12
+    UNKNOWN_OFFER = 1
+    OFFER_SIGNATURE = 2
+    OFFER_EXPIRED = 3
+    OFFER_CANCELLED = 4
+    OFFER_EPOCH = 5
+    ORDER_SIGNATURE = 6
+    ORDER_EXPIRED = 7
+    ORDER_CANCELLED = 8
+    ORDER_EPOCH = 9
+    LIMITS = 10
+    METER = 11
+    ARBITER = 12
     RATE = 13
     DURATION = 14
-    NOTICE = 15
-    QUANTITIES = 16
-    TRAITS = 17
-    ZONE = 18
-    MATCHER = 19
-    CAPACITY = 20
-    FILL_OUT_OF_RANGE = 21
-    ALREADY_OPEN = 22
-    NO_PREDECESSOR = 23
-    PREDECESSOR_OPEN = 24
-    LANE_DONE = 25
-    DELEGATE_CAP = 26
-    NOTHING_TO_LOCK = 27
-    BUYER_FUNDS = 28
-    UNKNOWN_LEASE = 29
-    LEASE_CLOSED = 30
-    VOUCHER_SIGNATURE = 31
-    VOUCHER_STALE = 32
-    NOT_LAST = 33
-    WRONG_ORDER = 34
+    BOND = 15
+    NOTICE = 16
+    MIN_CHARGE = 17
+    QUANTITIES = 18
+    TRAITS = 19
+    ZONE = 20
+    ZONE_TAKEN = 21
+    ATTESTATION = 22
+    MATCHER = 23
+    CAPACITY = 24
+    FILL_OUT_OF_RANGE = 25
+    ALREADY_OPEN = 26
+    NO_PREDECESSOR = 27
+    PREDECESSOR_OPEN = 28
+    LANE_DONE = 29
+    DELEGATE_CAP = 30
+    NOTHING_TO_LOCK = 31
+    BUYER_FUNDS = 32
+    BUYER_GUARDED = 33
+    PROVIDER_FUNDS = 34
+    UNKNOWN_LEASE = 35
+    LEASE_CLOSED = 36
+    VOUCHER_SIGNATURE = 37
+    VOUCHER_STALE = 38
+    NOT_LAST = 39
+    WRONG_ORDER = 40
 
 
 class BadEvent(ProtocolError):
@@ -177,6 +184,7 @@ class LeaseOpened(_Event):
         "zone": "uint8",
         "rate": "uint32",
         "locked": "uint48",
+        "bond": "uint48",
         "fee": "uint48",
         "deadline": "uint40",
         "notice": "uint32",
@@ -195,6 +203,7 @@ class LeaseOpened(_Event):
     zone: int
     rate: int
     locked: int
+    bond: int
     fee: int
     deadline: int
     notice: int
@@ -235,23 +244,171 @@ class LeaseClosing(_Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BeneficiarySet(_Event):
+    """Only `beneficiary` withdraws from `account` now; zero = the account itself."""
+
+    TYPES = {
+        "account": "address",
+        "beneficiary": "address",
+    }
+    INDEXED = 2
+    account: Address
+    beneficiary: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Auction(_Event):
+    """The leases that follow in this transaction come from the book with this root."""
+
+    TYPES = {
+        "matcher": "address",
+        "book_root": "bytes32",
+    }
+    INDEXED = 1
+    matcher: Address
+    book_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseAcknowledged(_Event):
+    """The provider answered a close."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "provider": "address",
+    }
+    INDEXED = 2
+    lease: bytes
+    provider: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimCommitted(_Event):
+    """The provider committed to a result, to be revealed in `reveal_from` ≤ time < `deadline`."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "provider": "address",
+        "commitment": "bytes32",
+        "reveal_from": "uint40",
+        "deadline": "uint40",
+    }
+    INDEXED = 2
+    lease: bytes
+    provider: Address
+    commitment: bytes
+    reveal_from: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseClaimed(_Event):
+    """The provider is to have `target` base units in all unless somebody objects before `deadline`."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "provider": "address",
+        "result": "bytes32",
+        "start": "bytes32",
+        "work": "uint64",
+        "target": "uint48",
+        "last": "bool",
+        "deadline": "uint40",
+    }
+    INDEXED = 2
+    lease: bytes
+    provider: Address
+    result: bytes
+    start: bytes
+    work: int
+    target: int
+    last: bool
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseDisputed(_Event):
+    """`challenger` put `bond` base units at stake; `receipt` is zero when the claim is in dispute."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "challenger": "address",
+        "receipt": "bytes32",
+        "bond": "uint48",
+        "deadline": "uint40",
+    }
+    INDEXED = 2
+    lease: bytes
+    challenger: Address
+    receipt: bytes
+    bond: int
+    deadline: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRuled(_Event):
+    """The arbiter decided; `LeaseClosed` follows. `challenger` is zero when nobody challenged."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "arbiter": "address",
+        "challenger": "address",
+        "provider_wins": "bool",
+        "award": "uint48",
+        "to_winner": "uint48",
+        "to_jurors": "uint48",
+        "returned": "uint48",
+    }
+    INDEXED = 3
+    lease: bytes
+    arbiter: Address
+    challenger: Address
+    provider_wins: bool
+    award: int
+    to_winner: int
+    to_jurors: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeLapsed(_Event):
+    """The arbiter was silent: the challenger's `bond` is free again; `LeaseClosed` follows."""
+
+    TYPES = {
+        "lease": "bytes32",
+        "challenger": "address",
+        "bond": "uint48",
+    }
+    INDEXED = 2
+    lease: bytes
+    challenger: Address
+    bond: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseClosed(_Event):
-    """The lease ended: locked = paid + refunded."""
+    """The lease ended: locked = paid + refunded; of the bond `penalty` went to the buyer, `returned` is free again."""
 
     TYPES = {
         "lease": "bytes32",
         "buyer": "address",
+        "provider": "address",
         "reason": "EndReason",
         "paid": "uint48",
         "refunded": "uint48",
+        "penalty": "uint48",
+        "returned": "uint48",
         "done": "bool",
     }
-    INDEXED = 2
+    INDEXED = 3
     lease: bytes
     buyer: Address
+    provider: Address
     reason: EndReason
     paid: int
     refunded: int
+    penalty: int
+    returned: int
     done: bool
 
 
@@ -268,26 +425,42 @@ class Skipped(_Event):
 LedgerEvent = (
     Deposited
     | Withdrawn
+    | BeneficiarySet
     | DelegateApproved
     | DelegateCharged
     | MessageCancelled
     | EpochBumped
+    | Auction
     | LeaseOpened
     | VoucherRedeemed
     | LeaseClosing
+    | LeaseAcknowledged
+    | ClaimCommitted
+    | LeaseClaimed
+    | LeaseDisputed
+    | LeaseRuled
+    | DisputeLapsed
     | LeaseClosed
     | Skipped
 )
 EVENTS: Final[tuple[type[LedgerEvent], ...]] = (
     Deposited,
     Withdrawn,
+    BeneficiarySet,
     DelegateApproved,
     DelegateCharged,
     MessageCancelled,
     EpochBumped,
+    Auction,
     LeaseOpened,
     VoucherRedeemed,
     LeaseClosing,
+    LeaseAcknowledged,
+    ClaimCommitted,
+    LeaseClaimed,
+    LeaseDisputed,
+    LeaseRuled,
+    DisputeLapsed,
     LeaseClosed,
     Skipped,
 )

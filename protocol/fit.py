@@ -9,38 +9,46 @@ from protocol.terms import Offer, Order
 
 MAX_NOTICE_SECONDS: Final = 30 * 24 * 3600
 MAX_LEASES: Final = 16
+ZONE_BIT: Final = 1 << 255
+"""The bit of `attested` that stands for the zone."""
 
 
-def supports_offer(offer: Offer) -> bool:
-    """Fields that the ledger does not enforce yet must be 0."""
-    return offer.bond == 0 and offer.min_charge == 0 and offer.arbiter == ZERO_ADDRESS
-
-
-def supports_order(order: Order) -> bool:
-    """Fields that the ledger does not enforce yet must be 0; one replica."""
-    zero = (order.attested, order.quorum, order.bond, order.min_charge, order.challenge_window)
-    nobody = (order.auditor, order.arbiter, order.deputy)
-    return (
-        not any(zero)
-        and all(address == ZERO_ADDRESS for address in nobody)
-        and not order.distinct_zones
-        and order.replicas == 1
-    )
+def is_sound(order: Order, min_notice: int) -> bool:
+    """The order alone: a signer, counts that fit each other, no dispute terms without an arbiter."""
+    if order.voucher_signer == ZERO_ADDRESS or not 1 <= order.replicas <= order.max_leases <= MAX_LEASES:
+        return False
+    if order.quorum != 0 and not order.replicas < 2 * order.quorum <= 2 * order.replicas:
+        return False
+    if order.attested != 0 and order.auditor == ZERO_ADDRESS:
+        return False
+    if order.arbiter == ZERO_ADDRESS:
+        return order.challenge_window == 0 and order.quorum == 0
+    return min_notice <= order.challenge_window <= MAX_NOTICE_SECONDS
 
 
 def mismatch(offer: Offer, order: Order, min_notice: int) -> Skip:
     """The first term that keeps the offer from meeting the order, NONE if all hold; `min_notice` in seconds."""
     checks = (
-        (Skip.LIMITS, order.voucher_signer != ZERO_ADDRESS and 1 <= order.max_leases <= MAX_LEASES),
+        (Skip.LIMITS, is_sound(order, min_notice)),
         (Skip.METER, offer.meter == order.meter and offer.meter <= 1),
+        (Skip.ARBITER, offer.arbiter == order.arbiter),
         (Skip.RATE, 0 < offer.rate <= order.max_rate),
         (Skip.DURATION, offer.min_duration <= order.duration <= offer.max_duration),
+        (Skip.BOND, order.bond <= offer.bond),
         (Skip.NOTICE, max(offer.notice, min_notice) <= order.notice <= MAX_NOTICE_SECONDS),
+        (Skip.MIN_CHARGE, offer.min_charge <= order.min_charge <= order.bond),
         (Skip.QUANTITIES, lanes_cover(offer.quantities, order.quantities)),
         (Skip.TRAITS, _traits_meet(offer.traits, order)),
-        (Skip.ZONE, order.zones == 0 or (offer.zone != 0 and bool(order.zones >> offer.zone & 1))),
+        (Skip.ZONE, _zone_meets(offer.zone, order)),
     )
     return next((skip for skip, holds in checks if not holds), Skip.NONE)
+
+
+def _zone_meets(zone: int, order: Order) -> bool:
+    """Zone 0 is undeclared: in no set, distinct from nothing, and never attested."""
+    if zone == 0:
+        return order.zones == 0 and not order.distinct_zones and order.attested & ZONE_BIT == 0
+    return order.zones == 0 or bool(order.zones >> zone & 1)
 
 
 def _traits_meet(traits: int, order: Order) -> bool:

@@ -57,17 +57,28 @@ class LocalKey:
 
 def recover_address(digest: bytes, signature: bytes) -> Address:
     """Who signed. As the ledger does, takes only 65 bytes, low s, v 27 or 28; raises `BadSignature`."""
+    _check_form(signature)
+    try:
+        public = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
+    except Exception as error:
+        raise BadSignature("no public key recovers from it") from error
+    return _address_of(public)
+
+
+def compact_signature(signature: bytes) -> tuple[bytes, bytes]:
+    """(r, vs) of EIP-2098: low s with the parity of v in its top bit. Takes what `recover_address` takes."""
+    _check_form(signature)
+    s = int.from_bytes(signature[32:64], "big")
+    return signature[:32], (s | (signature[64] - 27) << 255).to_bytes(32, "big")
+
+
+def _check_form(signature: bytes) -> None:
     if len(signature) != 65:
         raise BadSignature(f"expected 65 bytes, found {len(signature)}")
     if signature[64] not in (27, 28):
         raise BadSignature(f"v must be 27 or 28, found {signature[64]}")
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise BadSignature("s is in the upper half of the curve order")
-    try:
-        public = PublicKey.from_signature_and_message(signature[:64] + bytes([signature[64] - 27]), digest, hasher=None)
-    except Exception as error:
-        raise BadSignature("no public key recovers from it") from error
-    return _address_of(public)
 
 
 def _address_of(public: PublicKey) -> Address:

@@ -1,4 +1,4 @@
-"""The reference model of the money: what ComputeLedger does, in plain Python (SPEC "Money flow").
+"""The reference model of the money: what ComputeLedger does on the fast path, in plain Python (SPEC "Money flow").
 
 Same steps in the same order, no gas and no bytes. Who signed is passed in, because signatures are tested elsewhere.
 Every refusal is `Refused` for a whole call or a `Skip` for an item of a batch. Amounts are base units, times unix
@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from protocol.events import EndReason, LeaseState, Skip
-from protocol.fit import mismatch, supports_offer, supports_order
+from protocol.fit import mismatch
 from protocol.hashing import ZERO_ADDRESS, Address
 from protocol.ids import lease_id
 from protocol.terms import Offer, Order
@@ -37,6 +37,7 @@ class LeaseModel:
     buyer: Address
     provider: Address
     locked: int
+    bond: int
     paid: int
     voucher_signer: Address
     deadline: int
@@ -45,6 +46,10 @@ class LeaseModel:
     state: LeaseState
     reason: EndReason = EndReason.NONE
     done: bool = False
+    #: the buyer's side ended it before its duration
+    early: bool = False
+    #: the provider acknowledged the close
+    responded: bool = False
 
     def state_at(self, time: int) -> LeaseState:
         """An Open lease past its deadline is Closing without a transaction."""
@@ -121,29 +126,30 @@ class LedgerModel:
             return skip
         order, offer = match.order, match.offer
         charge = 0
-        if match.fill == 0 and match.order_signer != order.buyer:
-            remaining, until = self.delegates.get((order.buyer, match.order_signer), (0, 0))
-            charge = order.budget + order.fee * order.max_leases
-            if match.order_signer == ZERO_ADDRESS or time >= until:
-                return Skip.ORDER_SIGNATURE
-            if remaining < charge:
-                return Skip.DELEGATE_CAP
-        elif match.fill > 0 and (skip := self._predecessor_fault(match, time)):
+        if match.fill >= order.replicas:
+            skip = self._predecessor_fault(match, time)
+        elif match.order_signer != order.buyer:
+            skip, charge = self._delegate_charge(match, time)
+        if skip := skip or self._zone_fault(match):
             return skip
-        locked = min(lock_up(offer.rate, order.quantity), order.budget - self.used(match.order_digest, match.fill))
-        if locked == 0:
-            return Skip.NOTHING_TO_LOCK
-        if self.accounts[order.buyer].free < locked + order.fee:
-            return Skip.BUYER_FUNDS
-        if self.accounts[offer.provider].open_leases >= offer.capacity:
-            return Skip.CAPACITY
+        locked = min(lock_up(offer.rate, order.quantity), order.budget - self.used(match))
+        committed = locked + order.fee
+        bonded = order.bond + (committed if offer.provider == order.buyer else 0)
+        checks = (
+            (Skip.NOTHING_TO_LOCK, locked > 0),
+            (Skip.MIN_CHARGE, order.min_charge <= locked),
+            (Skip.BUYER_FUNDS, committed <= self.accounts[order.buyer].free),
+            (Skip.PROVIDER_FUNDS, bonded <= self.accounts[offer.provider].free),
+            (Skip.CAPACITY, self.accounts[offer.provider].open_leases < offer.capacity),
+        )
+        if skip := next((skip for skip, holds in checks if not holds), Skip.NONE):
+            return skip
         self._apply(caller, time, match, locked, charge)
         return Skip.NONE
 
     def _offer_fault(self, match: MatchModel, time: int) -> Skip:
         offer = match.offer
         checks = (
-            (Skip.NOT_YET_SUPPORTED, supports_offer(offer)),
             (Skip.OFFER_EXPIRED, time < offer.expiry),
             (Skip.OFFER_EPOCH, offer.epoch == self.accounts[offer.provider].epoch),
             (Skip.OFFER_CANCELLED, (offer.provider, match.offer_digest) not in self.cancelled),
@@ -153,11 +159,11 @@ class LedgerModel:
 
     def _order_fault(self, caller: Address, time: int, match: MatchModel) -> Skip:
         order = match.order
-        if not supports_order(order):
-            return Skip.NOT_YET_SUPPORTED
         if skip := mismatch(match.offer, order, self.min_notice):
             return skip
-        matched = order.matcher in (ZERO_ADDRESS, caller) or time >= order.matcher_until
+        matched = (
+            order.matcher == ZERO_ADDRESS or caller in (order.matcher, order.deputy) or time >= order.matcher_until
+        )
         checks = (
             (Skip.FILL_OUT_OF_RANGE, match.fill < order.max_leases),
             (Skip.MATCHER, matched),
@@ -167,17 +173,41 @@ class LedgerModel:
         )
         return next((skip for skip, holds in checks if not holds), Skip.NONE)
 
+    def _delegate_charge(self, match: MatchModel, time: int) -> tuple[Skip, int]:
+        """What the first fill of a lane takes of the signer's cap: its budget, and a fee for each fill it can have."""
+        order = match.order
+        remaining, until = self.delegates.get((order.buyer, match.order_signer), (0, 0))
+        lane = match.fill % order.replicas
+        charge = order.budget + order.fee * len(range(lane, order.max_leases, order.replicas))
+        if match.order_signer == ZERO_ADDRESS or time >= until:
+            return Skip.ORDER_SIGNATURE, 0
+        return (Skip.DELEGATE_CAP, 0) if remaining < charge else (Skip.NONE, charge)
+
     def _predecessor_fault(self, match: MatchModel, time: int) -> Skip:
-        predecessor = self.leases.get(lease_id(match.order_digest, match.fill - 1))
+        predecessor = self.leases.get(lease_id(match.order_digest, match.fill - match.order.replicas))
         if predecessor is None:
             return Skip.NO_PREDECESSOR
         if predecessor.state_at(time) is LeaseState.OPEN:
             return Skip.PREDECESSOR_OPEN
         return Skip.LANE_DONE if predecessor.end()[1] else Skip.NONE
 
-    def used(self, order_digest: bytes, fill: int) -> int:
+    def _zone_fault(self, match: MatchModel) -> Skip:
+        """With distinct zones, that of a fill that is not Closed is taken, and that of the lane's predecessor."""
+        if not match.order.distinct_zones:
+            return Skip.NONE
+        for other in range(match.order.max_leases):
+            lease = self.leases.get(lease_id(match.order_digest, other))
+            counts = lease is not None and (
+                lease.state is not LeaseState.CLOSED or other == match.fill - match.order.replicas
+            )
+            if counts and lease is not None and lease.zone == match.offer.zone:
+                return Skip.ZONE_TAKEN
+        return Skip.NONE
+
+    def used(self, match: MatchModel) -> int:
         """Base units of the lane's budget that its earlier fills took: paid if Closed, else locked."""
-        earlier = (self.leases[lease_id(order_digest, before)] for before in range(fill))
+        fills = range(match.fill % match.order.replicas, match.fill, match.order.replicas)
+        earlier = (self.leases[lease_id(match.order_digest, before)] for before in fills)
         return sum(lease.paid if lease.state is LeaseState.CLOSED else lease.locked for lease in earlier)
 
     def _apply(self, caller: Address, time: int, match: MatchModel, locked: int, charge: int) -> None:
@@ -187,11 +217,15 @@ class LedgerModel:
             self.delegates[order.buyer, match.order_signer] = (remaining - charge, until)
         self.accounts[order.buyer].free -= locked + order.fee
         self.accounts[caller].free += order.fee
-        self.accounts[offer.provider].open_leases += 1
+        provider = self.accounts[offer.provider]
+        provider.free -= order.bond
+        provider.bonded += order.bond
+        provider.open_leases += 1
         self.leases[lease_id(match.order_digest, match.fill)] = LeaseModel(
             buyer=order.buyer,
             provider=offer.provider,
             locked=locked,
+            bond=order.bond,
             paid=0,
             voucher_signer=order.voucher_signer,
             deadline=time + order.duration,
@@ -220,7 +254,9 @@ class LedgerModel:
         return Skip.NONE, max(0, min(voucher.cumulative, lease.locked) - lease.paid)
 
     def _pay(self, lease_key: bytes, amount: int) -> None:
-        lease = self.leases[lease_key]
+        self._pay_lease(self.leases[lease_key], amount)
+
+    def _pay_lease(self, lease: LeaseModel, amount: int) -> None:
         lease.paid += amount
         self.accounts[lease.provider].free += amount
 
@@ -238,15 +274,38 @@ class LedgerModel:
         if reason not in allowed:
             raise Refused("ComputeLedger_ReasonNotAllowed")
         if lease.state_at(time) is not LeaseState.OPEN:
-            raise Refused("ComputeLedger_LeaseNotOpen")
-        self._start_notice(lease, time, order.notice, reason, done=reason is EndReason.CANCELLED)
+            raise Refused("ComputeLedger_WrongState")
+        self._start_notice(lease, time, order.notice, reason, done=reason is EndReason.CANCELLED, early=True)
+
+    def resign(self, caller: Address, time: int, order: Order, order_digest: bytes, fill: int) -> None:
+        """The provider leaves an Open lease; its notice starts."""
+        lease = self.leases.get(lease_id(order_digest, fill))
+        if lease is None:
+            raise Refused("ComputeLedger_WrongOrder")
+        if caller != lease.provider:
+            raise Refused("ComputeLedger_NotProvider")
+        if lease.state_at(time) is not LeaseState.OPEN:
+            raise Refused("ComputeLedger_WrongState")
+        self._start_notice(lease, time, order.notice, EndReason.RESIGNED, done=False, early=False)
+
+    def acknowledge(self, caller: Address, time: int, lease_key: bytes) -> None:
+        """The provider answers a close before its deadline."""
+        lease = self.leases.get(lease_key)
+        if lease is None or caller != lease.provider:
+            raise Refused("ComputeLedger_NotProvider")
+        if lease.state is not LeaseState.CLOSING:
+            raise Refused("ComputeLedger_WrongState")
+        if time >= lease.deadline:
+            raise Refused("ComputeLedger_DeadlinePassed")
+        lease.responded = True
 
     @staticmethod
-    def _start_notice(lease: LeaseModel, time: int, notice: int, reason: EndReason, *, done: bool) -> None:
+    def _start_notice(lease: LeaseModel, time: int, notice: int, reason: EndReason, *, done: bool, early: bool) -> None:
         lease.deadline = time + notice
         lease.state = LeaseState.CLOSING
         lease.reason = reason
         lease.done = done
+        lease.early = early
 
     def close_last(
         self, time: int, order: Order, order_digest: bytes, fill: int, voucher: VoucherModel, *, agreed: bool
@@ -267,7 +326,7 @@ class LedgerModel:
         if agreed:
             self._finish(lease, order.buyer, EndReason.COMPLETED if is_open else lease.end()[0], done=True)
         elif is_open:
-            self._start_notice(lease, time, order.notice, EndReason.COMPLETED, done=True)
+            self._start_notice(lease, time, order.notice, EndReason.COMPLETED, done=True, early=True)
         return Skip.NONE
 
     def finalise(self, time: int, order: Order, order_digest: bytes, fill: int) -> None:
@@ -276,18 +335,32 @@ class LedgerModel:
         if lease is None:
             raise Refused("ComputeLedger_WrongOrder")
         if lease.state_at(time) is not LeaseState.CLOSING:
-            raise Refused("ComputeLedger_LeaseNotClosing")
+            raise Refused("ComputeLedger_WrongState")
         if time < lease.deadline + (order.notice if lease.state is LeaseState.OPEN else 0):
             raise Refused("ComputeLedger_DeadlineNotReached")
         reason, done = lease.end()
-        self._finish(lease, order.buyer, reason, done=done)
+        penalty = self._charge_minimum(lease, order)
+        self._finish(lease, order.buyer, reason, done=done, penalty=penalty)
 
-    def _finish(self, lease: LeaseModel, buyer: Address, reason: EndReason, *, done: bool) -> None:
-        self.accounts[buyer].free += lease.locked - lease.paid
-        self.accounts[lease.provider].open_leases -= 1
+    def _charge_minimum(self, lease: LeaseModel, order: Order) -> int:
+        """If the buyer's side ended it early: tops the provider up, or returns what it forfeits of its bond."""
+        if not lease.early:
+            return 0
+        if lease.reason is EndReason.UNRESPONSIVE and not lease.responded:
+            return order.min_charge
+        self._pay_lease(lease, max(0, order.min_charge - lease.paid))
+        return 0
+
+    def _finish(self, lease: LeaseModel, buyer: Address, reason: EndReason, *, done: bool, penalty: int = 0) -> None:
+        provider = self.accounts[lease.provider]
+        self.accounts[buyer].free += lease.locked - lease.paid + penalty
+        provider.free += lease.bond - penalty
+        provider.bonded -= lease.bond
+        provider.open_leases -= 1
         lease.state = LeaseState.CLOSED
         lease.reason = reason
         lease.done = done
+        lease.early = lease.responded = False
 
     def owed(self) -> int:
         """Σ free + Σ bonded + what open locks still hold: equals `held` after every step."""

@@ -97,6 +97,7 @@ def open_chain(settings: AgentSettings, info: ChainInfo) -> Chain:
         chain_id=settings.chain_id,
         ledger=checksum_address(info.ledger),
         token=checksum_address(info.token),
+        registry=checksum_address(info.registry),
         deploy_block=info.deploy_block,
         genesis_hash="",
         min_notice=info.min_notice,

@@ -1,5 +1,8 @@
 """Redeems held vouchers by the provider's own transaction: a market that stops paying costs nothing but the gas."""
 
+from typing import Any
+
+from protocol.calls import signed_voucher
 from protocol.events import LeaseState
 from protocol.hashing import Address, checksum_address, from_hex
 from protocol.messages import from_json
@@ -39,6 +42,5 @@ def _stored(rpc: Rpc, ledger: Address, lease: str) -> tuple[int, bool]:
     return int(stored[2]), LeaseState(stored[7]) in (LeaseState.CLOSED, LeaseState.NONE)
 
 
-def _redeemable(signed: SignedVoucher) -> tuple[bytes, int, bytes, bool, bytes]:
-    voucher = from_json(Voucher, signed.voucher)
-    return voucher.lease, voucher.cumulative, voucher.result, voucher.last, from_hex(signed.signature, 65)
+def _redeemable(signed: SignedVoucher) -> tuple[Any, ...]:
+    return signed_voucher(from_json(Voucher, signed.voucher), from_hex(signed.signature, 65))

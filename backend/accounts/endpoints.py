@@ -32,6 +32,7 @@ async def chain(market: TheMarket) -> ChainInfo:
         chain_id=deployment.chain_id,
         ledger=deployment.ledger,
         token=deployment.token,
+        registry=deployment.registry,
         rpc_url=market.settings.rpc_url,
         matcher=market.submission_key.address,
         fee_base=market.settings.fee_base,

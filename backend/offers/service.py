@@ -11,7 +11,6 @@ from backend.market import Market
 from backend.matching.policy import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
 from protocol.clock import now_time
-from protocol.fit import supports_offer
 from protocol.hashing import Address, from_hex, to_hex
 from protocol.messages import digest, from_json, recover, to_json
 from protocol.resources import has_guard_bits
@@ -60,8 +59,10 @@ def _require_own(market: Market, caller: Principal, offer: Offer, signature: byt
 
 def _require_openable(market: Market, offer: Offer) -> None:
     now = now_time()
-    if not supports_offer(offer):
-        raise OfferRefused("bond, minCharge and arbiter are not supported yet", remedy="set them to 0")
+    if offer.min_charge > offer.bond:
+        raise OfferRefused(
+            "minCharge is more than bond, so no order can meet it", remedy="raise bond or lower minCharge"
+        )
     if has_guard_bits(offer.quantities):
         raise OfferRefused("a lane of quantities is over 32767", remedy="pack it with protocol.resources")
     if not now < offer.expiry <= now + MAX_OFFER_SECONDS:

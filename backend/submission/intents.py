@@ -11,7 +11,7 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.tables import OfferRow
 from backend.submission.tables import IntentRow
-from protocol.calls import encode_call
+from protocol.calls import encode_call, signed_voucher
 from protocol.clock import now_time
 from protocol.hashing import from_hex
 from protocol.messages import from_json
@@ -80,7 +80,7 @@ def _values(message: Offer | Order) -> tuple[Any, ...]:
 
 def _voucher_tuple(signed: dict[str, Any]) -> tuple[Any, ...]:
     voucher = from_json(Voucher, signed["voucher"])
-    return (voucher.lease, voucher.cumulative, voucher.result, voucher.last, from_hex(signed["signature"]))
+    return signed_voucher(voucher, from_hex(signed["signature"]))
 
 
 def _last_tuple(session: Session, market: Market, row: IntentRow) -> tuple[Any, ...]:

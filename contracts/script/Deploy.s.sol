@@ -4,9 +4,10 @@ pragma solidity ^0.8.28;
 import {Script} from "forge-std/Script.sol";
 
 import {ComputeLedger} from "../src/ComputeLedger.sol";
+import {ProviderRegistry} from "../src/ProviderRegistry.sol";
 import {TestDollar} from "../src/dev/TestDollar.sol";
 
-/// @notice Deploys the ledger and writes deployments/<chain-id>.json.
+/// @notice Deploys registry and ledger, and writes deployments/<chain-id>.json.
 /// forge script script/Deploy.s.sol --rpc-url URL --private-key KEY --broadcast
 /// @dev TOKEN in the environment is the stablecoin to serve; a dev chain without it gets a test dollar. The file lacks what
 /// a script cannot know, genesis hash and ABI hash: `gridlease` adds them.
@@ -23,12 +24,14 @@ contract Deploy is Script {
         vm.startBroadcast();
         // Its constructor reverts on anything but a dev chain.
         if (token == address(0)) token = address(new TestDollar());
-        ledger = new ComputeLedger({token_: token, minNotice_: minNotice});
+        address registry = address(new ProviderRegistry());
+        ledger = new ComputeLedger({token_: token, registry_: registry, minNotice_: minNotice});
         vm.stopBroadcast();
 
         string memory json = "deployment";
         vm.serializeUint(json, "chainId", block.chainid);
         vm.serializeAddress(json, "ledger", address(ledger));
+        vm.serializeAddress(json, "registry", registry);
         vm.serializeAddress(json, "token", token);
         vm.serializeUint(json, "deployBlock", deployBlock);
         string memory text = vm.serializeUint(json, "minNotice", minNotice);

@@ -2,25 +2,23 @@
 pragma solidity ^0.8.28;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {IERC3009} from "@openzeppelin/contracts/interfaces/draft-IERC3009.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {EventHead} from "./EventHead.sol";
-import {Account, Delegate, IComputeLedger} from "./interfaces/IComputeLedger.sol";
+import {Guard} from "./Guard.sol";
+import {IComputeLedger} from "./interfaces/IComputeLedger.sol";
+import {Account} from "./interfaces/LedgerTypes.sol";
 
-/// @title Accounts: money in and out, delegates, cancelled messages, epochs
-abstract contract Accounts is IComputeLedger, EventHead, ReentrancyGuardTransient {
+/// @title Accounts: money in and out, and whose it is
+abstract contract Accounts is IComputeLedger, EventHead, Guard {
     using SafeERC20 for IERC20;
-
-    /// @dev Bits of an epoch's jump: nobody can sign today for a later epoch, and 2^24 jumps fit.
-    uint256 private constant EPOCH_JUMP_MASK = (1 << 40) - 1;
 
     IERC20 private immutable _token;
 
     mapping(address who => Account) internal _accounts;
-    mapping(address buyer => mapping(address key => Delegate)) internal _delegates;
-    mapping(address who => mapping(bytes32 digest => bool)) internal _cancelled;
+    mapping(address who => address) private _beneficiaries;
 
     constructor(address token_) {
         // Check: the token is set.
@@ -31,15 +29,12 @@ abstract contract Accounts is IComputeLedger, EventHead, ReentrancyGuardTransien
     /* MONEY IN AND OUT */
 
     /// @inheritdoc IComputeLedger
-    function deposit(address account_, uint256 amount) external nonReentrant {
-        _deposit(account_, amount);
+    function deposit(address account_, uint256 amount) external guarded {
+        _pull(account_, amount);
     }
 
     /// @inheritdoc IComputeLedger
-    function depositWithPermit(uint256 amount, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s)
-        external
-        nonReentrant
-    {
+    function depositWithPermit(uint256 amount, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s) external guarded {
         // Interaction: a permit that was used before us leaves the same allowance, so its failure is no reason to stop.
         try IERC20Permit(address(_token))
             .permit({
@@ -47,56 +42,67 @@ abstract contract Accounts is IComputeLedger, EventHead, ReentrancyGuardTransien
         }) {}
             catch {}
 
-        _deposit(msg.sender, amount);
+        _pull(msg.sender, amount);
     }
 
     /// @inheritdoc IComputeLedger
-    function withdraw(address to, uint256 amount) external nonReentrant {
-        // Check: there is somebody to send to, something to send, and enough of it.
+    function depositWithAuthorization(
+        address from,
+        uint256 amount,
+        uint256 validAfter,
+        uint256 validBefore,
+        bytes32 nonce,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external guarded {
+        uint256 before = _token.balanceOf(address(this));
+
+        // Interaction: pull the money. The token pays only to its caller, so nobody can turn the authorisation elsewhere.
+        IERC3009(address(_token))
+            .receiveWithAuthorization({
+            from: from,
+            to: address(this),
+            value: amount,
+            validAfter: validAfter,
+            validBefore: validBefore,
+            nonce: nonce,
+            v: v,
+            r: r,
+            s: s
+        });
+
+        _credit({account_: from, from: from, before: before});
+    }
+
+    /// @inheritdoc IComputeLedger
+    function withdraw(address account_, address to, uint256 amount) external guarded {
+        // Check: the caller controls the money, there is somebody to send to, something to send, and enough of it.
+        _checkController(account_);
         require(to != address(0), ComputeLedger_ZeroAddress());
         require(amount != 0, ComputeLedger_ZeroAmount());
-        Account storage account_ = _accounts[msg.sender];
-        uint64 free = account_.free;
+        Account storage stored = _accounts[account_];
+        uint64 free = stored.free;
         require(amount <= free, ComputeLedger_InsufficientFree(free, amount));
 
         // Effect: take it from the free balance.
         // forge-lint: disable-next-line(unsafe-typecast) amount <= free, which has 64 bits.
-        account_.free = uint64(free - amount);
-        _recordAlone({topics: 3, encoded: abi.encode(Withdrawn.selector, msg.sender, to, amount)});
+        stored.free = uint64(free - amount);
+        _recordAlone({topics: 3, encoded: abi.encode(Withdrawn.selector, account_, to, amount)});
 
         // Interaction: send it.
         require(_token.trySafeTransfer(to, amount), ComputeLedger_TransferFailed(address(_token)));
     }
 
-    /* AUTHORITY */
-
     /// @inheritdoc IComputeLedger
-    function approveDelegate(address key, uint64 cap, uint40 until) external nonReentrant {
-        // Check: an unreadable signature recovers to address 0, which must never be a delegate.
-        require(key != address(0), ComputeLedger_ZeroAddress());
+    function setBeneficiary(address account_, address beneficiary_) external guarded {
+        // Check: the caller controls the money.
+        _checkController(account_);
 
-        // Effect: replace what was approved before.
-        _delegates[msg.sender][key] = Delegate({remaining: cap, until: until});
-        _recordAlone({topics: 3, encoded: abi.encode(DelegateApproved.selector, msg.sender, key, cap, until)});
-    }
-
-    /// @inheritdoc IComputeLedger
-    function cancel(bytes32 digest) external nonReentrant {
-        // Effect: void the message for ever.
-        _cancelled[msg.sender][digest] = true;
-        _recordAlone({topics: 3, encoded: abi.encode(MessageCancelled.selector, msg.sender, digest)});
-    }
-
-    /// @inheritdoc IComputeLedger
-    function bumpEpoch() external nonReentrant returns (uint64 epoch) {
-        uint64 old = _accounts[msg.sender].epoch;
-        bytes32 seed = keccak256(abi.encode(blockhash(block.number - 1), block.prevrandao, msg.sender, old));
-
-        // Effect: jump.
-        // forge-lint: disable-next-line(unsafe-typecast) The mask leaves 40 bits.
-        epoch = old + 1 + uint64(uint256(seed) & EPOCH_JUMP_MASK);
-        _accounts[msg.sender].epoch = epoch;
-        _recordAlone({topics: 2, encoded: abi.encode(EpochBumped.selector, msg.sender, epoch)});
+        // Effect: hand it over, or back. The account's own slot says so too, where `open` reads it for nothing.
+        _beneficiaries[account_] = beneficiary_;
+        _accounts[account_].guarded = beneficiary_ != address(0);
+        _recordAlone({topics: 3, encoded: abi.encode(BeneficiarySet.selector, account_, beneficiary_)});
     }
 
     /* VIEWS */
@@ -112,13 +118,8 @@ abstract contract Accounts is IComputeLedger, EventHead, ReentrancyGuardTransien
     }
 
     /// @inheritdoc IComputeLedger
-    function delegate(address buyer, address key) external view returns (Delegate memory) {
-        return _delegates[buyer][key];
-    }
-
-    /// @inheritdoc IComputeLedger
-    function isCancelled(address who, bytes32 digest) external view returns (bool) {
-        return _cancelled[who][digest];
+    function beneficiary(address who) external view returns (address) {
+        return _beneficiaries[who];
     }
 
     /// @inheritdoc IComputeLedger
@@ -129,31 +130,61 @@ abstract contract Accounts is IComputeLedger, EventHead, ReentrancyGuardTransien
 
     /* INTERNAL */
 
-    function _deposit(address account_, uint256 amount) private {
-        // Check: there is somebody to credit and something to pull.
-        require(account_ != address(0), ComputeLedger_ZeroAddress());
-        require(amount != 0, ComputeLedger_ZeroAmount());
+    function _checkController(address account_) private view {
+        address controller = _beneficiaries[account_];
+        if (controller == address(0)) controller = account_;
+        require(msg.sender == controller, ComputeLedger_NotController(controller, msg.sender));
+    }
 
-        // Interaction: pull the money. What counts is what arrived.
+    function _pull(address account_, uint256 amount) private {
+        // Check: there is somebody to credit.
+        require(account_ != address(0), ComputeLedger_ZeroAddress());
         uint256 before = _token.balanceOf(address(this));
+
+        // Interaction: pull the money.
         require(
             _token.trySafeTransferFrom(msg.sender, address(this), amount), ComputeLedger_TransferFailed(address(_token))
         );
+
+        _credit({account_: account_, from: msg.sender, before: before});
+    }
+
+    /// @dev What counts is what arrived since the balance was `before`.
+    function _credit(address account_, address from, uint256 before) private {
+        // Check: something arrived.
         uint256 balance = _token.balanceOf(address(this));
         require(balance > before, ComputeLedger_ZeroAmount());
 
         // Check: all credits together fit in 64 bits, so no later payment can overflow an account.
         require(balance <= type(uint64).max, ComputeLedger_AmountTooLarge(type(uint64).max, balance));
+        uint256 received = balance - before;
 
         // Effect: credit it.
-        uint256 received = balance - before;
         // forge-lint: disable-next-line(unsafe-typecast) received <= balance, which was checked.
         _accounts[account_].free += uint64(received);
-        _recordAlone({topics: 3, encoded: abi.encode(Deposited.selector, account_, msg.sender, received)});
+        _recordAlone({topics: 3, encoded: abi.encode(Deposited.selector, account_, from, received)});
+    }
+
+    /// @dev `free` is the low member of the slot. All credits together fit in its 64 bits (`_credit`), so nothing carries.
+    function _creditFree(address who, uint48 amount) internal {
+        Account storage stored = _accounts[who];
+        assembly ("memory-safe") {
+            sstore(stored.slot, add(sload(stored.slot), amount))
+        }
+    }
+
+    /// @dev One more lease and its bond, in one write: free, bonded and openLeases are the three low members of the slot, so
+    /// one addition moves them all. The caller has checked that free covers the bond.
+    function _lockBond(address provider, uint48 bond) internal {
+        Account storage stored = _accounts[provider];
+        assembly ("memory-safe") {
+            let delta := sub(or(shl(128, 1), shl(64, bond)), bond)
+            sstore(stored.slot, add(sload(stored.slot), delta))
+        }
     }
 
     /// @dev For a call with a single event.
-    function _recordAlone(uint256 topics, bytes memory encoded) private {
+    function _recordAlone(uint256 topics, bytes memory encoded) internal {
         Head memory head_ = _loadHead();
         _record({head_: head_, topics: topics, encoded: encoded});
         _storeHead(head_);

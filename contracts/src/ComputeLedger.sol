@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Accounts} from "./Accounts.sol";
-import {Messages} from "./Messages.sol";
+import {Claims} from "./Claims.sol";
+import {IComputeLedger} from "./interfaces/IComputeLedger.sol";
+import {IProviderRegistry} from "./interfaces/IProviderRegistry.sol";
 import {
     Account,
     Delegate,
     EndReason,
-    IComputeLedger,
     LastVoucher,
-    Lease,
     LeaseState,
     Match,
     Offer,
@@ -17,56 +16,55 @@ import {
     SignedOffer,
     SignedVoucher,
     Skip
-} from "./interfaces/IComputeLedger.sol";
+} from "./interfaces/LedgerTypes.sol";
+import {Accounts} from "./Accounts.sol";
+import {AttestedWord} from "./libraries/AttestedWord.sol";
 import {LeaseMath} from "./libraries/LeaseMath.sol";
 import {LeaseStatus, LeaseStatuses} from "./libraries/LeaseStatus.sol";
+import {Signatures} from "./libraries/Signatures.sol";
 import {Terms} from "./libraries/Terms.sol";
 
 /// @title ComputeLedger
-/// @notice The interface is the manual.
-/// @dev After `open` only the order's terms count; the offer is a filter, checked once. So a lease takes two slots and
-/// keeps neither message: who needs the order's terms later passes the order again, proved by the lease's id.
-contract ComputeLedger is Accounts, Messages {
-    /// @dev Two slots. `status` packs what `Lease` shows as state, reason and done.
-    struct StoredLease {
-        // slot 0
-        address provider;
-        uint48 locked;
-        uint48 paid;
-        // slot 1
-        address voucherSigner;
-        uint40 deadline;
-        uint32 rate;
-        uint8 zone;
-        LeaseStatus status;
+/// @notice The interface is the manual. Here: `open` and the fast path; `Claims` has the slow one.
+contract ComputeLedger is Claims {
+    /// @dev The offers of a call, each verified once, however many matches point to it.
+    /// @param faults why no match with this offer can open, or None
+    struct Book {
+        Offer[] offers;
+        bytes32[] digests;
+        Skip[] faults;
     }
 
     /// @dev What `_check` found out about a match, and `_apply` needs.
     /// @param lease id of the lease to open
-    /// @param order digest of the order
-    /// @param offer digest of the offer
+    /// @param orderDigest digest of the order
+    /// @param offerDigest digest of the offer
     /// @param locked base units to lock from the buyer
     /// @param key the delegate that signed, or 0 if the buyer did or the predecessor proves the order
     /// @param charge base units of that delegate's cap
     struct Opening {
         bytes32 lease;
-        bytes32 order;
-        bytes32 offer;
+        bytes32 orderDigest;
+        bytes32 offerDigest;
         uint48 locked;
         address key;
         uint64 charge;
     }
 
     /// @inheritdoc IComputeLedger
+    address public immutable registry;
+
+    /// @inheritdoc IComputeLedger
     uint32 public immutable minNotice;
 
-    mapping(bytes32 id => StoredLease) private _leases;
-
     /// @param token_ a standard ERC-20 with 6 decimals
-    /// @param minNotice_ seconds; the shortest notice that an order may have here
-    constructor(address token_, uint32 minNotice_) Accounts(token_) {
-        // Check: orders can meet it.
+    /// @param registry_ the ProviderRegistry whose attestations count
+    /// @param minNotice_ seconds; the shortest notice and challenge window that an order may have here
+    constructor(address token_, address registry_, uint32 minNotice_) Accounts(token_) {
+        // Check: orders can meet it, and attestations can be read.
         require(minNotice_ != 0 && minNotice_ <= Terms.MAX_NOTICE, ComputeLedger_NoticeOutOfRange(1, Terms.MAX_NOTICE));
+        require(registry_.code.length != 0, ComputeLedger_ZeroAddress());
+        registry = registry_;
         minNotice = minNotice_;
     }
 
@@ -75,107 +73,128 @@ contract ComputeLedger is Accounts, Messages {
     /// @inheritdoc IComputeLedger
     function open(SignedOffer[] calldata offers, Match[] calldata matches, bytes32 bookRoot)
         external
-        nonReentrant
+        guarded
         returns (uint256 opened)
     {
-        (bytes32[] memory offerDigests, Skip[] memory offerFaults) = _checkOffers(offers);
+        Book memory book = _checkOffers(offers);
         Head memory head_ = _loadHead();
+        if (bookRoot != 0) {
+            _record({head_: head_, topics: 2, encoded: abi.encode(Auction.selector, msg.sender, bookRoot)});
+        }
 
+        Order memory order = _orderRoom()[0];
+        Opening memory opening;
         for (uint256 i; i < matches.length; ++i) {
             Match calldata match_ = matches[i];
-            Opening memory opening;
-            opening.order = hashOrder(match_.order);
-            opening.lease = leaseId(opening.order, match_.fill);
+            _copy(match_.order, order);
+            opening.key = address(0);
+            opening.orderDigest = _hashOrder(match_.order);
+            opening.lease = leaseId(opening.orderDigest, match_.fill);
 
             // Check: the item alone; a bad one never sinks its batch. A lease that exists is AlreadyOpen whatever else
             // has changed since, so a repeated call can be told from a refused one.
             Skip skip;
-            if (bookRoot != 0) skip = Skip.NotYetSupported;
-            else if (_leases[opening.lease].status.state() != LeaseState.None) skip = Skip.AlreadyOpen;
-            else if (match_.offer >= offers.length) skip = Skip.UnknownOffer;
-            else skip = offerFaults[match_.offer];
-            if (skip == Skip.None) skip = _check(offers[match_.offer].offer, match_, opening);
+            if (_leases[opening.lease].provider != address(0)) skip = Skip.AlreadyOpen;
+            else if (match_.offer >= book.offers.length) skip = Skip.UnknownOffer;
+            else skip = book.faults[match_.offer];
+            if (skip == Skip.None) skip = _check(book.offers[match_.offer], order, match_, opening);
             if (skip != Skip.None) {
                 emit Skipped(opening.lease, skip);
                 continue;
             }
 
             // Effect: open the lease.
-            opening.offer = offerDigests[match_.offer];
-            _apply({head_: head_, offer: offers[match_.offer].offer, match_: match_, opening: opening});
+            opening.offerDigest = book.digests[match_.offer];
+            _apply(head_, book.offers[match_.offer], order, match_.fill, opening);
             ++opened;
         }
         _storeHead(head_);
     }
 
-    /// @dev Each offer is verified once per call, however many matches point to it.
-    function _checkOffers(SignedOffer[] calldata offers)
-        private
-        view
-        returns (bytes32[] memory digests, Skip[] memory faults)
-    {
-        digests = new bytes32[](offers.length);
-        faults = new Skip[](offers.length);
+    function _checkOffers(SignedOffer[] calldata offers) private view returns (Book memory book) {
+        book.offers = _offerRoom(offers.length);
+        book.digests = new bytes32[](offers.length);
+        book.faults = new Skip[](offers.length);
         for (uint256 i; i < offers.length; ++i) {
-            Offer calldata offer = offers[i].offer;
-            bytes32 digest = hashOffer(offer);
-            digests[i] = digest;
-            if (!Terms.isSupported(offer)) faults[i] = Skip.NotYetSupported;
-            else if (block.timestamp >= offer.expiry) faults[i] = Skip.OfferExpired;
-            else if (offer.epoch != _accounts[offer.provider].epoch) faults[i] = Skip.OfferEpoch;
-            else if (_cancelled[offer.provider][digest]) faults[i] = Skip.OfferCancelled;
-            else if (!_isSigner(offer.provider, digest, offers[i].signature)) faults[i] = Skip.OfferSignature;
+            Offer memory offer = book.offers[i];
+            _copy(offers[i].offer, offer);
+            bytes32 digest = _hashOffer(offers[i].offer);
+            book.digests[i] = digest;
+            book.faults[i] = _checkOffer(offer, digest, offers[i].signature);
         }
     }
 
+    function _checkOffer(Offer memory offer, bytes32 digest, bytes calldata signature) private view returns (Skip) {
+        if (block.timestamp >= offer.expiry) return Skip.OfferExpired;
+        if (offer.epoch != _accounts[offer.provider].epoch) return Skip.OfferEpoch;
+        if (_cancelled[offer.provider][digest]) return Skip.OfferCancelled;
+        return _isSigner(offer.provider, digest, signature) ? Skip.None : Skip.OfferSignature;
+    }
+
     /// @dev Changes nothing but `opening`.
-    function _check(Offer calldata offer, Match calldata match_, Opening memory opening)
+    function _check(Offer memory offer, Order memory order, Match calldata match_, Opening memory opening)
         private
         view
         returns (Skip skip)
     {
-        Order calldata order = match_.order;
+        uint8 fill = match_.fill;
 
         // Check: the terms, which need no storage.
-        if (!Terms.isSupported(order)) return Skip.NotYetSupported;
         skip = Terms.mismatch(offer, order, minNotice);
         if (skip != Skip.None) return skip;
-        if (match_.fill >= order.maxLeases) return Skip.FillOutOfRange;
-        if (order.matcher != address(0) && msg.sender != order.matcher && block.timestamp < order.matcherUntil) {
-            return Skip.Matcher;
-        }
+        if (fill >= order.maxLeases) return Skip.FillOutOfRange;
+        if (
+            order.matcher != address(0) && msg.sender != order.matcher && msg.sender != order.deputy
+                && block.timestamp < order.matcherUntil
+        ) return Skip.Matcher;
 
         // Check: the order holds now.
         if (block.timestamp >= order.expiry) return Skip.OrderExpired;
-        Account memory buyer = _accounts[order.buyer];
+        Account storage buyer = _accounts[order.buyer];
         if (order.epoch != buyer.epoch) return Skip.OrderEpoch;
-        if (_cancelled[order.buyer][opening.order]) return Skip.OrderCancelled;
+        if (buyer.guarded) return Skip.BuyerGuarded;
+        if (_cancelled[order.buyer][opening.orderDigest]) return Skip.OrderCancelled;
 
         // Check: the fill is next in its lane, and the order is authentic.
-        skip = match_.fill == 0 ? _checkSignature(match_, opening) : _checkPredecessor(opening.order, match_.fill);
+        skip = fill < order.replicas
+            ? _checkSignature(order, match_, opening)
+            : _checkPredecessor({order: opening.orderDigest, predecessor: fill - order.replicas});
         if (skip != Skip.None) return skip;
 
-        // Check: there is money and room.
+        // Check: the grid is another one, and the auditor's word is there.
+        if (order.distinctZones && _isZoneTaken(opening.orderDigest, order, fill, offer.zone)) return Skip.ZoneTaken;
+        if (order.attested != 0 && !_isAttested(offer, order)) return Skip.Attestation;
+
+        // Check: there is money and room. Buyer and provider may be one account.
         uint256 locked = LeaseMath.lockUp(offer.rate, order.quantity);
-        uint256 left = order.budget - _used({order: opening.order, fill: match_.fill, budget: order.budget});
+        uint256 left = order.budget - _used({id: opening.orderDigest, order: order, fill: fill});
         if (left < locked) locked = left;
         if (locked == 0) return Skip.NothingToLock;
-        if (buyer.free < locked + order.fee) return Skip.BuyerFunds;
-        if (_accounts[offer.provider].openLeases >= offer.capacity) return Skip.Capacity;
+        if (order.minCharge > locked) return Skip.MinCharge;
+        uint256 committed = locked + order.fee;
+        if (buyer.free < committed) return Skip.BuyerFunds;
+        Account storage provider = _accounts[offer.provider];
+        if (provider.free < order.bond + (offer.provider == order.buyer ? committed : 0)) return Skip.ProviderFunds;
+        if (provider.openLeases >= offer.capacity) return Skip.Capacity;
         // forge-lint: disable-next-line(unsafe-typecast) At most what is left of the budget, which has 48 bits.
         opening.locked = uint48(locked);
     }
 
-    /// @dev The buyer first, then a live delegate whose cap covers the most that the lane can cost.
-    function _checkSignature(Match calldata match_, Opening memory opening) private view returns (Skip) {
-        Order calldata order = match_.order;
-        address signer = _signerOf(opening.order, match_.signature);
-        if (signer == address(0)) return Skip.OrderSignature;
-        if (signer == order.buyer) return Skip.None;
+    /// @dev The buyer first, then a live delegate whose cap covers the most that the lane can cost, then the buyer's contract.
+    function _checkSignature(Order memory order, Match calldata match_, Opening memory opening)
+        private
+        view
+        returns (Skip)
+    {
+        address signer = Signatures.recover(opening.orderDigest, match_.signature);
+        if (signer == order.buyer && signer != address(0)) return Skip.None;
 
         Delegate memory key = _delegates[order.buyer][signer];
-        if (block.timestamp >= key.until) return Skip.OrderSignature;
-        uint64 charge = uint64(order.budget) + uint64(order.fee) * order.maxLeases;
+        if (block.timestamp >= key.until) {
+            bool wallet = Signatures.isValidNow(order.buyer, opening.orderDigest, match_.signature);
+            return wallet ? Skip.None : Skip.OrderSignature;
+        }
+        uint64 charge = uint64(order.budget + order.fee * Terms.fillsOfLane(order, match_.fill));
         if (key.remaining < charge) return Skip.DelegateCap;
         opening.key = signer;
         opening.charge = charge;
@@ -183,48 +202,79 @@ contract ComputeLedger is Accounts, Messages {
     }
 
     /// @dev A later fill needs no signature: the predecessor's id holds the order's digest, so its signature was checked.
-    function _checkPredecessor(bytes32 order, uint8 fill) private view returns (Skip) {
-        StoredLease memory predecessor = _leases[leaseId(order, fill - 1)];
-        LeaseState state = _stateNow(predecessor);
+    function _checkPredecessor(bytes32 order, uint8 predecessor) private view returns (Skip) {
+        StoredLease memory stored = _read(leaseId(order, predecessor));
+        LeaseState state = _stateNow(stored);
         if (state == LeaseState.None) return Skip.NoPredecessor;
         if (state == LeaseState.Open) return Skip.PredecessorOpen;
-        return _doneNow(predecessor) ? Skip.LaneDone : Skip.None;
+        (, bool done) = _endOf(stored);
+        return done ? Skip.LaneDone : Skip.None;
     }
 
-    /// @dev Base units that the earlier fills of the lane took: what they paid if Closed, else their locks.
-    function _used(bytes32 order, uint8 fill, uint48 budget) private view returns (uint256 used) {
-        for (uint8 earlier; earlier < fill; ++earlier) {
-            StoredLease memory stored = _leases[leaseId(order, earlier)];
-            used += stored.status.state() == LeaseState.Closed ? stored.paid : stored.locked;
+    /// @dev Whether a fill that is not Closed, or the lane's predecessor, is in `zone`. A lane's fills open in sequence, so
+    /// each lane is read up to its first gap, and the fill's own lane up to itself.
+    function _isZoneTaken(bytes32 id, Order memory order, uint8 fill, uint8 zone) private view returns (bool) {
+        uint256 replicas = order.replicas;
+        uint256 end = order.maxLeases;
+        for (uint256 lane; lane < replicas; ++lane) {
+            for (uint256 other = lane; other < end && other != fill; other += replicas) {
+                // forge-lint: disable-next-line(unsafe-typecast) Below maxLeases, which has 8 bits.
+                StoredLease storage stored = _leases[leaseId(id, uint8(other))];
+                LeaseState state = stored.status.state();
+                if (state == LeaseState.None) break;
+                if (stored.zone != zone) continue;
+                if (state != LeaseState.Closed || other + replicas == fill) return true;
+            }
         }
-        // Every lock was at most what the budget had left, so the sum cannot pass it.
-        assert(used <= budget);
+        return false;
+    }
+
+    /// @dev Until the lease's duration ends, with the time of this block as its beginning.
+    function _isAttested(Offer memory offer, Order memory order) private view returns (bool) {
+        uint256 attested = order.attested;
+        return AttestedWord.covers({
+            word: IProviderRegistry(registry).wordOf(order.auditor, offer.provider),
+            traits: attested & ~Terms.ZONE_BIT,
+            zone: attested & Terms.ZONE_BIT == 0 ? 0 : offer.zone,
+            until: block.timestamp + order.duration
+        });
+    }
+
+    /// @dev Base units that the earlier fills of the lane took: what they paid if Closed, else their locks. Every lock was at
+    /// most what the budget had left, so the sum cannot pass it.
+    function _used(bytes32 id, Order memory order, uint8 fill) private view returns (uint256 used) {
+        uint256 replicas = order.replicas;
+        for (uint256 earlier = fill % replicas; earlier < fill; earlier += replicas) {
+            // forge-lint: disable-next-line(unsafe-typecast) Below fill, which has 8 bits.
+            StoredLease memory stored = _read(leaseId(id, uint8(earlier)));
+            used += stored.status.isClosed() ? stored.paid : stored.locked;
+        }
     }
 
     /// @dev Cannot fail after `_check`: the buyer's free balance covers lock and fee, and deposits are bounded so that
     /// credits fit. The accounts may be one and the same, so each is read anew from storage.
-    function _apply(Head memory head_, Offer calldata offer, Match calldata match_, Opening memory opening) private {
-        Order calldata order = match_.order;
+    function _apply(Head memory head_, Offer memory offer, Order memory order, uint8 fill, Opening memory opening)
+        private
+    {
         uint40 deadline = uint40(block.timestamp + order.duration);
 
         // Effect: the delegate's cap, once per lane and never restored.
         if (opening.key != address(0)) _charge(head_, order.buyer, opening);
 
         // Effect: the money and the provider's count.
-        _accounts[order.buyer].free -= opening.locked + order.fee;
-        _accounts[msg.sender].free += order.fee;
-        _accounts[offer.provider].openLeases += 1;
+        _accounts[order.buyer].free -= uint64(opening.locked) + order.fee;
+        if (order.fee != 0) _creditFree(msg.sender, order.fee);
+        _lockBond(offer.provider, order.bond);
 
         // Effect: the lease.
-        _leases[opening.lease] = StoredLease({
+        _create({
+            id: opening.lease,
             provider: offer.provider,
             locked: opening.locked,
-            paid: 0,
             voucherSigner: order.voucherSigner,
             deadline: deadline,
             rate: offer.rate,
-            zone: offer.zone,
-            status: LeaseStatuses.pack({state_: LeaseState.Open, reason_: EndReason.None, done_: false})
+            zone: offer.zone
         });
         _record({
             head_: head_,
@@ -234,16 +284,17 @@ contract ComputeLedger is Accounts, Messages {
                 opening.lease,
                 order.buyer,
                 offer.provider,
-                opening.order,
-                opening.offer,
+                opening.orderDigest,
+                opening.offerDigest,
                 order.job,
                 order.voucherSigner,
                 msg.sender,
-                match_.fill,
+                fill,
                 offer.meter,
                 offer.zone,
                 offer.rate,
                 opening.locked,
+                order.bond,
                 order.fee,
                 deadline,
                 order.notice
@@ -258,126 +309,117 @@ contract ComputeLedger is Accounts, Messages {
         _record({
             head_: head_,
             topics: 4,
-            encoded: abi.encode(DelegateCharged.selector, buyer, opening.key, opening.order, opening.charge, remaining)
+            encoded: abi.encode(
+                DelegateCharged.selector, buyer, opening.key, opening.orderDigest, opening.charge, remaining
+            )
         });
     }
 
     /* REDEEM */
 
     /// @inheritdoc IComputeLedger
-    function redeem(SignedVoucher[] calldata vouchers) external nonReentrant returns (uint256 redeemed) {
+    function redeem(SignedVoucher[] calldata vouchers) external guarded returns (uint256 redeemed) {
         Head memory head_ = _loadHead();
         for (uint256 i; i < vouchers.length; ++i) {
             SignedVoucher calldata voucher = vouchers[i];
-            StoredLease memory stored = _leases[voucher.lease];
+            StoredLease storage stored = _leases[voucher.lease];
 
             // Check: the lease takes the voucher, and it adds something.
             (Skip skip, uint48 amount,) = _checkVoucher(stored, voucher);
-            if (skip == Skip.None && amount == 0) skip = Skip.VoucherStale;
             if (skip != Skip.None) {
                 emit Skipped(voucher.lease, skip);
-                continue;
+            } else if (amount == 0) {
+                emit Skipped(voucher.lease, Skip.VoucherStale);
+            } else {
+                // Effect: pay.
+                _pay({head_: head_, stored: stored, voucher: voucher, amount: amount});
+                ++redeemed;
             }
-
-            // Effect: pay.
-            _pay({head_: head_, stored: stored, voucher: voucher, amount: amount});
-            ++redeemed;
         }
         _storeHead(head_);
-    }
-
-    function _checkVoucher(StoredLease memory stored, SignedVoucher calldata voucher)
-        private
-        view
-        returns (Skip skip, uint48 amount, bytes32 digest)
-    {
-        LeaseState state = stored.status.state();
-        if (state == LeaseState.None) return (Skip.UnknownLease, 0, 0);
-        if (state == LeaseState.Closed) return (Skip.LeaseClosed, 0, 0);
-        digest = _hashVoucher(voucher, stored.provider);
-        if (!_isSigner(stored.voucherSigner, digest, voucher.signature)) return (Skip.VoucherSignature, 0, 0);
-        amount = LeaseMath.dueOf({cumulative: voucher.cumulative, locked: stored.locked, paid: stored.paid});
-    }
-
-    function _pay(Head memory head_, StoredLease memory stored, SignedVoucher calldata voucher, uint48 amount) private {
-        uint48 paid = stored.paid + amount;
-        stored.paid = paid;
-        _leases[voucher.lease].paid = paid;
-        _accounts[stored.provider].free += amount;
-        _record({
-            head_: head_,
-            topics: 3,
-            encoded: abi.encode(
-                VoucherRedeemed.selector, voucher.lease, stored.provider, amount, paid, voucher.result, voucher.last
-            )
-        });
     }
 
     /* CLOSE */
 
     /// @inheritdoc IComputeLedger
-    function close(Order calldata order, uint8 fill, EndReason reason) external nonReentrant {
-        bytes32 id = leaseId(hashOrder(order), fill);
-        StoredLease memory stored = _leases[id];
-
-        // Check: the order is the lease's.
-        require(stored.status.state() != LeaseState.None, ComputeLedger_WrongOrder(id));
+    function close(Order calldata order_, uint8 fill, EndReason reason) external guarded {
+        (Order memory order, bytes32 id, StoredLease memory stored) = _load(order_, fill);
 
         // Check: the caller is of the buyer's side, and may give this reason.
-        bool owner = msg.sender == order.buyer || msg.sender == order.voucherSigner;
+        bool owner = _ownsOrder(order);
         require(
             owner || msg.sender == order.matcher || msg.sender == order.deputy, ComputeLedger_NotBuyerSide(msg.sender)
         );
-        bool allowed =
-            reason == EndReason.Unresponsive || reason == EndReason.Faulty || (reason == EndReason.Cancelled && owner);
+        bool cancelled = reason == EndReason.Cancelled;
+        bool allowed = reason == EndReason.Unresponsive || reason == EndReason.Faulty || (cancelled && owner);
         require(allowed, ComputeLedger_ReasonNotAllowed(msg.sender, reason));
 
-        // Check: it has not ended.
-        LeaseState state = _stateNow(stored);
-        require(state == LeaseState.Open, ComputeLedger_LeaseNotOpen(id, state));
+        _startNoticeAlone(
+            id, stored, order, LeaseStatuses.pack(LeaseState.Closing, reason).withEarly().withDone(cancelled)
+        );
+    }
 
-        // Effect: its notice starts.
+    /// @inheritdoc IComputeLedger
+    function resign(Order calldata order_, uint8 fill) external guarded {
+        (Order memory order, bytes32 id, StoredLease memory stored) = _loadServed(order_, fill);
+        _startNoticeAlone(id, stored, order, LeaseStatuses.pack(LeaseState.Closing, EndReason.Resigned));
+    }
+
+    /// @dev The first close of a lease that has not ended, not even by its duration.
+    function _startNoticeAlone(bytes32 id, StoredLease memory stored, Order memory order, LeaseStatus status) private {
+        LeaseState state = _stateNow(stored);
+        require(state == LeaseState.Open, ComputeLedger_WrongState(id, state));
         Head memory head_ = _loadHead();
-        _startNotice({head_: head_, id: id, notice: order.notice, reason: reason, done: reason == EndReason.Cancelled});
+        _startNotice({head_: head_, id: id, notice: order.notice, status: status});
         _storeHead(head_);
     }
 
     /// @inheritdoc IComputeLedger
-    function closeLast(LastVoucher[] calldata items) external nonReentrant returns (uint256 closed) {
+    function acknowledge(bytes32 id) external guarded {
+        StoredLease memory stored = _read(id);
+        _checkProvider(stored);
+
+        // Check: a close is there to be answered, in time.
+        LeaseState state = stored.status.state();
+        require(state == LeaseState.Closing, ComputeLedger_WrongState(id, state));
+        _checkBefore(stored.deadline);
+
+        // Effect: it was there.
+        _leases[id].status = stored.status.withResponded();
+        _recordAlone({topics: 3, encoded: abi.encode(LeaseAcknowledged.selector, id, msg.sender)});
+    }
+
+    /// @inheritdoc IComputeLedger
+    function closeLast(LastVoucher[] calldata items) external guarded returns (uint256 closed) {
         Head memory head_ = _loadHead();
+        Order memory order;
+        StoredLease memory stored;
         for (uint256 i; i < items.length; ++i) {
             LastVoucher calldata item = items[i];
-            StoredLease memory stored = _leases[item.voucher.lease];
+            _copy(item.order, order);
+            bytes32 id = item.voucher.lease;
+            _readInto(stored, id);
+            LeaseState state = _stateNow(stored);
 
             // Check: the item alone; a bad one never sinks its batch.
-            (Skip skip, uint48 amount, bool agreed) = _checkLast(stored, item);
+            (Skip skip, uint48 amount, bool agreed) = _checkLast(stored, state, order, item);
             if (skip != Skip.None) {
-                emit Skipped(item.voucher.lease, skip);
+                emit Skipped(id, skip);
                 continue;
             }
 
-            // Effect: pay, then end.
-            if (amount != 0) _pay({head_: head_, stored: stored, voucher: item.voucher, amount: amount});
+            // Effect: pay, then end. A dispute goes on.
+            if (amount != 0) {
+                _pay({head_: head_, stored: _leases[id], voucher: item.voucher, amount: amount});
+                stored.paid += amount;
+            }
             if (agreed) {
-                bool open_ = _stateNow(stored) == LeaseState.Open;
-                (EndReason reason,) = _endOf(stored);
-                _finish({
-                    head_: head_,
-                    id: item.voucher.lease,
-                    stored: stored,
-                    buyer: item.order.buyer,
-                    reason: open_ ? EndReason.Completed : reason,
-                    done: true
-                });
+                _agree({head_: head_, id: id, stored: stored, state: state, order: order});
                 ++closed;
-            } else if (_stateNow(stored) == LeaseState.Open) {
-                _startNotice({
-                    head_: head_,
-                    id: item.voucher.lease,
-                    notice: item.order.notice,
-                    reason: EndReason.Completed,
-                    done: true
-                });
+            } else if (state == LeaseState.Open) {
+                LeaseStatus status =
+                    LeaseStatuses.pack(LeaseState.Closing, EndReason.Completed).withEarly().withDone(true);
+                _startNotice({head_: head_, id: id, notice: order.notice, status: status});
             }
         }
         _storeHead(head_);
@@ -385,17 +427,18 @@ contract ComputeLedger is Accounts, Messages {
 
     /// @return skip why the item is passed over
     /// @return amount base units that the voucher adds
-    /// @return agreed whether the provider is for it too: it sends the voucher, or signed the same digest
-    function _checkLast(StoredLease memory stored, LastVoucher calldata item)
+    /// @return agreed whether the lease ends now: the provider sends the voucher, or signed the same digest, and nothing is
+    /// in dispute
+    function _checkLast(StoredLease memory stored, LeaseState state, Order memory order, LastVoucher calldata item)
         private
         view
         returns (Skip skip, uint48 amount, bool agreed)
     {
         if (!item.voucher.last) return (Skip.NotLast, 0, false);
         bytes32 digest;
-        (skip, amount, digest) = _checkVoucher(stored, item.voucher);
+        (skip, amount, digest) = _checkVoucher(_leases[item.voucher.lease], item.voucher);
         if (skip != Skip.None) return (skip, 0, false);
-        if (item.voucher.lease != leaseId(hashOrder(item.order), item.fill)) return (Skip.WrongOrder, 0, false);
+        if (item.voucher.lease != leaseId(_hashOrder(item.order), item.fill)) return (Skip.WrongOrder, 0, false);
 
         agreed = msg.sender == stored.provider;
         if (!agreed && item.providerSignature.length != 0) {
@@ -403,101 +446,46 @@ contract ComputeLedger is Accounts, Messages {
             if (!_isSigner(stored.provider, digest, item.providerSignature)) return (Skip.VoucherSignature, 0, false);
             agreed = true;
         }
-        if (!agreed && amount == 0 && _stateNow(stored) != LeaseState.Open) skip = Skip.VoucherStale;
+        if (state == LeaseState.Disputed) agreed = false;
+        if (!agreed && amount == 0 && state != LeaseState.Open) skip = Skip.VoucherStale;
+    }
+
+    /// @dev Both sides said that this is all: no minimum charge, no penalty, and the first close keeps its reason.
+    function _agree(Head memory head_, bytes32 id, StoredLease memory stored, LeaseState state, Order memory order)
+        private
+    {
+        Ending memory ending;
+        (ending.reason,) = _endOf(stored);
+        if (state == LeaseState.Open || ending.reason == EndReason.Claimed) ending.reason = EndReason.Completed;
+        ending.done = true;
+        ending.paid = stored.paid;
+        _finish({head_: head_, id: id, stored: stored, order: order, ending: ending});
     }
 
     /// @inheritdoc IComputeLedger
-    function finalise(Order calldata order, uint8 fill) external nonReentrant {
-        bytes32 id = leaseId(hashOrder(order), fill);
-        StoredLease memory stored = _leases[id];
+    function finalise(Order calldata order_, uint8 fill) external guarded {
+        (Order memory order, bytes32 id, StoredLease memory stored) = _load(order_, fill);
 
-        // Check: the order is the lease's, and the lease is in its notice.
-        require(stored.status.state() != LeaseState.None, ComputeLedger_WrongOrder(id));
+        // Check: the lease is ending, and its time is over.
         LeaseState state = _stateNow(stored);
-        require(state == LeaseState.Closing, ComputeLedger_LeaseNotClosing(id, state));
-
-        // Check: the notice is over. After its duration it starts without a transaction.
-        uint40 deadline = stored.deadline;
-        if (stored.status.state() == LeaseState.Open) deadline += order.notice;
+        require(state != LeaseState.Open && state != LeaseState.Closed, ComputeLedger_WrongState(id, state));
+        uint40 deadline = _deadlineNow(stored, order);
         require(block.timestamp >= deadline, ComputeLedger_DeadlineNotReached(deadline, block.timestamp));
 
-        // Effect: close.
+        // Effect: pay a claim that nobody challenged, or give a silent arbiter up; then close.
         Head memory head_ = _loadHead();
-        (EndReason reason, bool done) = _endOf(stored);
-        _finish({head_: head_, id: id, stored: stored, buyer: order.buyer, reason: reason, done: done});
+        Ending memory ending;
+        (ending.reason, ending.done) = _endOf(stored);
+        ending.paid = stored.paid;
+        if (state == LeaseState.Claimed) {
+            ending.paid += _claimDue(id, stored);
+        } else if (state == LeaseState.Disputed) {
+            _lapse(head_, id);
+            // Nobody is slashed, so nobody is taken to have been away either.
+            stored.status = stored.status.withResponded();
+        }
+        _chargeMinimum(stored, order, ending);
+        _finish({head_: head_, id: id, stored: stored, order: order, ending: ending});
         _storeHead(head_);
-    }
-
-    function _startNotice(Head memory head_, bytes32 id, uint32 notice, EndReason reason, bool done) private {
-        uint40 deadline = uint40(block.timestamp + notice);
-        StoredLease storage stored = _leases[id];
-        stored.deadline = deadline;
-        stored.status = LeaseStatuses.pack({state_: LeaseState.Closing, reason_: reason, done_: done});
-        _record({
-            head_: head_, topics: 3, encoded: abi.encode(LeaseClosing.selector, id, msg.sender, reason, deadline, done)
-        });
-    }
-
-    /// @dev The rest of the lock returns to the buyer: paid + refunded = locked, by subtraction.
-    function _finish(
-        Head memory head_,
-        bytes32 id,
-        StoredLease memory stored,
-        address buyer,
-        EndReason reason,
-        bool done
-    ) private {
-        uint48 refunded = stored.locked - stored.paid;
-        _leases[id].status = LeaseStatuses.pack({state_: LeaseState.Closed, reason_: reason, done_: done});
-        _accounts[buyer].free += refunded;
-        _accounts[stored.provider].openLeases -= 1;
-        _record({
-            head_: head_,
-            topics: 3,
-            encoded: abi.encode(LeaseClosed.selector, id, buyer, reason, stored.paid, refunded, done)
-        });
-    }
-
-    /* VIEWS */
-
-    /// @inheritdoc IComputeLedger
-    function lease(bytes32 id) external view returns (Lease memory) {
-        StoredLease memory stored = _leases[id];
-        return Lease({
-            provider: stored.provider,
-            locked: stored.locked,
-            paid: stored.paid,
-            voucherSigner: stored.voucherSigner,
-            deadline: stored.deadline,
-            rate: stored.rate,
-            zone: stored.zone,
-            state: stored.status.state(),
-            reason: stored.status.reason(),
-            done: stored.status.done()
-        });
-    }
-
-    /// @inheritdoc IComputeLedger
-    function stateOf(bytes32 id) external view returns (LeaseState) {
-        return _stateNow(_leases[id]);
-    }
-
-    function _stateNow(StoredLease memory stored) private view returns (LeaseState state) {
-        state = stored.status.state();
-        if (state == LeaseState.Open && block.timestamp >= stored.deadline) state = LeaseState.Closing;
-    }
-
-    /// @dev Why a lease ended and whether its lane is done. A lease that is stored as Open has ended by its duration.
-    function _endOf(StoredLease memory stored) private pure returns (EndReason reason, bool done) {
-        if (stored.status.state() == LeaseState.Open) return (EndReason.Expired, true);
-        return (stored.status.reason(), stored.status.done());
-    }
-
-    function _doneNow(StoredLease memory stored) private pure returns (bool done) {
-        (, done) = _endOf(stored);
-    }
-
-    function _isSigner(address expected, bytes32 digest, bytes calldata signature) private pure returns (bool) {
-        return expected != address(0) && _signerOf(digest, signature) == expected;
     }
 }

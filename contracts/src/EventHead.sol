@@ -57,7 +57,10 @@ abstract contract EventHead {
             }
         }
         head_.hash = uint256(_next(head_.hash, head_.count, eventHash)) & HASH_MASK;
-        head_.count++;
+        unchecked {
+            // 2^48 events take longer than the chain will last.
+            ++head_.count;
+        }
     }
 
     /// @dev keccak256(abi.encode(hash, count, block.number, block.timestamp, eventHash)), without keeping the buffer.

@@ -13,6 +13,8 @@ class ChainInfo(Wire):
     chain_id: int
     ledger: Account
     token: Account
+    #: whose attestations count
+    registry: Account
     rpc_url: str
     #: address that opens leases for this market
     matcher: Account

@@ -122,7 +122,7 @@ class RandomLedger:
         self.leases[lease] = [buyer, provider, locked, 0, True]
         order = keccak256(lease)
         return LeaseOpened(
-            lease, buyer, provider, order, order, order, buyer, opener, 0, 1, 1, 5, locked, 1, 2_000_000_000, 10
+            lease, buyer, provider, order, order, order, buyer, opener, 0, 1, 1, 5, locked, 0, 1, 2_000_000_000, 10
         )
 
     def _progress(self, lease: bytes) -> LedgerEvent:
@@ -139,4 +139,4 @@ class RandomLedger:
             return VoucherRedeemed(lease, Address(provider), amount, paid + amount, keccak256(lease), False)
         row[4] = False
         self.free[Address(buyer)] += locked - paid
-        return LeaseClosed(lease, Address(buyer), EndReason.EXPIRED, paid, locked - paid, True)
+        return LeaseClosed(lease, Address(buyer), Address(provider), EndReason.EXPIRED, paid, locked - paid, 0, 0, True)

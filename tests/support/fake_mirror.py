@@ -331,9 +331,11 @@ def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
         zone=event.zone,
         rate=event.rate,
         locked_base=event.locked,
+        bond_base=event.bond,
         fee_base=event.fee,
         paid_base=0,
         refunded_base=0,
+        penalty_base=0,
         deadline_time=event.deadline,
         notice_seconds=event.notice,
         state=LeaseState.OPEN,
@@ -415,6 +417,7 @@ def _open(order: bytes, fill: int, provider: Address, *, zone: int, job: bytes, 
         zone=zone,
         rate=800_000,
         locked=1_200_000,
+        bond=0,
         fee=1_000,
         deadline=START_TIME + number + 600,
         notice=NOTICE_SECONDS,
@@ -435,9 +438,9 @@ def story() -> FakeMirror:
     emit(27, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_001, 230_001, some_hash("state 2"), False), canonical=False)
     emit(28, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_001, 230_001, some_hash("state 2"), False))
     emit(31, VoucherRedeemed(SECOND, SECOND_PROVIDER, 230_002, 460_003, some_hash("state 3"), False))
-    emit(33, LeaseClosed(FIRST, BUYER, EndReason.UNRESPONSIVE, 216_004, 983_996, False))
+    emit(33, LeaseClosed(FIRST, BUYER, PROVIDER, EndReason.UNRESPONSIVE, 216_004, 983_996, 0, 0, False))
     emit(35, VoucherRedeemed(SECOND, SECOND_PROVIDER, 412_870, 872_873, RESULT, True))
-    emit(35, LeaseClosed(SECOND, BUYER, EndReason.COMPLETED, 872_873, 327_127, True))
+    emit(35, LeaseClosed(SECOND, BUYER, SECOND_PROVIDER, EndReason.COMPLETED, 872_873, 327_127, 0, 0, True))
     emit(58, Skipped(RUNNING, Skip.CAPACITY))
     emit(60, _open(OTHER_ORDER, 0, PROVIDER, zone=1, job=OTHER_JOB, number=60))
     emit(62, VoucherRedeemed(RUNNING, PROVIDER, 160_000, 160_000, some_hash("state 1 of classify"), False))

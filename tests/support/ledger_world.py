@@ -5,6 +5,7 @@ from itertools import count
 from typing import Any
 
 from gridlease.deploy import deploy_ledger
+from protocol.calls import signed_voucher
 from protocol.deployment import Deployment
 from protocol.events import EndReason
 from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, keccak256
@@ -70,7 +71,7 @@ class LedgerWorld:
         return self._ledger(self.buyer, "deposit", self.buyer.address, amount)
 
     def withdraw(self, amount: int) -> dict[str, Any]:
-        return self._ledger(self.buyer, "withdraw", self.buyer.address, amount)
+        return self._ledger(self.buyer, "withdraw", self.buyer.address, self.buyer.address, amount)
 
     def approve_delegate(self, key: str, cap: int) -> dict[str, Any]:
         return self._ledger(self.buyer, "approveDelegate", key, cap, FAR)
@@ -155,7 +156,7 @@ class LedgerWorld:
             lease=leased.id, provider=leased.provider.address, cumulative=cumulative, result=result, last=last
         )
         signature = sign(self.deployment.domain, voucher, self.voucher_signer)
-        return leased.id, cumulative, result, last, signature
+        return signed_voucher(voucher, signature)
 
     def redeem(self, *payments: tuple[Leased, int]) -> dict[str, Any]:
         """Redeems a cumulative amount for each lease, in one transaction."""

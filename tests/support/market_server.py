@@ -205,6 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             chain_id=31337,
             ledger=LEDGER,
             token=TOKEN,
+            registry=TOKEN,
             rpc_url="http://127.0.0.1:1",
             matcher=PROVIDER,
             fee_base=100,

@@ -1,299 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/* SIGNED MESSAGES: EIP-712, domain { name "Gridlease", version "1", chainId, verifyingContract } */
-
-/// @notice A provider's standing price and capacity, signed by `provider`. A filter: it is checked once, at `open`.
-/// @param provider the account that serves and is paid
-/// @param quantities 16 lanes of 15 bits, the top bit of each a guard that must be 0 (SPEC "Resources")
-/// @param traits bitset of runtimes, energy sources, site kinds, GPU families; bit 255 is reserved
-/// @param zone number in the published table of grid zones; 0 = undeclared
-/// @param meter what a metered unit is: 0 = a millisecond of the machine, 1 = 10^6 units of verified work
-/// @param rate price of a metered unit in pico-dollars (10^-6 of the token's base unit)
-/// @param capacity leases that `provider` serves at once, over all its offers
-/// @param minDuration shortest lease in seconds
-/// @param maxDuration longest lease in seconds
-/// @param notice seconds that the provider keeps to redeem and to object after a close
-/// @param minCharge base units the provider wants at least when the buyer's side ends the lease early
-/// @param bond base units the provider is ready to lock for one lease, at most
-/// @param arbiter who may rule on a dispute; 0 = vouchers only
-/// @param expiry unix seconds; the offer holds while block.timestamp < expiry
-/// @param epoch the provider's epoch at signing; a jump voids the offer
-/// @param salt makes two equal offers differ
-struct Offer {
-    address provider;
-    uint256 quantities;
-    uint256 traits;
-    uint8 zone;
-    uint8 meter;
-    uint32 rate;
-    uint32 capacity;
-    uint32 minDuration;
-    uint32 maxDuration;
-    uint32 notice;
-    uint48 minCharge;
-    uint48 bond;
-    address arbiter;
-    uint40 expiry;
-    uint64 epoch;
-    uint256 salt;
-}
-
-/// @notice A buyer's request with its limits, signed by `buyer` or by a live delegate of it. After `open` only its terms count.
-/// @param buyer the account that pays
-/// @param voucherSigner the key whose vouchers pay the provider; it can spend at most the locks of this order
-/// @param job SHA-256 of the job manifest's RFC 8785 form
-/// @param quantities lanes needed, same layout as the offer's
-/// @param allOf traits that must all be offered
-/// @param anyOf traits of which one must be offered; 0 = any
-/// @param noneOf traits that must not be offered
-/// @param zones 256-bit set of accepted zones (bit n = zone n); 0 = any
-/// @param distinctZones refuse a zone in which another fill of this order is not Closed
-/// @param auditor whose attestations count
-/// @param attested traits that must be attested by `auditor`; bit 255 asks it for the zone
-/// @param meter as in the offer; must be equal
-/// @param maxRate highest accepted rate, pico-dollars per metered unit
-/// @param quantity most metered units that one lease pays for
-/// @param duration wall-clock seconds from open
-/// @param budget base units that one lane (a lease and its successors) may cost
-/// @param replicas leases that run side by side
-/// @param quorum equal attested results that settle a claim at once; 0 = none
-/// @param maxLeases fills in all, 1..16
-/// @param bond base units locked from the provider for one lease
-/// @param notice seconds between the end of a lease and its finalisation
-/// @param minCharge base units that the provider gets at least when the buyer's side ends the lease early
-/// @param arbiter must equal the offer's
-/// @param challengeWindow seconds in which a claim can be challenged
-/// @param matcher who alone may open before `matcherUntil`; 0 = anyone at any time
-/// @param deputy a second address that may open and close like the matcher
-/// @param matcherUntil unix seconds; from then on anyone may open
-/// @param fee base units paid to the opener at each open
-/// @param expiry unix seconds; fills open while block.timestamp < expiry
-/// @param epoch the buyer's epoch at signing
-/// @param salt makes two equal orders differ
-struct Order {
-    address buyer;
-    address voucherSigner;
-    bytes32 job;
-    uint256 quantities;
-    uint256 allOf;
-    uint256 anyOf;
-    uint256 noneOf;
-    uint256 zones;
-    bool distinctZones;
-    address auditor;
-    uint256 attested;
-    uint8 meter;
-    uint32 maxRate;
-    uint64 quantity;
-    uint32 duration;
-    uint48 budget;
-    uint8 replicas;
-    uint8 quorum;
-    uint8 maxLeases;
-    uint48 bond;
-    uint32 notice;
-    uint48 minCharge;
-    address arbiter;
-    uint32 challengeWindow;
-    address matcher;
-    address deputy;
-    uint40 matcherUntil;
-    uint48 fee;
-    uint40 expiry;
-    uint64 epoch;
-    uint256 salt;
-}
-
-/// @notice What the buyer's side owes so far, signed by the order's `voucherSigner`. A higher one replaces a lower.
-/// @dev The ledger takes `provider` from storage when it rebuilds the digest, so a voucher never pays another account.
-/// @param cumulative base units in all, not since the voucher before
-/// @param result checkpoint hash, or the result hash when `last`
-/// @param last the buyer's side accepts the result: nothing more will be owed
-struct Voucher {
-    bytes32 lease;
-    address provider;
-    uint48 cumulative;
-    bytes32 result;
-    bool last;
-}
-
-/// @notice What the provider says that it did, signed by `provider`; evidence, not consent.
-/// @param sequence number of the segment, from 1
-/// @param meteredUntil unix milliseconds
-/// @param work units of work, raw and cumulative for this lease
-/// @param result state hash after the segment, or the result hash of the last
-/// @param checkpoint SHA-256 of the checkpoint file
-struct UsageReceipt {
-    bytes32 lease;
-    uint32 sequence;
-    uint64 meteredUntil;
-    uint64 work;
-    bytes32 result;
-    bytes32 checkpoint;
-}
-
-/// @notice An auditor's word about a provider, until `validUntil`.
-struct Attestation {
-    address auditor;
-    address provider;
-    uint256 traits;
-    uint8 zone;
-    uint40 validUntil;
-    bytes32 evidence;
-}
-
-/// @notice The matcher's promise that it holds an offer or an order; stays off chain.
-struct BookReceipt {
-    address matcher;
-    bytes32 hash;
-    uint64 sequence;
-    uint40 receivedAt;
-}
-
-/* ARGUMENTS */
-
-struct SignedOffer {
-    Offer offer;
-    bytes signature;
-}
-
-/// @notice An order with the offer that it is matched to. No authority by itself.
-/// @param signature the buyer's or a delegate's; not read for a later fill, whose predecessor proves it
-/// @param fill which lease of the order this is, 0..maxLeases-1
-/// @param offer index into the offers of the same call
-struct Match {
-    Order order;
-    bytes signature;
-    uint8 fill;
-    uint256 offer;
-}
-
-/// @notice A voucher as it is redeemed: its provider is in storage.
-struct SignedVoucher {
-    bytes32 lease;
-    uint48 cumulative;
-    bytes32 result;
-    bool last;
-    bytes signature;
-}
-
-/// @notice One lease to end with its `last` voucher.
-/// @param order the lease's order; authenticated by lease = keccak256(order digest, fill)
-/// @param providerSignature the provider's signature of the same voucher digest; empty if the provider sends it or has not signed
-struct LastVoucher {
-    Order order;
-    uint8 fill;
-    SignedVoucher voucher;
-    bytes providerSignature;
-}
-
-/* STATE */
-
-/// @param free base units that can be withdrawn or locked
-/// @param bonded base units locked as bonds of open leases
-/// @param openLeases leases that this account serves as provider and that are not Closed
-/// @param epoch signed messages of another epoch are void
-struct Account {
-    uint64 free;
-    uint64 bonded;
-    uint32 openLeases;
-    uint64 epoch;
-}
-
-/// @param remaining base units that the key may still commit in the buyer's name
-/// @param until unix seconds; the key is live while block.timestamp < until
-struct Delegate {
-    uint64 remaining;
-    uint40 until;
-}
-
-enum LeaseState {
-    None,
-    Open,
-    Closing,
-    Claimed,
-    Disputed,
-    Closed
-}
-
-/// @notice Why a lease ended. `Expired` is its duration; the buyer's side gives Cancelled, Unresponsive, Faulty.
-enum EndReason {
-    None,
-    Completed,
-    Cancelled,
-    Unresponsive,
-    Faulty,
-    Resigned,
-    Expired
-}
-
-/// @param provider who is paid
-/// @param locked base units held for this lease
-/// @param paid base units already paid of them
-/// @param voucherSigner whose vouchers pay
-/// @param deadline unix seconds; of the duration while Open, of the notice while Closing
-/// @param rate pico-dollars per metered unit: the offer's
-/// @param zone grid zone of the offer
-/// @param state as stored: an Open lease past its deadline is Closing without a transaction
-/// @param reason why it ended, None while it runs
-/// @param done the lane has its result or was cancelled: no later fill opens
-struct Lease {
-    address provider;
-    uint48 locked;
-    uint48 paid;
-    address voucherSigner;
-    uint40 deadline;
-    uint32 rate;
-    uint8 zone;
-    LeaseState state;
-    EndReason reason;
-    bool done;
-}
-
-/// @notice Why an item of a batch was passed over. Nothing of such an item changes anything.
-enum Skip {
-    None,
-    NotYetSupported,
-    UnknownOffer,
-    OfferSignature,
-    OfferExpired,
-    OfferCancelled,
-    OfferEpoch,
-    OrderSignature,
-    OrderExpired,
-    OrderCancelled,
-    OrderEpoch,
-    Limits,
-    Meter,
-    Rate,
-    Duration,
-    Notice,
-    Quantities,
-    Traits,
-    Zone,
-    Matcher,
-    Capacity,
-    FillOutOfRange,
-    AlreadyOpen,
-    NoPredecessor,
-    PredecessorOpen,
-    LaneDone,
-    DelegateCap,
-    NothingToLock,
-    BuyerFunds,
-    UnknownLease,
-    LeaseClosed,
-    VoucherSignature,
-    VoucherStale,
-    NotLast,
-    WrongOrder
-}
+import {
+    Account,
+    Claim,
+    ClaimTerms,
+    Delegate,
+    Dispute,
+    EndReason,
+    LastVoucher,
+    Lease,
+    LeaseState,
+    Match,
+    Offer,
+    Order,
+    SignedOffer,
+    SignedVoucher,
+    Skip,
+    StartVoucher,
+    UsageReceipt,
+    Voucher
+} from "./LedgerTypes.sol";
 
 /// @title The ledger of compute leases: who owes whom, and nothing else
 /// @notice Immutable, without owner, proxy, pause or oracle. One deployment serves one 6-decimals stablecoin, in whose base
-/// units (10^-6) all amounts are. Every state has a deadline after which anyone can move it on.
-/// @dev Warning: the token must be standard (no rebase, no hook that re-enters); deposits credit what arrived.
+/// units (10^-6) all amounts are. Every state has a deadline after which anyone can move it on, by `finalise`.
+///
+/// Before a deadline the old rule holds, at and after it the new.
+///
+/// Batches (`open`, `redeem`, `closeLast`) isolate their items: one that does not hold is `Skipped` with a reason and changes
+/// nothing. Single calls revert with an error that says what was expected.
+/// @dev Warning: the token must be standard (no rebase, no fee). Deposits credit what arrived; a hook that re-enters meets a
+/// guard; a token that blocks an account blocks only that account's own withdrawal.
+/// @dev Warning: an arbiter is trusted by those who signed it. The ledger bounds what it can move: `award` by the claim,
+/// the rest by one bond. It never calls an arbiter, so an arbiter can delay (14 days at most) but never trap.
 interface IComputeLedger {
     /* EVENTS: each enters the ledger head, in emission order, but for Skipped */
 
@@ -302,6 +42,9 @@ interface IComputeLedger {
 
     /// @notice `amount` base units left the free balance of `account` for `to`.
     event Withdrawn(address indexed account, address indexed to, uint256 amount);
+
+    /// @notice From now on only `beneficiary` withdraws from `account`, or changes this. 0 = the account itself again.
+    event BeneficiarySet(address indexed account, address indexed beneficiary);
 
     /// @notice `key` may sign orders for `buyer` that commit at most `cap` base units, until `until`. Replaces what was.
     event DelegateApproved(address indexed buyer, address indexed key, uint64 cap, uint40 until);
@@ -317,7 +60,12 @@ interface IComputeLedger {
     /// @notice `account` voided all that it signed before.
     event EpochBumped(address indexed account, uint64 epoch);
 
-    /// @notice A lease was agreed: `locked` base units of the buyer are held for it, `fee` went to `opener`.
+    /// @notice The leases that follow in this transaction come from the book with this root; it speaks only for orders whose
+    /// `matcher` is this one.
+    event Auction(address indexed matcher, bytes32 bookRoot);
+
+    /// @notice A lease was agreed: `locked` base units of the buyer and `bond` of the provider are held for it, `fee` went to
+    /// `opener`.
     /// @param order digest of the order
     /// @param offer digest of the offer
     /// @param job hash of the job manifest
@@ -337,6 +85,7 @@ interface IComputeLedger {
         uint8 zone,
         uint32 rate,
         uint48 locked,
+        uint48 bond,
         uint48 fee,
         uint40 deadline,
         uint32 notice
@@ -350,9 +99,64 @@ interface IComputeLedger {
     /// @notice The lease entered its notice, which ends at `deadline`.
     event LeaseClosing(bytes32 indexed lease, address indexed by, EndReason reason, uint40 deadline, bool done);
 
-    /// @notice The lease ended: the provider has `paid`, `refunded` went back to the buyer, `locked` = the sum of both.
+    /// @notice The provider answered a close: it is there.
+    event LeaseAcknowledged(bytes32 indexed lease, address indexed provider);
+
+    /// @notice The provider committed to a result, to be revealed from `revealFrom` on and before `deadline`.
+    event ClaimCommitted(
+        bytes32 indexed lease, address indexed provider, bytes32 commitment, uint40 revealFrom, uint40 deadline
+    );
+
+    /// @notice The provider claims to have `target` base units in all; unchallenged until `deadline` it gets them.
+    event LeaseClaimed(
+        bytes32 indexed lease,
+        address indexed provider,
+        bytes32 result,
+        bytes32 from,
+        uint64 work,
+        uint48 target,
+        bool last,
+        uint40 deadline
+    );
+
+    /// @notice `challenger` put `bond` base units against the provider's; the arbiter has until `deadline`.
+    /// @param receipt digest of the usage receipt in dispute; 0 = the claim
+    event LeaseDisputed(
+        bytes32 indexed lease, address indexed challenger, bytes32 receipt, uint48 bond, uint40 deadline
+    );
+
+    /// @notice The arbiter decided; LeaseClosed follows.
+    /// @param challenger 0 if nobody challenged (agreement)
+    /// @param award base units of the lock that go to the provider
+    /// @param toWinner base units of the loser's bond that go to the winner: the provider, or the order's buyer
+    /// @param toJurors base units of the loser's bond that go to the arbiter's account
+    /// @param returned base units of the challenger's bond that are free again
+    event LeaseRuled(
+        bytes32 indexed lease,
+        address indexed arbiter,
+        address indexed challenger,
+        bool providerWins,
+        uint48 award,
+        uint48 toWinner,
+        uint48 toJurors,
+        uint48 returned
+    );
+
+    /// @notice The arbiter was silent: the challenger's `bond` base units are free again; LeaseClosed follows.
+    event DisputeLapsed(bytes32 indexed lease, address indexed challenger, uint48 bond);
+
+    /// @notice The lease ended: the provider has `paid`, `refunded` went back to the buyer, `locked` = the sum of both. Of the
+    /// provider's bond `penalty` base units went to the buyer and `returned` are free again.
     event LeaseClosed(
-        bytes32 indexed lease, address indexed buyer, EndReason reason, uint48 paid, uint48 refunded, bool done
+        bytes32 indexed lease,
+        address indexed buyer,
+        address indexed provider,
+        EndReason reason,
+        uint48 paid,
+        uint48 refunded,
+        uint48 penalty,
+        uint48 returned,
+        bool done
     );
 
     /// @notice An item of a batch was passed over; nothing changed. Not part of the ledger head.
@@ -367,12 +171,22 @@ interface IComputeLedger {
     error ComputeLedger_TransferFailed(address token);
     error ComputeLedger_AmountTooLarge(uint256 maximum, uint256 amount);
     error ComputeLedger_InsufficientFree(uint64 free, uint256 amount);
+    error ComputeLedger_NotController(address controller, address caller);
+    error ComputeLedger_Guarded(address account);
     error ComputeLedger_WrongOrder(bytes32 lease);
     error ComputeLedger_NotBuyerSide(address caller);
+    error ComputeLedger_NotProvider(address provider, address caller);
+    error ComputeLedger_NotArbiter(address arbiter, address caller);
     error ComputeLedger_ReasonNotAllowed(address caller, EndReason reason);
-    error ComputeLedger_LeaseNotOpen(bytes32 lease, LeaseState state);
-    error ComputeLedger_LeaseNotClosing(bytes32 lease, LeaseState state);
+    error ComputeLedger_WrongState(bytes32 lease, LeaseState state);
     error ComputeLedger_DeadlineNotReached(uint40 deadline, uint256 time);
+    error ComputeLedger_DeadlinePassed(uint40 deadline, uint256 time);
+    error ComputeLedger_NotClaimable(bytes32 lease);
+    error ComputeLedger_CommitmentExpected(uint8 replicas);
+    error ComputeLedger_WrongCommitment(bytes32 commitment, bytes32 revealed);
+    error ComputeLedger_WrongStart(bytes32 from);
+    error ComputeLedger_ReceiptSignature(bytes32 receipt);
+    error ComputeLedger_RulingTooLarge(uint256 maximum, uint256 amount);
 
     /* MONEY IN AND OUT */
 
@@ -383,8 +197,27 @@ interface IComputeLedger {
     /// @dev A permit that somebody sent first does not matter: what counts is the allowance after it.
     function depositWithPermit(uint256 amount, uint256 permitDeadline, uint8 v, bytes32 r, bytes32 s) external;
 
-    /// @notice Sends `amount` base units of the caller's free balance to `to`. Never paused.
-    function withdraw(address to, uint256 amount) external;
+    /// @notice Like `deposit` to the account of `from`, with its EIP-3009 authorisation to this contract. Anyone may send it:
+    /// whoever does, the money lands in the same account.
+    function depositWithAuthorization(
+        address from,
+        uint256 amount,
+        uint256 validAfter,
+        uint256 validBefore,
+        bytes32 nonce,
+        uint8 v,
+        bytes32 r,
+        bytes32 s
+    ) external;
+
+    /// @notice Sends `amount` base units of the free balance of `account` to `to`. Never paused. Only for the controller of
+    /// the account: its beneficiary if one is set, else the account itself.
+    function withdraw(address account, address to, uint256 amount) external;
+
+    /// @notice Hands the money of `account` to `beneficiary`: only the controller withdraws, or calls this again (0 = give it
+    /// back). While it is set the account cannot buy or challenge, so that a stolen operator key cannot spend the money.
+    /// @dev Warning: the account's key still signs offers, so it can put the free balance at stake as bonds: withdraw often.
+    function setBeneficiary(address account, address beneficiary) external;
 
     /* AUTHORITY */
 
@@ -399,40 +232,89 @@ interface IComputeLedger {
     /// @notice Voids all that the caller signed, by an unpredictable jump of its epoch.
     function bumpEpoch() external returns (uint64 epoch);
 
-    /* LEASES */
+    /* LEASES: the fast path */
 
     /// @notice Opens a lease for each match whose terms hold, skips the others. Price = the offer's rate.
     /// The order's fee goes to the caller's account at each open.
-    /// @param bookRoot commitment to the auction's book; must be 0 for now, else every item is skipped
+    /// @param bookRoot commitment to the auction's book, or 0; anybody may state one, it speaks for the caller
     /// @return opened how many leases were opened
     function open(SignedOffer[] calldata offers, Match[] calldata matches, bytes32 bookRoot)
         external
         returns (uint256 opened);
 
-    /// @notice Pays min(cumulative, locked) - paid for each voucher; never closes, whatever `last` says. Anyone may call.
+    /// @notice Pays min(cumulative, locked) - paid for each voucher; never closes, whatever `last` says. Anyone may call, in
+    /// every state but Closed.
     /// @return redeemed how many vouchers paid
     function redeem(SignedVoucher[] calldata vouchers) external returns (uint256 redeemed);
 
-    /// @notice The buyer's side ends an Open lease: its notice starts. Cancelled is for buyer and voucherSigner only.
-    /// @dev On a lease past its duration it changes nothing (and reverts with LeaseNotOpen).
+    /// @notice The buyer's side (buyer, voucherSigner, matcher, deputy) ends an Open lease: its notice starts. Cancelled is for
+    /// buyer and voucherSigner only.
+    /// @dev On a lease past its duration it changes nothing (and reverts with WrongState).
     function close(Order calldata order, uint8 fill, EndReason reason) external;
 
-    /// @notice Pays `last` vouchers and ends their leases: at once if the provider sends it or signed the same digest,
-    /// else the notice of an Open lease starts. Anyone may call; items are isolated.
+    /// @notice Pays `last` vouchers and ends their leases: Open, Closing and Claimed ones at once if the provider sends it or
+    /// signed the same digest; else the notice of an Open lease starts. Anyone may call; items are isolated.
     /// @return closed how many leases are Closed by it
     function closeLast(LastVoucher[] calldata items) external returns (uint256 closed);
 
-    /// @notice Closes a lease whose notice is over: the rest of the lock goes back to the buyer. Anyone may call.
+    /// @notice The provider leaves an Open lease honestly: its notice starts.
+    function resign(Order calldata order, uint8 fill) external;
+
+    /// @notice The provider answers a close before its deadline, which saves its bond if the reason was Unresponsive.
+    function acknowledge(bytes32 lease) external;
+
+    /// @notice Closes a lease whose deadline has passed, whatever its state. Anyone may call. Closing: the rest of the lock
+    /// goes back to the buyer. Claimed: the claim is paid first, a commitment that was not revealed is none. Disputed: the
+    /// arbiter was silent, both bonds return, what was in dispute goes back to the buyer.
     function finalise(Order calldata order, uint8 fill) external;
+
+    /* LEASES: the slow path, for orders of meter 1 with an arbiter */
+
+    /// @notice The provider asks for its pay without a voucher, once per lease, from Open or Closing.
+    /// target = min(earned(work), locked, paid + order.bond): a slash always covers a lie. A new challenge window starts.
+    /// @dev With replicas it first commits (`commitClaim`) and claims in the second half of that window, so that nobody copies.
+    /// @param salt of the commitment; not read for an order with one replica
+    /// @param start proof of a `from` that is not 0
+    function claim(
+        Order calldata order,
+        uint8 fill,
+        ClaimTerms calldata terms,
+        bytes32 salt,
+        StartVoucher calldata start
+    ) external;
+
+    /// @notice Commits to a result: keccak256(abi.encode(lease, provider, result, salt)). The lease is Claimed for one
+    /// challenge window; a commitment that is not revealed in its second half was none.
+    function commitClaim(Order calldata order, uint8 fill, bytes32 commitment) external;
+
+    /// @notice Buyer or voucherSigner disputes, with a bond equal to the provider's from the caller's own account: a claim
+    /// before its deadline, or a usage receipt that the provider signed, from Open, Closing or Claimed; so what was paid by
+    /// voucher can be disputed too.
+    /// @param receipt the usage receipt; its `lease` is 0 to dispute the claim
+    /// @param signature the provider's, of the receipt
+    function challenge(Order calldata order, uint8 fill, UsageReceipt calldata receipt, bytes calldata signature)
+        external;
+
+    /// @notice The order's arbiter decides a Disputed lease before its deadline; or, without a dispute, a revealed claim
+    /// (agreement: `providerWins`, nothing from a bond).
+    /// @param award base units of the lock for the provider; at most target - paid of a revealed claim, else 0
+    /// @param toWinner base units of the loser's bond for the winner; a winning buyer's go to order.buyer
+    /// @param toJurors base units of the loser's bond for the arbiter's account
+    function rule(Order calldata order, uint8 fill, bool providerWins, uint48 award, uint48 toWinner, uint48 toJurors)
+        external;
 
     /* VIEWS */
 
     function token() external view returns (address);
+    function registry() external view returns (address);
     function minNotice() external view returns (uint32);
     function account(address who) external view returns (Account memory);
+    function beneficiary(address who) external view returns (address);
     function delegate(address buyer, address key) external view returns (Delegate memory);
     function isCancelled(address who, bytes32 digest) external view returns (bool);
     function lease(bytes32 id) external view returns (Lease memory);
+    function claimOf(bytes32 id) external view returns (Claim memory);
+    function disputeOf(bytes32 id) external view returns (Dispute memory);
 
     /// @notice The state that counts now: an Open lease past its deadline is Closing.
     function stateOf(bytes32 id) external view returns (LeaseState);
@@ -443,5 +325,6 @@ interface IComputeLedger {
     function hashOffer(Offer calldata offer) external view returns (bytes32);
     function hashOrder(Order calldata order) external view returns (bytes32);
     function hashVoucher(Voucher calldata voucher) external view returns (bytes32);
+    function hashUsageReceipt(UsageReceipt calldata receipt) external view returns (bytes32);
     function leaseId(bytes32 orderDigest, uint8 fill) external pure returns (bytes32);
 }

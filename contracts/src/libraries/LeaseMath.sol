@@ -28,8 +28,11 @@ library LeaseMath {
     }
 
     /// @notice What a voucher still pays: min(cumulative, locked) - paid, or 0.
-    function dueOf(uint48 cumulative, uint48 locked, uint48 paid) internal pure returns (uint48) {
-        uint48 due = cumulative < locked ? cumulative : locked;
-        return due > paid ? due - paid : 0;
+    function dueOf(uint256 cumulative, uint256 locked, uint256 paid) internal pure returns (uint48) {
+        uint256 due = cumulative < locked ? cumulative : locked;
+        unchecked {
+            // forge-lint: disable-next-line(unsafe-typecast) At most the lock, which has 48 bits.
+            return due > paid ? uint48(due - paid) : 0;
+        }
     }
 }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Offer, Order, Skip} from "../interfaces/IComputeLedger.sol";
+import {Offer, Order, Skip} from "../interfaces/LedgerTypes.sol";
 import {Resources} from "./Resources.sol";
 
 /// @title Whether an offer serves an order
 /// @notice The rule that any matcher must meet. Pure: only the two signed messages and the deployment's least notice count.
 library Terms {
-    /// Seconds; the longest notice an order may ask for.
+    /// Seconds; the longest notice or challenge window an order may ask for.
     uint32 internal constant MAX_NOTICE = 30 days;
 
     /// Most fills of an order.
@@ -15,41 +15,78 @@ library Terms {
 
     uint8 internal constant METER_WORK = 1;
 
-    /// @notice Whether every field that this version does not enforce is 0.
-    function isSupported(Offer calldata offer) internal pure returns (bool) {
-        return offer.bond == 0 && offer.minCharge == 0 && offer.arbiter == address(0);
-    }
-
-    /// @notice As for offers; one replica only.
-    function isSupported(Order calldata order) internal pure returns (bool) {
-        return !order.distinctZones && order.auditor == address(0) && order.attested == 0 && order.quorum == 0
-            && order.bond == 0 && order.minCharge == 0 && order.arbiter == address(0) && order.challengeWindow == 0
-            && order.deputy == address(0) && order.replicas == 1;
-    }
+    /// The bit of `attested` that stands for the zone.
+    uint256 internal constant ZONE_BIT = 1 << 255;
 
     /// @notice The first term that does not hold, or None.
     /// @param minNotice seconds; the deployment's
-    function mismatch(Offer calldata offer, Order calldata order, uint32 minNotice) internal pure returns (Skip) {
-        if (order.voucherSigner == address(0) || order.maxLeases == 0 || order.maxLeases > MAX_LEASES) {
-            return Skip.Limits;
+    function mismatch(Offer memory offer, Order memory order, uint32 minNotice) internal pure returns (Skip) {
+        if (!_isSound(order, minNotice)) return Skip.Limits;
+        return _withinBounds(offer, order, minNotice) && _traitsFit(offer.traits, order) && _zoneFits(offer.zone, order)
+            && Resources.covers({offered: offer.quantities, needed: order.quantities})
+            ? Skip.None
+            : _reason(offer, order, minNotice);
+    }
+
+    /// @dev All comparisons at once, as for the lanes: with operands below 2^64 a difference has its top bit exactly where it
+    /// is negative, so one test tells whether any is. It saves a jump for each.
+    function _withinBounds(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (bool) {
+        unchecked {
+            uint256 negative = (uint256(offer.rate) - 1) | (uint256(order.maxRate) - offer.rate)
+                | (uint256(order.duration) - offer.minDuration) | (uint256(offer.maxDuration) - order.duration)
+                | (uint256(offer.bond) - order.bond) | (uint256(order.bond) - order.minCharge)
+                | (uint256(order.minCharge) - offer.minCharge) | (uint256(order.notice) - offer.notice)
+                | (uint256(order.notice) - minNotice) | (uint256(MAX_NOTICE) - order.notice)
+                | (uint256(METER_WORK) - offer.meter);
+            uint256 different = uint256(offer.meter ^ order.meter) | (uint160(offer.arbiter) ^ uint160(order.arbiter))
+                | negative >> 255;
+            return different == 0;
         }
+    }
+
+    /// @dev Names what `mismatch` found, in the order of SPEC "Open".
+    function _reason(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (Skip) {
         if (offer.meter != order.meter || offer.meter > METER_WORK) return Skip.Meter;
+        if (offer.arbiter != order.arbiter) return Skip.Arbiter;
         if (offer.rate == 0 || offer.rate > order.maxRate) return Skip.Rate;
         if (order.duration < offer.minDuration || order.duration > offer.maxDuration) return Skip.Duration;
+        if (order.bond > offer.bond) return Skip.Bond;
         if (order.notice < offer.notice || order.notice < minNotice || order.notice > MAX_NOTICE) return Skip.Notice;
+        if (order.minCharge < offer.minCharge || order.minCharge > order.bond) return Skip.MinCharge;
         if (!Resources.covers({offered: offer.quantities, needed: order.quantities})) return Skip.Quantities;
         if (!_traitsFit(offer.traits, order)) return Skip.Traits;
-        if (!_zoneFits(offer.zone, order.zones)) return Skip.Zone;
-        return Skip.None;
+        return Skip.Zone;
     }
 
-    function _traitsFit(uint256 traits, Order calldata order) private pure returns (bool) {
-        return traits & order.allOf == order.allOf && (order.anyOf == 0 || traits & order.anyOf != 0)
-            && traits & order.noneOf == 0;
+    /// @notice How many fills the lane of `fill` can have.
+    function fillsOfLane(Order memory order, uint8 fill) internal pure returns (uint256) {
+        uint256 replicas = order.replicas;
+        return (order.maxLeases - fill % replicas + replicas - 1) / replicas;
     }
 
-    /// @dev Zone 0 is undeclared and is in no set, not even one with bit 0.
-    function _zoneFits(uint8 zone, uint256 zones) private pure returns (bool) {
-        return zones == 0 || (zone != 0 && zones >> zone & 1 != 0);
+    /// @dev The order alone: a signer, counts that fit each other, and no dispute terms without an arbiter.
+    function _isSound(Order memory order, uint32 minNotice) private pure returns (bool) {
+        uint256 replicas = order.replicas;
+        uint256 quorum = order.quorum;
+        uint256 window = order.challengeWindow;
+        if (order.voucherSigner == address(0)) return false;
+        if (replicas == 0 || replicas > order.maxLeases || order.maxLeases > MAX_LEASES) return false;
+        if (quorum != 0 && (2 * quorum <= replicas || quorum > replicas)) return false;
+        if (order.attested != 0 && order.auditor == address(0)) return false;
+        if (order.arbiter == address(0)) return window | quorum == 0;
+        return window >= minNotice && window <= MAX_NOTICE;
+    }
+
+    function _traitsFit(uint256 traits, Order memory order) private pure returns (bool) {
+        uint256 anyOf = order.anyOf;
+        uint256 allOf = order.allOf;
+        return traits & allOf == allOf && (anyOf == 0 || traits & anyOf != 0) && traits & order.noneOf == 0;
+    }
+
+    /// @dev Zone 0 is undeclared: it is in no set, distinct from nothing, and cannot be attested.
+    function _zoneFits(uint8 zone, Order memory order) private pure returns (bool) {
+        uint256 zones = order.zones;
+        if (zone == 0) return zones == 0 && !order.distinctZones && order.attested & ZONE_BIT == 0;
+        return zones == 0 || zones >> zone & 1 != 0;
     }
 }

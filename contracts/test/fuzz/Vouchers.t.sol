@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Order, SignedVoucher} from "../../src/interfaces/IComputeLedger.sol";
+import {Order, SignedVoucher} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract VouchersTest is LedgerTest {
@@ -37,32 +37,28 @@ contract VouchersTest is LedgerTest {
     /// One flipped bit anywhere in the voucher or its signature, and nothing is paid.
     function testFuzz_AnyFlippedBitIsRefused(uint256 bit, uint48 cumulative) public {
         SignedVoucher memory voucher = aVoucher(lease, uint48(bound(cumulative, 1, LOCK)), false);
-        bit = bound(bit, 0, 65 * 8 + 256 + 48 + 256);
-        if (bit < 65 * 8) {
-            voucher.signature[bit / 8] ^= bytes1(uint8(1 << bit % 8));
-        } else if (bit < 65 * 8 + 256) {
-            voucher.lease ^= bytes32(1 << bit - 65 * 8);
-        } else if (bit < 65 * 8 + 256 + 48) {
-            voucher.cumulative ^= uint48(1 << bit - 65 * 8 - 256);
-        } else if (bit < 65 * 8 + 256 + 48 + 256) {
-            voucher.result ^= bytes32(1 << bit - 65 * 8 - 256 - 48);
-        } else {
-            voucher.last = true;
-        }
+        uint256 member = bound(bit, 0, 4 * 256 + 48);
+        if (member < 256) voucher.r ^= bytes32(1 << member);
+        else if (member < 512) voucher.vs ^= bytes32(1 << member - 256);
+        else if (member < 768) voucher.lease ^= bytes32(1 << member - 512);
+        else if (member < 1024) voucher.result ^= bytes32(1 << member - 768);
+        else if (member < 1072) voucher.cumulative ^= uint48(1 << member - 1024);
+        else voucher.last = true;
         assertEq(redeem(voucher), 0, "redeemed");
         assertEq(ledger.lease(lease).paid, 0, "paid");
     }
 
-    /// The other s of the same signature recovers the same signer, but is not accepted.
-    function testFuzz_MalleableTwinIsRefused(uint48 cumulative) public {
-        SignedVoucher memory voucher = aVoucher(lease, uint48(bound(cumulative, 1, LOCK)), false);
-        (bytes32 r, bytes32 s, uint8 v) = split(voucher.signature);
-        uint256 order = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
-        voucher.signature = abi.encodePacked(r, order - uint256(s), v == 27 ? uint8(28) : uint8(27));
-        assertEq(redeem(voucher), 0, "high s");
-        // EIP-2098: 64 bytes.
-        voucher.signature = abi.encodePacked(r, uint256(s) | uint256(v - 27) << 255);
-        assertEq(redeem(voucher), 0, "short");
+    /// The other s of the same signature recovers the same signer, but is not accepted; nor is the short form.
+    function testFuzz_MalleableTwinIsRefused(uint256 salt) public {
+        Order memory order = anOrder();
+        order.salt = salt;
+        (uint8 v, bytes32 r, bytes32 s) = vm.sign(buyer.privateKey, ledger.hashOrder(order));
+        uint256 n = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141;
+        bytes memory twin = abi.encodePacked(r, n - uint256(s), v == 27 ? uint8(28) : uint8(27));
+        assertEq(openSigned(order, twin), 0, "high s");
+        assertEq(openSigned(order, abi.encodePacked(r, uint256(s) | uint256(v - 27) << 255)), 0, "EIP-2098: 64 bytes");
+        assertEq(openSigned(order, abi.encodePacked(r, s, v - 27)), 0, "v of 0 or 1");
+        assertEq(openSigned(order, abi.encodePacked(r, s, v)), 1, "as it was signed");
     }
 
     /// An order with one changed bit opens nothing; neither does a signature with one.
@@ -77,9 +73,7 @@ contract VouchersTest is LedgerTest {
         else order.noneOf ^= 1 << bit - 65 * 8 - 512;
 
         uint64 free = freeOf(buyer.addr);
-        uint256 opened =
-            openAs({opener: matcher, offer: anOffer(), offerSigner: provider, match_: matchWith(order, signature)});
-        assertEq(opened, 0, "opened");
+        assertEq(openSigned(order, signature), 0, "opened");
         assertEq(freeOf(buyer.addr), free, "free");
     }
 
@@ -91,11 +85,7 @@ contract VouchersTest is LedgerTest {
         ledger.redeem(part);
     }
 
-    function split(bytes memory signature) private pure returns (bytes32 r, bytes32 s, uint8 v) {
-        assembly ("memory-safe") {
-            r := mload(add(signature, 0x20))
-            s := mload(add(signature, 0x40))
-            v := byte(0, mload(add(signature, 0x60)))
-        }
+    function openSigned(Order memory order, bytes memory signature) private returns (uint256) {
+        return openAs({opener: matcher, offer: anOffer(), offerSigner: provider, match_: matchWith(order, signature)});
     }
 }

@@ -11,7 +11,7 @@ import {
     Order,
     SignedOffer,
     SignedVoucher
-} from "../../src/interfaces/IComputeLedger.sol";
+} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 /// @dev Transaction gas of each operation, with 21k base, calldata and refunds: isolation makes each call a transaction.

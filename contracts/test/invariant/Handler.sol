@@ -12,7 +12,7 @@ import {
     Offer,
     Order,
     SignedVoucher
-} from "../../src/interfaces/IComputeLedger.sol";
+} from "../../src/interfaces/LedgerTypes.sol";
 import {HeadReplay} from "../support/HeadReplay.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
@@ -116,7 +116,7 @@ contract Handler is LedgerTest {
         if (free == 0) return;
         amount = bound(amount, 1, free);
         vm.prank(account);
-        ledger.withdraw(account, amount);
+        ledger.withdraw(account, account, amount);
         withdrawn += amount;
     }
 
@@ -189,7 +189,7 @@ contract Handler is LedgerTest {
     function redeemForged(uint256 index, uint48 cumulative, uint256 signer) external counted("redeemForged") {
         if (leases.length == 0) return;
         SignedVoucher memory voucher = aVoucher(leases[index % leases.length], cumulative, false);
-        voucher.signature = sign(providers[signer % 3], keccak256(voucher.signature));
+        (voucher.r, voucher.vs) = signShort(providers[signer % 3], keccak256(abi.encode(voucher.r, voucher.vs)));
         assertEq(redeem(voucher), 0, "forged voucher paid");
     }
 
@@ -248,7 +248,7 @@ contract Handler is LedgerTest {
             uint64 free = freeOf(accounts[i]);
             if (free == 0) continue;
             vm.prank(accounts[i]);
-            ledger.withdraw(accounts[i], free);
+            ledger.withdraw(accounts[i], accounts[i], free);
         }
     }
 

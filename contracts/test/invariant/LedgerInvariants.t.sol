@@ -3,7 +3,8 @@ pragma solidity ^0.8.28;
 
 import {Test} from "forge-std/Test.sol";
 
-import {IComputeLedger, Lease, LeaseState, Order} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {Lease, LeaseState, Order} from "../../src/interfaces/LedgerTypes.sol";
 import {Handler} from "./Handler.sol";
 
 /// @dev README.md says each invariant in a sentence.

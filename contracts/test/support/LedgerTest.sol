@@ -3,12 +3,15 @@ pragma solidity ^0.8.28;
 
 import {Test, Vm} from "forge-std/Test.sol";
 
+import {ProviderRegistry} from "../../src/ProviderRegistry.sol";
 import {TestDollar} from "../../src/dev/TestDollar.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {IProviderRegistry} from "../../src/interfaces/IProviderRegistry.sol";
 import {
-    IComputeLedger,
+    Attestation,
+    ClaimTerms,
     EndReason,
     LastVoucher,
-    Lease,
     LeaseState,
     Match,
     Offer,
@@ -16,8 +19,10 @@ import {
     SignedOffer,
     SignedVoucher,
     Skip,
+    StartVoucher,
+    UsageReceipt,
     Voucher
-} from "../../src/interfaces/IComputeLedger.sol";
+} from "../../src/interfaces/LedgerTypes.sol";
 
 /// @dev The actors, builders of messages that fit each other, and their signatures. A test changes only what it is about.
 abstract contract LedgerTest is Test {
@@ -32,7 +37,14 @@ abstract contract LedgerTest is Test {
     uint48 internal constant LOCK = 50e6;
     uint48 internal constant BUDGET = 80e6;
 
+    /// Of the orders for the slow path.
+    uint48 internal constant BOND = 20e6;
+    uint48 internal constant MIN_CHARGE = 5e6;
+    uint32 internal constant WINDOW = 100;
+    uint32 internal constant ARBITER_TIME = 14 days;
+
     TestDollar internal dollar;
+    IProviderRegistry internal registry;
     IComputeLedger internal ledger;
 
     Vm.Wallet internal buyer;
@@ -40,7 +52,10 @@ abstract contract LedgerTest is Test {
     Vm.Wallet internal otherProvider;
     Vm.Wallet internal voucherSigner;
     Vm.Wallet internal delegateKey;
+    Vm.Wallet internal auditor;
     address internal matcher = makeAddr("matcher");
+    address internal deputy = makeAddr("deputy");
+    address internal arbiter = makeAddr("arbiter");
     address internal stranger = makeAddr("stranger");
 
     function setUp() public virtual {
@@ -50,14 +65,16 @@ abstract contract LedgerTest is Test {
         otherProvider = vm.createWallet("other provider");
         voucherSigner = vm.createWallet("voucher signer");
         delegateKey = vm.createWallet("delegate");
+        auditor = vm.createWallet("auditor");
         dollar = new TestDollar();
+        registry = new ProviderRegistry();
         ledger = deployLedger(address(dollar), MIN_NOTICE);
         fund(buyer.addr, 1_000e6);
     }
 
     /// By name, so that the tests need not be compiled the slow way that the ledger is.
     function deployLedger(address token, uint32 minNotice) internal returns (IComputeLedger) {
-        return IComputeLedger(deployCode("ComputeLedger.sol:ComputeLedger", abi.encode(token, minNotice)));
+        return IComputeLedger(deployCode("ComputeLedger.sol:ComputeLedger", abi.encode(token, registry, minNotice)));
     }
 
     /* MONEY */
@@ -117,9 +134,48 @@ abstract contract LedgerTest is Test {
         order.salt = uint256(keccak256("order"));
     }
 
+    /// An offer with everything that the slow path needs: bond, arbiter, minimum charge.
+    function aBondedOffer() internal view returns (Offer memory offer) {
+        offer = anOffer();
+        offer.bond = BOND;
+        offer.minCharge = MIN_CHARGE;
+        offer.arbiter = arbiter;
+    }
+
+    /// Its order.
+    function aBondedOrder() internal view returns (Order memory order) {
+        order = anOrder();
+        order.bond = BOND;
+        order.minCharge = MIN_CHARGE;
+        order.arbiter = arbiter;
+        order.challengeWindow = WINDOW;
+        order.deputy = deputy;
+    }
+
+    function anAttestation() internal view returns (Attestation memory) {
+        return Attestation({
+            auditor: auditor.addr,
+            provider: provider.addr,
+            traits: 0x07,
+            zone: 7,
+            validUntil: uint40(block.timestamp + DURATION),
+            evidence: keccak256("evidence")
+        });
+    }
+
+    function attest(Attestation memory attestation) internal {
+        registry.attest(attestation, sign(auditor, registry.hashAttestation(attestation)));
+    }
+
     function sign(Vm.Wallet memory signer, bytes32 digest) internal pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(signer.privateKey, digest);
         return abi.encodePacked(r, s, v);
+    }
+
+    /// The form of EIP-2098, which vouchers have.
+    function signShort(Vm.Wallet memory signer, bytes32 digest) internal pure returns (bytes32 r, bytes32 vs) {
+        (uint8 v, bytes32 r_, bytes32 s) = vm.sign(signer.privateKey, digest);
+        return (r_, bytes32(uint256(s) | uint256(v - 27) << 255));
     }
 
     function signed(Offer memory offer, Vm.Wallet memory signer) internal view returns (SignedOffer memory) {
@@ -151,14 +207,16 @@ abstract contract LedgerTest is Test {
     }
 
     function aVoucher(bytes32 lease, uint48 cumulative, bool last) internal view returns (SignedVoucher memory) {
-        bytes32 result = keccak256("result");
-        return SignedVoucher({
-            lease: lease,
-            cumulative: cumulative,
-            result: result,
-            last: last,
-            signature: sign(voucherSigner, voucherDigest(lease, cumulative, result, last))
-        });
+        return aVoucher({lease: lease, cumulative: cumulative, result: keccak256("result"), last: last});
+    }
+
+    function aVoucher(bytes32 lease, uint48 cumulative, bytes32 result, bool last)
+        internal
+        view
+        returns (SignedVoucher memory voucher)
+    {
+        voucher = SignedVoucher({lease: lease, cumulative: cumulative, result: result, last: last, r: 0, vs: 0});
+        (voucher.r, voucher.vs) = signShort(voucherSigner, voucherDigest(lease, cumulative, result, last));
     }
 
     function aLastVoucher(Order memory order, uint8 fill, uint48 cumulative)
@@ -190,6 +248,63 @@ abstract contract LedgerTest is Test {
     function open(Order memory order, uint8 fill) internal returns (bytes32 lease) {
         assertEq(openAs(matcher, anOffer(), provider, matchOf(order, buyer, fill)), 1, "opened");
         return leaseOf(order, fill);
+    }
+
+    /// Opens `fill` of the order with the offer, which `offerSigner` signs, as the matcher.
+    function openWith(Offer memory offer, Vm.Wallet memory offerSigner, Order memory order, uint8 fill)
+        internal
+        returns (bytes32 lease)
+    {
+        assertEq(openAs(matcher, offer, offerSigner, matchOf(order, buyer, fill)), 1, "opened");
+        return leaseOf(order, fill);
+    }
+
+    /// Opens fill 0 of a bonded order for a provider that has ten bonds; the provider's free balance is 180 dollars then.
+    function openBonded(Order memory order) internal returns (bytes32 lease) {
+        if (freeOf(provider.addr) == 0) fund(provider.addr, 10 * BOND);
+        return openWith(aBondedOffer(), provider, order, 0);
+    }
+
+    /// What the provider claims without replicas: the whole job is done.
+    function aClaim(uint64 work) internal pure returns (ClaimTerms memory) {
+        return ClaimTerms({work: work, result: keccak256("result"), from: 0, last: true});
+    }
+
+    function claimAs(Vm.Wallet memory who, Order memory order, uint8 fill, ClaimTerms memory terms) internal {
+        StartVoucher memory start;
+        vm.prank(who.addr);
+        ledger.claim(order, fill, terms, 0, start);
+    }
+
+    /// Disputes the claim.
+    function challengeAs(address who, Order memory order, uint8 fill) internal {
+        UsageReceipt memory receipt;
+        vm.prank(who);
+        ledger.challenge(order, fill, receipt, "");
+    }
+
+    function aReceipt(bytes32 lease) internal view returns (UsageReceipt memory) {
+        return UsageReceipt({
+            lease: lease,
+            sequence: 3,
+            meteredUntil: uint64(block.timestamp * 1000),
+            work: 400e12,
+            result: keccak256("state"),
+            checkpoint: keccak256("checkpoint")
+        });
+    }
+
+    /// Disputes the usage receipt, which `signer` signed.
+    function challengeReceiptAs(
+        address who,
+        Order memory order,
+        uint8 fill,
+        UsageReceipt memory receipt,
+        Vm.Wallet memory signer
+    ) internal {
+        bytes memory signature = sign(signer, ledger.hashUsageReceipt(receipt));
+        vm.prank(who);
+        ledger.challenge(order, fill, receipt, signature);
     }
 
     /// Expects that the match is skipped for `reason` and that nothing else happens.
@@ -229,6 +344,31 @@ abstract contract LedgerTest is Test {
         LastVoucher[] memory items = new LastVoucher[](1);
         items[0] = item;
         return ledger.closeLast(items);
+    }
+
+    /// A hash of all that the ledger keeps of the lease and the accounts, to see that a call changed nothing.
+    function stateHash(bytes32 lease, address[] memory accounts) internal view returns (bytes32 hash) {
+        (uint208 head, uint48 count) = ledger.head();
+        hash = keccak256(abi.encode(head, count, ledger.lease(lease), ledger.claimOf(lease), ledger.disputeOf(lease)));
+        for (uint256 i; i < accounts.length; ++i) {
+            hash = keccak256(abi.encode(hash, ledger.account(accounts[i])));
+        }
+    }
+
+    function expectWrongState(bytes32 lease, LeaseState state) internal {
+        vm.expectRevert(abi.encodeWithSelector(IComputeLedger.ComputeLedger_WrongState.selector, lease, state));
+    }
+
+    function expectDeadlineNotReached(uint256 deadline) internal {
+        vm.expectRevert(
+            abi.encodeWithSelector(IComputeLedger.ComputeLedger_DeadlineNotReached.selector, deadline, block.timestamp)
+        );
+    }
+
+    function expectDeadlinePassed(uint256 deadline) internal {
+        vm.expectRevert(
+            abi.encodeWithSelector(IComputeLedger.ComputeLedger_DeadlinePassed.selector, deadline, block.timestamp)
+        );
     }
 
     function assertState(bytes32 lease, LeaseState state) internal view {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Delegate, IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {Delegate} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract AuthorityTest is LedgerTest {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EndReason, IComputeLedger, Lease, LeaseState, Order} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {EndReason, Lease, LeaseState, Order} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract CloseTest is LedgerTest {
@@ -98,7 +99,7 @@ contract CloseTest is LedgerTest {
     }
 
     function expectNotOpen(LeaseState state) private {
-        vm.expectRevert(abi.encodeWithSelector(IComputeLedger.ComputeLedger_LeaseNotOpen.selector, lease, state));
+        expectWrongState(lease, state);
         vm.prank(buyer.addr);
         ledger.close(order, 0, EndReason.Cancelled);
     }

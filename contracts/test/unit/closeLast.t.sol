@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {
-    EndReason,
-    IComputeLedger,
-    LastVoucher,
-    Lease,
-    LeaseState,
-    Order,
-    Skip
-} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {EndReason, LastVoucher, Lease, LeaseState, Order, Skip} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract CloseLastTest is LedgerTest {
@@ -32,7 +25,15 @@ contract CloseLastTest is LedgerTest {
         });
         vm.expectEmit(address(ledger));
         emit IComputeLedger.LeaseClosed({
-            lease: lease, buyer: buyer.addr, reason: EndReason.Completed, paid: 20e6, refunded: LOCK - 20e6, done: true
+            lease: lease,
+            buyer: buyer.addr,
+            provider: provider.addr,
+            reason: EndReason.Completed,
+            paid: 20e6,
+            refunded: LOCK - 20e6,
+            penalty: 0,
+            returned: 0,
+            done: true
         });
         assertEq(closeLastAs(provider.addr, item), 1, "closed");
         assertClosed(EndReason.Completed, 20e6, true);
@@ -149,7 +150,8 @@ contract CloseLastTest is LedgerTest {
 
     function test_SkipWhen_ProviderSignatureIsNotTheProviders() public {
         LastVoucher memory item = aLastVoucher(order, 0, 20e6);
-        item.providerSignature = item.voucher.signature;
+        bytes32 digest = voucherDigest(lease, 20e6, item.voucher.result, true);
+        item.providerSignature = sign(voucherSigner, digest);
         expectSkipped(item, Skip.VoucherSignature);
         item.providerSignature = sign(provider, voucherDigest(lease, 19e6, item.voucher.result, true));
         expectSkipped(item, Skip.VoucherSignature);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EndReason, IComputeLedger, Lease, LeaseState, Order} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {EndReason, Lease, LeaseState, Order} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract FinaliseTest is LedgerTest {
@@ -25,7 +26,15 @@ contract FinaliseTest is LedgerTest {
         vm.warp(deadline);
         vm.expectEmit(address(ledger));
         emit IComputeLedger.LeaseClosed({
-            lease: lease, buyer: buyer.addr, reason: EndReason.Faulty, paid: 20e6, refunded: LOCK - 20e6, done: false
+            lease: lease,
+            buyer: buyer.addr,
+            provider: provider.addr,
+            reason: EndReason.Faulty,
+            paid: 20e6,
+            refunded: LOCK - 20e6,
+            penalty: 0,
+            returned: 0,
+            done: false
         });
         vm.prank(stranger);
         ledger.finalise(order, 0);
@@ -68,14 +77,12 @@ contract FinaliseTest is LedgerTest {
     }
 
     function expectTooEarly(uint40 deadline) private {
-        vm.expectRevert(
-            abi.encodeWithSelector(IComputeLedger.ComputeLedger_DeadlineNotReached.selector, deadline, block.timestamp)
-        );
+        expectDeadlineNotReached(deadline);
         ledger.finalise(order, 0);
     }
 
     function expectNotClosing(LeaseState state) private {
-        vm.expectRevert(abi.encodeWithSelector(IComputeLedger.ComputeLedger_LeaseNotClosing.selector, lease, state));
+        expectWrongState(lease, state);
         ledger.finalise(order, 0);
     }
 }

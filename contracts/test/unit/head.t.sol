@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EndReason, LastVoucher, Match, Order, SignedOffer} from "../../src/interfaces/IComputeLedger.sol";
+import {EndReason, LastVoucher, Match, Order, SignedOffer} from "../../src/interfaces/LedgerTypes.sol";
 import {HeadReplay} from "../support/HeadReplay.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
@@ -34,7 +34,7 @@ contract HeadTest is LedgerTest {
         vm.startPrank(buyer.addr);
         ledger.approveDelegate({key: delegateKey.addr, cap: 500e6, until: type(uint40).max});
         ledger.cancel("digest");
-        ledger.withdraw(buyer.addr, 1);
+        ledger.withdraw(buyer.addr, buyer.addr, 1);
         vm.stopPrank();
         expectHead(5);
 

@@ -3,9 +3,9 @@ pragma solidity ^0.8.28;
 
 import {Vm} from "forge-std/Test.sol";
 
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
 import {
     EndReason,
-    IComputeLedger,
     Lease,
     LeaseState,
     Match,
@@ -13,7 +13,7 @@ import {
     Order,
     SignedOffer,
     Skip
-} from "../../src/interfaces/IComputeLedger.sol";
+} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract OpenTest is LedgerTest {
@@ -101,16 +101,27 @@ contract OpenTest is LedgerTest {
 
     /* THE CALL */
 
-    function test_SkipWhen_BookRootSet() public {
-        Order memory order = anOrder();
+    function test_BookRootIsAnnouncedFirst() public {
         SignedOffer[] memory offers = new SignedOffer[](1);
         offers[0] = signed(anOffer(), provider);
         Match[] memory matches = new Match[](1);
-        matches[0] = matchOf(order, buyer, 0);
-        vm.expectEmit(address(ledger));
-        emit IComputeLedger.Skipped(leaseOf(order, 0), Skip.NotYetSupported);
+        matches[0] = matchOf(anOrder(), buyer, 0);
+        vm.recordLogs();
         vm.prank(matcher);
-        assertEq(ledger.open(offers, matches, "root"), 0, "opened");
+        assertEq(ledger.open(offers, matches, "root"), 1, "opened");
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        assertEq(logs.length, 2, "logs");
+        assertEq(logs[0].topics[0], IComputeLedger.Auction.selector, "first the auction");
+        assertEq(logs[0].topics[1], bytes32(uint256(uint160(matcher))), "of the caller");
+        assertEq(logs[0].data, abi.encode(bytes32("root")), "root");
+        assertEq(logs[1].topics[0], IComputeLedger.LeaseOpened.selector, "then the lease");
+    }
+
+    function test_BookRootAloneIsAnnouncedToo() public {
+        vm.expectEmit(address(ledger));
+        emit IComputeLedger.Auction(stranger, "root");
+        vm.prank(stranger);
+        assertEq(ledger.open(new SignedOffer[](0), new Match[](0), "root"), 0, "opened");
     }
 
     function test_SkipWhen_UnknownOffer() public {
@@ -132,16 +143,6 @@ contract OpenTest is LedgerTest {
     }
 
     /* THE OFFER */
-
-    function test_SkipWhen_OfferFieldNotYetSupported() public {
-        for (uint256 i; i < 3; ++i) {
-            Offer memory offer = anOffer();
-            if (i == 0) offer.bond = 1;
-            if (i == 1) offer.minCharge = 1;
-            if (i == 2) offer.arbiter = stranger;
-            expectSkipped(offer, anOrder(), Skip.NotYetSupported);
-        }
-    }
 
     function test_SkipWhen_OfferExpired() public {
         Offer memory offer = anOffer();
@@ -190,23 +191,6 @@ contract OpenTest is LedgerTest {
     }
 
     /* THE ORDER'S TERMS */
-
-    function test_SkipWhen_OrderFieldNotYetSupported() public {
-        for (uint256 i; i < 10; ++i) {
-            Order memory order = anOrder();
-            if (i == 0) order.distinctZones = true;
-            if (i == 1) order.auditor = stranger;
-            if (i == 2) order.attested = 1;
-            if (i == 3) order.quorum = 1;
-            if (i == 4) order.bond = 1;
-            if (i == 5) order.minCharge = 1;
-            if (i == 6) order.arbiter = stranger;
-            if (i == 7) order.challengeWindow = 1;
-            if (i == 8) order.deputy = stranger;
-            if (i == 9) order.replicas = 2;
-            expectSkipped(anOffer(), order, Skip.NotYetSupported);
-        }
-    }
 
     function test_SkipWhen_LimitsBroken() public {
         for (uint256 i; i < 3; ++i) {
@@ -514,7 +498,7 @@ contract OpenTest is LedgerTest {
 
     function test_SkipWhen_BuyerFundsMissing() public {
         vm.prank(buyer.addr);
-        ledger.withdraw(buyer.addr, 1_000e6 - LOCK - FEE + 1);
+        ledger.withdraw(buyer.addr, buyer.addr, 1_000e6 - LOCK - FEE + 1);
         expectSkipped(anOffer(), anOrder(), Skip.BuyerFunds);
         fund(buyer.addr, 1);
         assertOpens(anOffer(), anOrder());
@@ -544,7 +528,8 @@ contract OpenTest is LedgerTest {
         assertEq(logs[0].topics[3], bytes32(uint256(uint160(provider.addr))), "provider");
         bytes memory who =
             abi.encode(ledger.hashOrder(order), ledger.hashOffer(offer), order.job, voucherSigner.addr, matcher);
-        bytes memory terms = abi.encode(uint8(0), offer.meter, offer.zone, RATE, LOCK, FEE, deadline, NOTICE);
+        bytes memory terms =
+            abi.encode(uint8(0), offer.meter, offer.zone, RATE, LOCK, offer.bond, FEE, deadline, NOTICE);
         assertEq(logs[0].data, bytes.concat(who, terms), "data");
     }
 

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {
-    EndReason,
-    IComputeLedger,
-    LeaseState,
-    Order,
-    SignedVoucher,
-    Skip,
-    Voucher
-} from "../../src/interfaces/IComputeLedger.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {EndReason, LeaseState, Order, SignedVoucher, Skip, Voucher} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract RedeemTest is LedgerTest {
@@ -84,17 +77,19 @@ contract RedeemTest is LedgerTest {
 
     function test_SkipWhen_SignedByAnother() public {
         SignedVoucher memory voucher = aVoucher(lease, 10e6, false);
-        voucher.signature = sign(buyer, voucherDigest(lease, 10e6, voucher.result, false));
+        (voucher.r, voucher.vs) = signShort(buyer, voucherDigest(lease, 10e6, voucher.result, false));
         expectSkipped(voucher, Skip.VoucherSignature);
     }
 
     function test_SkipWhen_AnyFieldDiffersFromWhatWasSigned() public {
-        for (uint256 i; i < 4; ++i) {
+        for (uint256 i; i < 5; ++i) {
             SignedVoucher memory voucher = aVoucher(lease, 10e6, false);
             if (i == 0) voucher.cumulative += 1;
             if (i == 1) voucher.result = "other";
             if (i == 2) voucher.last = true;
-            if (i == 3) voucher.signature = bytes.concat(voucher.signature, hex"00");
+            // The parity, and nothing, which recovers to address 0.
+            if (i == 3) voucher.vs ^= bytes32(uint256(1) << 255);
+            if (i == 4) (voucher.r, voucher.vs) = (0, 0);
             expectSkipped(voucher, Skip.VoucherSignature);
         }
     }
@@ -104,7 +99,7 @@ contract RedeemTest is LedgerTest {
         bytes32 digest = ledger.hashVoucher(
             Voucher({lease: lease, provider: stranger, cumulative: 10e6, result: voucher.result, last: false})
         );
-        voucher.signature = sign(voucherSigner, digest);
+        (voucher.r, voucher.vs) = signShort(voucherSigner, digest);
         expectSkipped(voucher, Skip.VoucherSignature);
     }
 

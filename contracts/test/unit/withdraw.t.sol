@@ -9,13 +9,13 @@ contract WithdrawTest is LedgerTest {
     function test_RevertWhen_ReceiverZero() public {
         vm.expectRevert(IComputeLedger.ComputeLedger_ZeroAddress.selector);
         vm.prank(buyer.addr);
-        ledger.withdraw(address(0), 1);
+        ledger.withdraw(buyer.addr, address(0), 1);
     }
 
     function test_RevertWhen_AmountZero() public {
         vm.expectRevert(IComputeLedger.ComputeLedger_ZeroAmount.selector);
         vm.prank(buyer.addr);
-        ledger.withdraw(buyer.addr, 0);
+        ledger.withdraw(buyer.addr, buyer.addr, 0);
     }
 
     function test_RevertWhen_MoreThanFree() public {
@@ -25,7 +25,7 @@ contract WithdrawTest is LedgerTest {
             abi.encodeWithSelector(IComputeLedger.ComputeLedger_InsufficientFree.selector, free, uint256(free) + 1)
         );
         vm.prank(buyer.addr);
-        ledger.withdraw(buyer.addr, uint256(free) + 1);
+        ledger.withdraw(buyer.addr, buyer.addr, uint256(free) + 1);
     }
 
     function test_RevertWhen_TokenRefuses() public {
@@ -33,7 +33,7 @@ contract WithdrawTest is LedgerTest {
         odd.behave(OddToken.Behaviour.ReturnsFalse);
         vm.expectRevert(abi.encodeWithSelector(IComputeLedger.ComputeLedger_TransferFailed.selector, address(odd)));
         vm.prank(stranger);
-        oddLedger.withdraw(stranger, 5);
+        oddLedger.withdraw(stranger, stranger, 5);
         assertEq(oddLedger.account(stranger).free, 10, "free");
     }
 
@@ -41,7 +41,7 @@ contract WithdrawTest is LedgerTest {
         (OddToken odd, IComputeLedger oddLedger) = oddDeposit();
         odd.callBack(address(oddLedger), abi.encodeCall(IComputeLedger.bumpEpoch, ()));
         vm.prank(stranger);
-        oddLedger.withdraw(stranger, 5);
+        oddLedger.withdraw(stranger, stranger, 5);
         assertFalse(odd.callbackSucceeded(), "callback");
         assertEq(oddLedger.account(stranger).free, 5, "free");
     }
@@ -50,7 +50,7 @@ contract WithdrawTest is LedgerTest {
         vm.expectEmit(address(ledger));
         emit IComputeLedger.Withdrawn(buyer.addr, stranger, 400e6);
         vm.prank(buyer.addr);
-        ledger.withdraw(stranger, 400e6);
+        ledger.withdraw(buyer.addr, stranger, 400e6);
         assertEq(dollar.balanceOf(stranger), 400e6, "received");
         assertEq(freeOf(buyer.addr), 600e6, "free");
     }

@@ -43,6 +43,7 @@ def chain(rpc: Rpc) -> ChainInfo:
         chain_id=31337,
         ledger=deployed.ledger,
         token=deployed.token,
+        registry=deployed.registry,
         rpc_url=rpc.url,
         matcher=dev_key(1).address,
         fee_base=100,

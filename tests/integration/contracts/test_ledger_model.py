@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protocol.calls import artefact
+from protocol.calls import artefact, signed_voucher
 from protocol.errors import TransactionReverted
 from protocol.events import TOPICS, EndReason, Skip, signature
 from protocol.hashing import ZERO_HASH, keccak256
@@ -38,18 +38,33 @@ class Twins:
         self.world, self.random = world, random.Random(seed)
         self.model = LedgerModel(min_notice=10)
         self.model.deposit(BUYER.address, 100 * 10**6)
+        for key in world.providers:
+            self._fund(key)
         self.orders = [self._order(number) for number in range(4)]
         self.opened: list[tuple[int, int]] = []
 
+    def _fund(self, key: LocalKey) -> None:
+        """What its bonds are taken from."""
+        token, ledger = self.world.deployment.token, self.world.deployment.ledger
+        send(self.world.rpc, key, "TestDollar", token, "mint", key.address, 30)
+        send(self.world.rpc, key, "TestDollar", token, "approve", ledger, 30)
+        self._send(key, "deposit", key.address, 30)
+        self.model.deposit(key.address, 30)
+
     def _order(self, number: int) -> Order:
+        replicas = 1 + number % 2
         return make_order(
+            replicas=replicas, distinct_zones=number == 3, bond=3 * number, min_charge=2 * number,
             buyer=BUYER.address, voucher_signer=SIGNER.address, matcher=MATCHER.address, salt=number, fee=number * 7,
             quantity=3 + number, duration=40, budget=20 + 5 * number, notice=12, max_leases=3,
         )  # fmt: skip
 
     def _offer(self) -> tuple[Offer, LocalKey]:
         key = self.random.choice(self.world.providers)
-        offer = make_offer(provider=key.address, rate=self.random.choice([1_500_000, 4_000_000, 6_000_000]), notice=12)
+        offer = make_offer(
+            provider=key.address, rate=self.random.choice([1_500_000, 4_000_000, 6_000_000]), notice=12, bond=10,
+            zone=self.random.choice([1, 2]),
+        )  # fmt: skip
         return offer, key
 
     def _send(self, key: LocalKey, name: str, *arguments: Any) -> int | None:
@@ -69,6 +84,7 @@ class Twins:
     def step(self) -> None:
         """One random operation on both."""
         operations = (self._open, self._open, self._redeem, self._close, self._close_last, self._finalise, self._wait)
+        operations += (self._resign, self._acknowledge)
         self.random.choice((*operations, self._withdraw, self._delegate))()
         self._compare()
 
@@ -110,7 +126,7 @@ class Twins:
         if (made := self._voucher(last=False)) is None:
             return
         _, _, voucher, signature = made
-        self._send(MATCHER, "redeem", [(voucher.lease, voucher.cumulative, voucher.result, False, signature)])
+        self._send(MATCHER, "redeem", [signed_voucher(voucher, signature)])
         self.model.redeem(
             VoucherModel(lease=voucher.lease, cumulative=voucher.cumulative, last=False, signer=SIGNER.address)
         )
@@ -122,7 +138,7 @@ class Twins:
         domain, agreed = self.world.deployment.domain, self.random.random() < 0.5
         key = next(key for key in self.world.providers if key.address == voucher.provider)
         counter = sign(domain, voucher, key) if agreed else b""
-        signed = (voucher.lease, voucher.cumulative, voucher.result, True, signature)
+        signed = signed_voucher(voucher, signature)
         time = self._send(MATCHER, "closeLast", [(_fields(self.orders[number]), fill, signed, counter)])
         assert time is not None
         model = VoucherModel(lease=voucher.lease, cumulative=voucher.cumulative, last=True, signer=SIGNER.address)
@@ -138,6 +154,23 @@ class Twins:
         order = self.orders[number]
         time = self._send(key, "close", _fields(order), fill, int(reason))
         self._both(time, lambda at: self.model.close(key.address, at, order, self._digest(order), fill, reason))
+
+    def _resign(self) -> None:
+        if not self.opened:
+            return
+        number, fill = self.random.choice(self.opened)
+        order, key = self.orders[number], self.random.choice(self.world.providers)
+        time = self._send(key, "resign", _fields(order), fill)
+        self._both(time, lambda at: self.model.resign(key.address, at, order, self._digest(order), fill))
+
+    def _acknowledge(self) -> None:
+        if not self.opened:
+            return
+        number, fill = self.random.choice(self.opened)
+        lease = lease_id(self._digest(self.orders[number]), fill)
+        key = self.random.choice(self.world.providers)
+        time = self._send(key, "acknowledge", lease)
+        self._both(time, lambda at: self.model.acknowledge(key.address, at, lease))
 
     def _finalise(self) -> None:
         if not self.opened:
@@ -161,7 +194,7 @@ class Twins:
 
     def _withdraw(self) -> None:
         amount = self.random.randrange(0, 200 * 10**6)
-        time = self._send(BUYER, "withdraw", BUYER.address, amount)
+        time = self._send(BUYER, "withdraw", BUYER.address, BUYER.address, amount)
         self._both(time, lambda _: self.model.withdraw(BUYER.address, amount))
 
     def _delegate(self) -> None:
@@ -176,13 +209,13 @@ class Twins:
         rpc, ledger = self.world.rpc, self.world.deployment.ledger
         assert self.model.owed() == self.model.held
         for address, mine in self.model.accounts.items():
-            free, bonded, open_leases, epoch = read(rpc, "ComputeLedger", ledger, "account", address)[0]
+            free, bonded, open_leases, epoch, _ = read(rpc, "ComputeLedger", ledger, "account", address)[0]
             assert (free, bonded, open_leases, epoch) == (mine.free, mine.bonded, mine.open_leases, mine.epoch)
         for lease, kept in self.model.leases.items():
             view = read(rpc, "ComputeLedger", ledger, "lease", lease)[0]
             assert view[1:3] == (kept.locked, kept.paid)
             assert view[4:7] == (kept.deadline, kept.rate, kept.zone)
-            assert view[7:10] == (int(kept.state), int(kept.reason), kept.done)
+            assert view[7:] == (int(kept.state), int(kept.reason), kept.done, kept.early, kept.responded)
         remaining, until = read(rpc, "ComputeLedger", ledger, "delegate", BUYER.address, DELEGATE.address)[0]
         assert (remaining, until) == self.model.delegates.get((BUYER.address, DELEGATE.address), (0, 0))
 

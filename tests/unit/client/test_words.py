@@ -18,7 +18,7 @@ class TestWords:
         assert "accepted" not in words(VoucherRedeemed(LEASE, PROVIDER, 1, 1, LEASE, False))
 
     def test_an_end_says_what_came_back(self) -> None:
-        said = words(LeaseClosed(LEASE, BUYER.address, EndReason.COMPLETED, 3, 4, True))
+        said = words(LeaseClosed(LEASE, BUYER.address, PROVIDER, EndReason.COMPLETED, 3, 4, 0, 0, True))
         assert "(completed): $0.000003 paid, $0.000004 back" in said
 
     def test_an_event_without_a_sentence_still_shows_all_its_fields(self) -> None:

@@ -57,7 +57,7 @@ def test_every_state_reason_and_skip_has_words() -> None:
             f"Buyer {BUYER[:6]}…{BUYER[-4:]} revoked key {KEY[:6]}…{KEY[-4:]}",
         ),
         (
-            LeaseClosed(FIRST, BUYER, EndReason.RESIGNED, 3, 4, False),
+            LeaseClosed(FIRST, BUYER, PROVIDER, EndReason.RESIGNED, 3, 4, 0, 0, False),
             "Lease 0x1e66…0260 closed (the provider resigned): $0.000003 paid, $0.000004 returned to buyer "
             f"{BUYER[:6]}…{BUYER[-4:]}",
         ),
