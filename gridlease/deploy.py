@@ -9,7 +9,7 @@ from protocol.calls import abi_hash, artefact
 from protocol.deployment import Deployment
 from protocol.errors import WrongChain
 from protocol.hashing import Address, checksum_address, from_hex
-from protocol.keys import LocalKey
+from protocol.keys import LocalKey, load_raw_key
 from protocol.rpc import Rpc
 from protocol.wallet import transact
 
@@ -59,7 +59,7 @@ def run_deploy(
     out: Path = typer.Option(Path("contracts/deployments"), help="Folder for <chain-id>.json."),
 ) -> None:
     """Example: gridlease deploy --rpc http://127.0.0.1:8545 --chain-id 31337 --key-file deployer.key"""
-    key = LocalKey(from_hex(key_file.read_text().strip(), 32))
+    key = load_raw_key(key_file)
     with Rpc(rpc_url) as rpc:
         deployment = deploy_ledger(rpc, key, chain_id, checksum_address(token) if token else None)
     path = out / f"{chain_id}.json"

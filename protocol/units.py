@@ -50,9 +50,9 @@ def format_dollars(base: int) -> str:
 
 
 def parse_dollars(text: str) -> int:
-    """Base units of a dollar text such as `2` or `$1,000.05`; raises `TermOutOfRange` where no whole base unit is named.
+    """Base units of a dollar text such as `2` or `$1,000.05`; raises `TermOutOfRange` if no whole base unit is named.
 
-    A comma only ever parts thousands: `1,5` means fifteen to one reader and one and a half to another, so it is refused.
+    A comma only ever parts thousands: `1,5` is fifteen to one reader and one and a half to another, so it is refused.
     """
     found = _DOLLARS.fullmatch(text.strip())
     base = int(found[1].replace(",", "")) * BASE_PER_DOLLAR + int((found[2] or "").ljust(6, "0")) if found else -1

@@ -8,13 +8,14 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from client.account import sign_in, sign_in_message
+from client.account import sign_in
 from client.sdk import Client
 from gridlease.house import House, dev_key
 from protocol.clock import now_at, now_time
 from protocol.hashing import to_hex
 from protocol.keys import LocalKey
 from protocol.messages import Domain, sign, to_json
+from protocol.signin import sign_in_message
 from protocol.wire.accounts import NonceAnswer
 from tests.support.builders import make_offer
 from tests.support.stories import training

@@ -1,25 +1,20 @@
 """The agent's own house: settings, key file, sign-in, logs, self-test, commands."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from siwe import SiweMessage
 from typer.testing import CliRunner
 
-from protocol.clock import now_at
-from protocol.hashing import keccak256, to_hex
+from protocol.hashing import keccak256
 from protocol.keys import LocalKey, save_keystore
-from protocol.wire.accounts import NonceAnswer
 from provider.calibration import calibrate
 from provider.cli import app
 from provider.detect import Machine, detect
 from provider.errors import AgentError
 from provider.logs import redact
-from provider.market import sign_in_message, sign_text
 from provider.settings import AgentSettings, write_settings
-from tests.support.provider_market import OPERATOR, World, agent_values
+from tests.support.provider_market import World, agent_values
 from tests.support.wasm_jobs import COUNTER, spec
 
 
@@ -65,20 +60,6 @@ def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
         settings.password()
     settings.password_file.chmod(0o600)
     assert settings.password() == "secret"
-
-
-def test_the_sign_in_message_is_what_the_standard_and_our_signature_say() -> None:
-    asked = NonceAnswer(
-        nonce="a1b2c3d4e5f6a7b8",
-        domain="127.0.0.1:8700",
-        uri="http://127.0.0.1:8700",
-        chain_id=31337,
-        expires_at=now_at() + timedelta(minutes=5),
-    )
-    text = sign_in_message(asked, OPERATOR.address)
-    SiweMessage.from_message(text).verify(
-        to_hex(sign_text(OPERATOR, text)), domain="127.0.0.1:8700", nonce=asked.nonce, uri=asked.uri, chain_id=31337
-    )
 
 
 def test_secrets_are_never_logged() -> None:
