@@ -13,8 +13,6 @@ from protocol.keys import LocalKey, load_raw_key
 from protocol.rpc import Rpc
 from protocol.wallet import transact
 
-app = typer.Typer(help="Deploy the ledger from the committed bytecode.", invoke_without_command=True)
-
 DEV_CHAINS = (31337, 1337)
 DEV_NOTICE_SECONDS = 10
 NOTICE_SECONDS = 300
@@ -50,15 +48,8 @@ def _create(rpc: Rpc, key: LocalKey, contract: str, arguments: bytes) -> tuple[A
     return checksum_address(mined["contractAddress"]), int(mined["blockNumber"], 16)
 
 
-@app.callback()
-def run_deploy(
-    rpc_url: str = typer.Option(..., "--rpc", help="The node's JSON-RPC."),
-    chain_id: int = typer.Option(..., help="The chain that you mean; another one is refused."),
-    key_file: Path = typer.Option(..., help="File with the deployer's private key in hex."),
-    token: str = typer.Option("", help="The 6-decimals stablecoin; on a dev chain a test dollar is made without it."),
-    out: Path = typer.Option(Path("contracts/deployments"), help="Folder for <chain-id>.json."),
-) -> None:
-    """Example: gridlease deploy --rpc http://127.0.0.1:8545 --chain-id 31337 --key-file deployer.key"""
+def run_deploy(rpc_url: str, chain_id: int, key_file: Path, token: str | None, out: Path) -> None:
+    """Deploys, and writes <chain-id>.json below `out`."""
     key = load_raw_key(key_file)
     with Rpc(rpc_url) as rpc:
         deployment = deploy_ledger(rpc, key, chain_id, checksum_address(token) if token else None)

@@ -5,26 +5,17 @@ import time
 from pathlib import Path
 from types import FrameType
 
-import typer
 from rich.console import Console
 
 from gridlease.demo import JOBS
 from gridlease.house import House
-
-app = typer.Typer(
-    help="Keep a whole local market running: node, ledger, market and two providers.", invoke_without_command=True
-)
 
 
 class _Stop(Exception):
     """SIGTERM or Ctrl-C."""
 
 
-@app.callback()
-def run_dev(
-    data_dir: Path = typer.Option(Path(".gridlease/dev"), help="Folder for this run; emptied first."),
-    port: int = typer.Option(8700, help="First port to try."),
-) -> None:
+def run_dev(data_dir: Path, port: int) -> None:
     """Starts everything, prints what to try, restarts what dies. Ctrl-C stops it and leaves nothing behind."""
     console = Console()
     house = House(data_dir, port=port)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from gridlease.cli import app as front
 from protocol.hashing import keccak256
 from protocol.keys import LocalKey, save_keystore
 from provider.calibration import calibrate
@@ -99,6 +100,7 @@ def test_status_tells_what_was_served_and_paid(tmp_path: Path) -> None:
 
 
 def test_a_command_in_an_empty_folder_fails_with_a_remedy(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["status", "--data-dir", str(tmp_path)])
+    shown = CliRunner().invoke(front, ["provider", "status", "--data-dir", str(tmp_path)])
     assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: ")
     assert "gridlease provider join" in shown.stderr
