@@ -11,14 +11,17 @@ from eth_account.messages import encode_defunct
 from client.account import sign_in
 from client.sdk import Client
 from gridlease.house import House, dev_key
+from indexer.queries import Mirror
 from protocol.clock import now_at, now_time
 from protocol.hashing import to_hex
 from protocol.keys import LocalKey
-from protocol.messages import Domain, sign, to_json
+from protocol.messages import Domain, digest, sign, to_json
+from protocol.rpc import Rpc
 from protocol.signin import sign_in_message
+from protocol.wallet import send
 from protocol.wire.accounts import NonceAnswer
 from tests.support.builders import make_offer
-from tests.support.stories import training
+from tests.support.stories import training, until
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(200)]
 
@@ -109,6 +112,23 @@ def test_a_forged_or_foreign_offer_is_refused_with_the_reason(house: House) -> N
             body = {"offer": to_json(offer), "signature": to_hex(sign(domain, offer, signer))}
             problem = _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
             assert "chain 31337" in problem["remedy"]
+
+
+def test_an_offer_that_its_provider_cancelled_on_chain_is_not_proposed_and_not_taken_again(house: House) -> None:
+    key = LocalKey.create()
+    # The cheapest by far: if it stayed in the book, every order would go to it and be skipped by the ledger.
+    offer = make_offer(provider=key.address, rate=1, capacity=9, expiry=now_time() + 3600)
+    voided = (key.address, digest(house.ledger.domain, offer))
+    body = {"offer": to_json(offer), "signature": to_hex(sign(house.ledger.domain, offer, key))}
+    mirror = Mirror(house.environment["GRIDLEASE_MIRROR_URL"])
+    with _provider_session(house, key) as session, house.client() as client, Rpc(house.rpc_url) as rpc:
+        assert session.post("/v1/offers", json=body).status_code == 201
+        assert client.quote(training(client)).provider == key.address
+        rpc.call("anvil_setBalance", key.address, hex(10**18))
+        send(rpc, key, "ComputeLedger", house.ledger.ledger, "cancel", voided[1])
+        until(lambda: mirror.cancelled([voided]) == {voided}, 30, "the mirror to see the cancellation")
+        assert client.quote(training(client)).provider not in (None, key.address)
+        _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
 
 
 def test_a_sign_in_for_another_chain_or_with_a_used_nonce_opens_no_session(house: House) -> None:
