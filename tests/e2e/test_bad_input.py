@@ -97,6 +97,21 @@ def test_a_replayed_request_is_one_job_and_another_body_is_refused(house: House,
     http.post(f"/v1/jobs/{first.json()['id']}/cancel")
 
 
+def test_a_body_that_is_too_long_or_of_unknown_length_is_refused_unread(http: httpx.Client) -> None:
+    content = b" " * (1 << 20) + b"{}"
+    _refused(http.post("/v1/jobs", content=content), 413, "too_large")
+    _refused(http.post("/v1/jobs", content=iter([content])), 411, "length_required")
+
+
+@pytest.mark.usefixtures("free_base")
+@pytest.mark.parametrize("price", ["1e999999999", "1,5", "-1", "a lot"])
+def test_a_price_that_is_no_amount_is_refused(house: House, http: httpx.Client, price: str) -> None:
+    body = {"manifest": _manifest(house), "max_price": price}
+    problem = http.post("/v1/jobs", json=body).json()
+    assert (problem["status"], problem["code"]) == (422, "term_out_of_range")
+    assert "such as 0.05" in problem["detail"]
+
+
 def _provider_session(house: House, key: LocalKey) -> httpx.Client:
     with Client(house.url) as market:
         session = sign_in(market.http, key, market.chain())
@@ -150,6 +165,8 @@ def _signed(key: LocalKey, message: str) -> dict[str, str]:
 def test_without_a_credential_nothing_is_told_and_a_program_key_cannot_make_keys(house: House) -> None:
     with httpx.Client(base_url=house.url, timeout=30) as http:
         _refused(http.get("/v1/jobs"), 401, "not_signed_in")
+        mistyped = http.get("/v1/jobs", headers={"Authorization": "Bearer glx_test_1"})
+        assert "API key (glk_…)" in _refused(mistyped, 401, "not_signed_in")["detail"]
         keyed = {"Authorization": f"Bearer {house.api_key}"}
         _refused(http.post("/v1/keys", json={"name": "x"}, headers=keyed), 403, "not_allowed")
         assert http.get("/livez").json() == {"status": "ok"}

@@ -105,9 +105,7 @@ def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
 
 
 @pytest.mark.parametrize("reason", [Skip.OFFER_CANCELLED, Skip.OFFER_EXPIRED, Skip.PROVIDER_FUNDS])
-def test_an_offer_at_fault_leaves_the_book_and_the_fill_waits_for_another(
-    database: Database, reason: Skip
-) -> None:
+def test_an_offer_at_fault_leaves_the_book_and_the_fill_waits_for_another(database: Database, reason: Skip) -> None:
     job, offer = _settle(database, reason)
     assert offer.withdrawn
     assert (job.state, job.next_fill) == ("queued", 0)
