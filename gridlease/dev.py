@@ -1,6 +1,7 @@
 """`gridlease dev`: the whole system, kept up until Ctrl-C."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
@@ -50,8 +51,13 @@ def _upload(house: House) -> None:
             client.files.put(path)
 
 
+def _from_here(path: Path) -> Path:
+    """As short as the reader can type it where the command was called."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _greet(console: Console, house: House) -> None:
-    train = (JOBS / "train.json").relative_to(JOBS.parent.parent)
+    train, command = _from_here(JOBS / "train.json"), _from_here(Path(sys.executable).with_name("gridlease"))
     body = f'{{\\"manifest\\": $(cat {train}), \\"max_price\\": \\"0.05\\"}}'
     lines = (
         "",
@@ -59,14 +65,14 @@ def _greet(console: Console, house: House) -> None:
         f"[bold]API docs[/]   {house.url}/docs",
         f"[bold]test key[/]   {house.api_key}",
         f"[bold]node[/]       {house.rpc_url}  (chain 31337, test dollars only)",
-        f"[bold]settings[/]   set -a; . {house.folder}/environment; set +a",
+        f"[bold]settings[/]   set -a; . {_from_here(house.folder)}/environment; set +a; {command} indexer verify",
         "",
         "Buy the training job:",
         f"  curl -sX POST {house.url}/v1/jobs -H 'Authorization: Bearer {house.api_key}' \\",
         "    -H \"Idempotency-Key: $RANDOM\" -H 'Prefer: wait=60' -H 'Content-Type: application/json' \\",
         f'    -d "{body}"',
         "or the same with a progress bar:",
-        f"  GRIDLEASE_URL={house.url} GRIDLEASE_KEY={house.api_key} gridlease run {train}",
+        f"  GRIDLEASE_URL={house.url} GRIDLEASE_KEY={house.api_key} {command} run {train}",
         "",
         f"Logs are in {house.folder}/logs. Ctrl-C stops everything.",
     )
