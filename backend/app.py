@@ -43,6 +43,9 @@ def create_app(market: Market) -> FastAPI:
         if not is_file and (not length.isdigit() or int(length) > market.settings.max_body_bytes):
             limit = market.settings.max_body_bytes
             return problems.problem(413, "too_large", f"a body may have {limit} bytes", "put large data into a file")
+        if not is_file and "transfer-encoding" in request.headers:
+            # A body of unknown length would be read into memory before anybody could say that it is too long.
+            return problems.problem(411, "length_required", "the body has no length", "send Content-Length")
         return await call_next(request)
 
     @app.get("/livez", tags=["health"], operation_id="livez")

@@ -1,16 +1,18 @@
 """`gridlease worker`: the process that matches, submits and settles."""
 
+from typing import Annotated
+
 import typer
 
-worker = typer.Typer(help="Run the market's worker: matching, submission, settlement.", invoke_without_command=True)
 
-
-@worker.callback()
-def run_worker(
-    beat: bool = typer.Option(True, help="Run beat inside; exactly one worker needs it."),
-    log_level: str = typer.Option("info", help="debug, info, warning or error."),
+def worker(
+    beat: Annotated[bool, typer.Option(help="Run beat inside; exactly one worker needs it.")] = True,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
-    """Runs a Celery worker on GRIDLEASE_BROKER_URL until it is stopped."""
+    """Run the market's worker until stopped: matching, submission, settlement.
+
+    It is woken through GRIDLEASE_BROKER_URL, a folder by default, redis:// or amqp:// at scale.
+    """
     from backend.market import Market
     from backend.settings import MarketSettings
     from backend.worker import celery_app

@@ -10,8 +10,7 @@ from backend.settings import MarketSettings
 from indexer.queries import Mirror
 from protocol.chain import Chain
 from protocol.deployment import Deployment, load_deployment
-from protocol.hashing import from_hex
-from protocol.keys import LocalKey
+from protocol.keys import LocalKey, load_raw_key
 from protocol.messages import Domain
 
 DEV_CHAINS = (31337, 1337)
@@ -36,7 +35,7 @@ class Market:
 
     @cached_property
     def submission_key(self) -> LocalKey:
-        return LocalKey(from_hex(self.settings.submission_key_file.read_text().strip(), 32))
+        return load_raw_key(self.settings.submission_key_file)
 
     @cached_property
     def chain(self) -> Chain:

@@ -1,7 +1,5 @@
 """The buyer's account on a market: balances, API keys, and signing in with a wallet (EIP-4361)."""
 
-from datetime import datetime
-from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from pydantic import RootModel, SecretStr
@@ -9,7 +7,9 @@ from pydantic import RootModel, SecretStr
 from client.errors import BadLogin
 from client.http import Http
 from protocol.clock import now_at
-from protocol.hashing import Address, to_hex
+from protocol.hashing import to_hex
+from protocol.keys import Signer
+from protocol.signin import sign_in_message, sign_text
 from protocol.wire.accounts import (
     AccountInfo,
     ApiKey,
@@ -20,11 +20,6 @@ from protocol.wire.accounts import (
     Session,
     VerifyRequest,
 )
-
-if TYPE_CHECKING:
-    from protocol.keys import LocalKey
-
-STATEMENT: Final = "Sign in to Gridlease. This costs nothing and gives no power over your money."
 
 
 class KeyList(RootModel[list[ApiKey]]):
@@ -58,12 +53,8 @@ def chain_info(http: Http) -> ChainInfo:
     return http.get("/v1/chain", ChainInfo)
 
 
-def sign_in(http: Http, wallet: "LocalKey", chain: ChainInfo) -> Session:
+def sign_in(http: Http, wallet: Signer, chain: ChainInfo) -> Session:
     """A session for the wallet's account. Raises `BadLogin` if the market asks to sign for another site or chain."""
-    # Only signing in needs it, and it is a third of the SDK's start-up time.
-    from eth_account import Account
-    from eth_account.messages import encode_defunct
-
     asked = http.post("/v1/auth/nonce", NonceAnswer)
     # A hostile market could pass on another market's nonce and take over the session there.
     if asked.domain != urlsplit(http.url).netloc:
@@ -71,33 +62,10 @@ def sign_in(http: Http, wallet: "LocalKey", chain: ChainInfo) -> Session:
     if asked.chain_id != chain.chain_id:
         raise BadLogin(f"expected a sign-in for chain {chain.chain_id}, the market asks for {asked.chain_id}")
     message = sign_in_message(asked, wallet.address, now_at())
-    signature = to_hex(bytes(Account.sign_message(encode_defunct(text=message), wallet.secret()).signature))
+    signature = to_hex(sign_text(wallet, message))
     return http.post("/v1/auth/verify", Session, VerifyRequest(message=message, signature=signature))
 
 
 def with_session(http: Http, session: Session) -> Http:
     """The same market, as the signed-in wallet."""
     return Http(http.url, SecretStr(session.token))
-
-
-def sign_in_message(asked: NonceAnswer, address: Address, issued_at: datetime) -> str:
-    """The EIP-4361 text, byte for byte."""
-    return "\n".join(
-        [
-            f"{asked.domain} wants you to sign in with your Ethereum account:",
-            address,
-            "",
-            STATEMENT,
-            "",
-            f"URI: {asked.uri}",
-            "Version: 1",
-            f"Chain ID: {asked.chain_id}",
-            f"Nonce: {asked.nonce}",
-            f"Issued At: {_instant(issued_at)}",
-            f"Expiration Time: {_instant(asked.expires_at)}",
-        ]
-    )
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_account import Account
-from eth_account.messages import encode_typed_data
-
 from client.errors import NotFunded
 from protocol import wallet
 from protocol.errors import TransactionReverted, WrongChain
@@ -106,6 +103,9 @@ class Funds:
 
     def _permit_domain(self) -> dict[str, Any] | None:
         """The token's EIP-712 domain, found by trying the versions in use; None if it takes no permit that we know."""
+        # Here and in `_permit` only: eth_account is half of a command's start-up time.
+        from eth_account.messages import encode_typed_data
+
         try:
             separator = self._token_view("DOMAIN_SEPARATOR")
             name = self._token_view("name")
@@ -125,6 +125,8 @@ class Funds:
         return None
 
     def _permit(self, domain: dict[str, Any], amount_base: int, deadline: int) -> tuple[int, bytes, bytes]:
+        from eth_account import Account
+
         nonce = self._token_view("nonces", self._key.address)
         message = self._permit_message(amount_base, nonce, deadline)
         signed = Account.sign_typed_data(self._key.secret(), domain, _PERMIT_TYPES, message)

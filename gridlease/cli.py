@@ -69,7 +69,10 @@ class Front(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name, _stub, rest = super().resolve_command(ctx, args)
-        return name, None if name is None else _load(name), rest
+        if name is None:
+            return name, None, rest
+        ctx.meta["gridlease.command"] = name
+        return name, _load(name), rest
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         # What follows `--` belongs to the job, not to us.
@@ -85,6 +88,15 @@ class Front(TyperGroup):
         except KeyboardInterrupt as interrupt:
             _say(str(interrupt) or "Interrupted. The same command starts again where that is safe.")
             raise typer.Exit(INTERRUPTED) from None
+        except ModuleNotFoundError as error:
+            # Rooms import late, so a missing extra may show only now.
+            _refuse_missing(ctx.meta["gridlease.command"], error)
+        except ValueError as error:
+            facts = _bad_settings(error)
+            if facts is None:
+                raise
+            _say(f"error: {facts}")
+            raise typer.Exit(USAGE) from None
         except OSError as error:
             if isinstance(error, BrokenPipeError) or error.filename is None:
                 raise
@@ -153,17 +165,33 @@ def _load(name: str) -> Any:
     try:
         found = _registered()[name].load()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in _ROOMS:
-            raise
-        listed = COMMANDS.get(name)
-        remedy = f"pip install 'gridlease[{listed.extra}]'" if listed and listed.extra else "reinstall gridlease"
-        _say(f"error: `gridlease {name}` needs {error.name}, which is not installed; {remedy}")
-        raise typer.Exit(USAGE) from None
+        _refuse_missing(name, error)
     command: Any = typer.main.get_command(found if isinstance(found, typer.Typer) else _app_of(name, found))
     command.name = name
     # Completion is installed once, by the top level.
     command.params = [item for item in command.params if item.name not in ("install_completion", "show_completion")]
     return command
+
+
+def _refuse_missing(name: str, error: ModuleNotFoundError) -> NoReturn:
+    """A library that is not installed is the reader's to mend; a module of ours that is not there is our bug."""
+    if error.name is None or error.name.partition(".")[0] in _ROOMS:
+        raise error
+    listed = COMMANDS.get(name)
+    remedy = f"pip install 'gridlease[{listed.extra}]'" if listed and listed.extra else "reinstall gridlease"
+    _say(f"error: `gridlease {name}` needs {error.name}, which is not installed; {remedy}")
+    raise typer.Exit(USAGE) from None
+
+
+def _bad_settings(error: ValueError) -> str | None:
+    """Which environment variable is wrong, if that is what the error says."""
+    from pydantic import ValidationError
+
+    if not isinstance(error, ValidationError) or not error.title.endswith("Settings"):
+        return None
+    first = error.errors(include_input=False, include_url=False)[0]
+    field = "_".join(str(part) for part in first["loc"]).upper()
+    return f"GRIDLEASE_{field}: {first['msg']}" if field else f"settings GRIDLEASE_…: {first['msg']}"
 
 
 def _app_of(name: str, function: Any) -> typer.Typer:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -22,10 +21,6 @@ from protocol.rpc import Rpc
 from protocol.units import format_dollars
 from protocol.wire.jobs import Job
 
-app = typer.Typer(
-    help="Start everything, buy and run two real jobs, prove the payment, stop.", invoke_without_command=True
-)
-
 JOBS: Final = Path(__file__).parent.parent / "jobs" / "digits"
 _JOB_SECONDS: Final = 180
 _SETTLE_SECONDS: Final = 60
@@ -38,11 +33,7 @@ class DemoFailed(GridleaseError):
     code = "demo_failed"
 
 
-@app.callback()
-def run_demo(
-    data_dir: Path = typer.Option(Path(".gridlease/demo"), help="Folder for this run; emptied first."),
-    port: int = typer.Option(8700, help="First port to try."),
-) -> None:
+def run_demo(data_dir: Path, port: int) -> None:
     """Trains a digit classifier on one of two providers, reads held-out digits with it, and checks every step."""
     console = Console()
     house = House(data_dir, port=port)

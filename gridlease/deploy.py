@@ -9,11 +9,9 @@ from protocol.calls import abi_hash, artefact
 from protocol.deployment import Deployment
 from protocol.errors import WrongChain
 from protocol.hashing import Address, checksum_address, from_hex
-from protocol.keys import LocalKey
+from protocol.keys import LocalKey, load_raw_key
 from protocol.rpc import Rpc
 from protocol.wallet import transact
-
-app = typer.Typer(help="Deploy the ledger from the committed bytecode.", invoke_without_command=True)
 
 DEV_CHAINS = (31337, 1337)
 DEV_NOTICE_SECONDS = 10
@@ -50,16 +48,9 @@ def _create(rpc: Rpc, key: LocalKey, contract: str, arguments: bytes) -> tuple[A
     return checksum_address(mined["contractAddress"]), int(mined["blockNumber"], 16)
 
 
-@app.callback()
-def run_deploy(
-    rpc_url: str = typer.Option(..., "--rpc", help="The node's JSON-RPC."),
-    chain_id: int = typer.Option(..., help="The chain that you mean; another one is refused."),
-    key_file: Path = typer.Option(..., help="File with the deployer's private key in hex."),
-    token: str = typer.Option("", help="The 6-decimals stablecoin; on a dev chain a test dollar is made without it."),
-    out: Path = typer.Option(Path("contracts/deployments"), help="Folder for <chain-id>.json."),
-) -> None:
-    """Example: gridlease deploy --rpc http://127.0.0.1:8545 --chain-id 31337 --key-file deployer.key"""
-    key = LocalKey(from_hex(key_file.read_text().strip(), 32))
+def run_deploy(rpc_url: str, chain_id: int, key_file: Path, token: str | None, out: Path) -> None:
+    """Deploys, and writes <chain-id>.json below `out`."""
+    key = load_raw_key(key_file)
     with Rpc(rpc_url) as rpc:
         deployment = deploy_ledger(rpc, key, chain_id, checksum_address(token) if token else None)
     path = out / f"{chain_id}.json"

@@ -1,30 +1,22 @@
 """`gridlease dev`: the whole system, kept up until Ctrl-C."""
 
 import signal
+import sys
 import time
 from pathlib import Path
 from types import FrameType
 
-import typer
 from rich.console import Console
 
 from gridlease.demo import JOBS
 from gridlease.house import House
-
-app = typer.Typer(
-    help="Keep a whole local market running: node, ledger, market and two providers.", invoke_without_command=True
-)
 
 
 class _Stop(Exception):
     """SIGTERM or Ctrl-C."""
 
 
-@app.callback()
-def run_dev(
-    data_dir: Path = typer.Option(Path(".gridlease/dev"), help="Folder for this run; emptied first."),
-    port: int = typer.Option(8700, help="First port to try."),
-) -> None:
+def run_dev(data_dir: Path, port: int) -> None:
     """Starts everything, prints what to try, restarts what dies. Ctrl-C stops it and leaves nothing behind."""
     console = Console()
     house = House(data_dir, port=port)
@@ -59,8 +51,13 @@ def _upload(house: House) -> None:
             client.files.put(path)
 
 
+def _from_here(path: Path) -> Path:
+    """As short as the reader can type it where the command was called."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 def _greet(console: Console, house: House) -> None:
-    train = (JOBS / "train.json").relative_to(JOBS.parent.parent)
+    train, command = _from_here(JOBS / "train.json"), _from_here(Path(sys.executable).with_name("gridlease"))
     body = f'{{\\"manifest\\": $(cat {train}), \\"max_price\\": \\"0.05\\"}}'
     lines = (
         "",
@@ -68,14 +65,14 @@ def _greet(console: Console, house: House) -> None:
         f"[bold]API docs[/]   {house.url}/docs",
         f"[bold]test key[/]   {house.api_key}",
         f"[bold]node[/]       {house.rpc_url}  (chain 31337, test dollars only)",
-        f"[bold]settings[/]   set -a; . {house.folder}/environment; set +a",
+        f"[bold]settings[/]   set -a; . {_from_here(house.folder)}/environment; set +a; {command} indexer verify",
         "",
         "Buy the training job:",
         f"  curl -sX POST {house.url}/v1/jobs -H 'Authorization: Bearer {house.api_key}' \\",
         "    -H \"Idempotency-Key: $RANDOM\" -H 'Prefer: wait=60' -H 'Content-Type: application/json' \\",
         f'    -d "{body}"',
         "or the same with a progress bar:",
-        f"  GRIDLEASE_URL={house.url} GRIDLEASE_KEY={house.api_key} gridlease run {train}",
+        f"  GRIDLEASE_URL={house.url} GRIDLEASE_KEY={house.api_key} {command} run {train}",
         "",
         f"Logs are in {house.folder}/logs. Ctrl-C stops everything.",
     )

@@ -3,13 +3,14 @@
 A development house: its chain is a local anvil with well-known keys, made anew at each start.
 """
 
+import fcntl
 import shutil
 import socket
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import httpx
 from eth_account import Account
@@ -33,6 +34,8 @@ _DEPOSIT_BASE: Final = 100 * 10**6
 _CAP_BASE: Final = 50 * 10**6
 _CAP_SECONDS: Final = 30 * 24 * 3600
 _PORT: Final = 8700
+_MARK: Final = ".gridlease-house"
+"""The file that says that a folder is a house's own, and whose lock says that the house is lived in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,12 @@ class ToolMissing(GridleaseError):
     """A tool that `make setup` installs is not there."""
 
     code = "tool_missing"
+
+
+class FolderTaken(GridleaseError):
+    """The folder is not ours to empty."""
+
+    code = "folder_taken"
 
 
 def dev_key(index: int) -> LocalKey:
@@ -99,6 +108,7 @@ class House:
         self.api_key = ""
         self.deployment: Deployment | None = None
         self.setup_hashes: list[str] = []
+        self._mark: IO[str] | None = None
 
     @property
     def ledger(self) -> Deployment:
@@ -124,7 +134,7 @@ class House:
         }
 
     def open(self) -> None:
-        """Starts everything; the chain and all that follows from it are made anew."""
+        """Starts everything; the chain and all that follows from it are made anew. Raises `FolderTaken`."""
         self._clear()
         self.supervisor.start(self._node())
         with Rpc(self.rpc_url) as rpc:
@@ -144,6 +154,9 @@ class House:
     def close(self) -> None:
         """Stops everything."""
         self.supervisor.stop()
+        if self._mark is not None:
+            self._mark.close()
+            self._mark = None
 
     def client(self) -> Client:
         """The demo buyer's client."""
@@ -165,9 +178,24 @@ class House:
             return 0
 
     def _clear(self) -> None:
-        """The databases mirror a chain that is gone; agents keep nothing that a new chain could honour."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, mode=0o700)
+        """The databases mirror a chain that is gone; agents keep nothing that a new chain could honour.
+
+        Nothing is removed that a house did not make, or that a running house uses.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        mark = self.folder / _MARK
+        if not mark.exists() and any(self.folder.iterdir()):
+            raise FolderTaken(f"{self.folder} holds files that are not ours; name a new or empty folder by --data-dir")
+        self._mark = mark.open("a")
+        try:
+            fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise FolderTaken(f"{self.folder} is in use; stop what runs there, or name another --data-dir") from None
+        for entry in self.folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif entry != mark:
+                entry.unlink()
 
     def _node(self) -> Program:
         port = self.rpc_url.rpartition(":")[2]

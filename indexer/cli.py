@@ -6,21 +6,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from indexer.follower import Follower
-from indexer.queries import Mirror
-from indexer.rebuild import rebuild_mirror
-from indexer.settings import IndexerSettings
-from indexer.source import Contracts, Source
-from indexer.store import open_writer
-from indexer.verify import Report, verify_mirror
-from protocol.hashing import from_hex, to_hex
-from protocol.rpc import Rpc
+if TYPE_CHECKING:
+    from indexer.verify import Report
 
 app = typer.Typer(help="Follow the chain into the mirror; verify or rebuild it.", no_args_is_help=True)
 
@@ -32,6 +25,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 @app.command()
 def run() -> None:
     """Follow the chain until SIGTERM. Set GRIDLEASE_RPC_URL, GRIDLEASE_DEPLOYMENT, GRIDLEASE_MIRROR_URL."""
+    from indexer.follower import Follower
+    from indexer.settings import IndexerSettings
+    from indexer.source import Contracts, Source
+    from indexer.store import open_writer
+    from protocol.rpc import Rpc
+
     settings = IndexerSettings()
     deployment = settings.load_deployment()
     stop = threading.Event()
@@ -49,6 +48,10 @@ def run() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Say how far the mirror is and what is proved. Exits 1 if it is halted."""
+    from indexer.queries import Mirror
+    from indexer.settings import IndexerSettings
+    from protocol.hashing import to_hex
+
     mirror = Mirror(IndexerSettings().mirror_url)
     found = mirror.status()
     facts = asdict(found) | {
@@ -64,6 +67,10 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def verify(as_json: AsJson = False) -> None:
     """Check every row of the mirror against the chain; name the first event that differs. Exits 1 if one does."""
+    from indexer.settings import IndexerSettings
+    from indexer.verify import verify_mirror
+    from protocol.rpc import Rpc
+
     settings = IndexerSettings()
     with Rpc(settings.rpc_url) as rpc:
         report = verify_mirror(settings.mirror_url, rpc, settings.load_deployment())
@@ -77,6 +84,10 @@ def verify(as_json: AsJson = False) -> None:
 @app.command()
 def rebuild() -> None:
     """Make the mirror anew from the chain and swap it in; the old one serves reads until then."""
+    from indexer.rebuild import rebuild_mirror
+    from indexer.settings import IndexerSettings
+    from protocol.rpc import Rpc
+
     settings = IndexerSettings()
     console = Console(stderr=True)
     with Rpc(settings.rpc_url) as rpc, console.status("rebuilding") as shown:
@@ -93,6 +104,10 @@ def prove(
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("proof.json"),
 ) -> None:
     """Write the proof of one event; `gridlease verify FILE` checks it offline."""
+    from indexer.queries import Mirror
+    from indexer.settings import IndexerSettings
+    from protocol.hashing import from_hex
+
     mirror = Mirror(IndexerSettings().mirror_url)
     content = mirror.proof(from_hex(transaction, 32), log_index)
     mirror.close()
@@ -114,7 +129,9 @@ def _facts_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _report_facts(report: Report) -> dict[str, Any]:
+def _report_facts(report: "Report") -> dict[str, Any]:
+    from protocol.hashing import to_hex
+
     return {
         "holds": report.holds,
         "head_proved": report.head_proved,
@@ -126,7 +143,7 @@ def _report_facts(report: Report) -> dict[str, Any]:
     }
 
 
-def _report_table(report: Report) -> Table:
+def _report_table(report: "Report") -> Table:
     table = Table(title=f"mirror at block {report.block_number}: {report.events} events", box=None)
     for heading in ("check", "holds", "says"):
         table.add_column(heading, overflow="fold")

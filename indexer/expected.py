@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.commit import TABLES, block_row, collect, fold, unpack, version_rows
 from indexer.decoder import Row, derive
-from indexer.findings import COMPARED, Finding, spell
+from indexer.findings import COMPARED, Finding, spell, spell_both
 from indexer.projections import Book, NoRows
 from indexer.source import Contracts, Source, VerifiedBlock
 from indexer.trie import ordered_root
@@ -81,7 +81,7 @@ class Expected:
                 continue
             for name, value in row.items():
                 if found[name] != value:
-                    yield self.about(table.name, name, spell(value), spell(found[name]), row)
+                    yield self.about(table.name, name, *spell_both(value, found[name]), row)
         for row in stored.values():
             yield self.about(table.name, "(row)", "absent", "present", row)
 

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+_LONGEST: Final = 80
+_BEFORE_DIFFERENCE: Final = 30
+
 #: in the order in which a difference is named when one event has several
 COMPARED: Final = (
     "logs",
@@ -58,5 +61,24 @@ class Finding:
 
 def spell(value: Any) -> str:
     """A cell for people: bytes as hex, cut where it is long."""
-    text = "0x" + value.hex() if isinstance(value, bytes) else str(value)
-    return text if len(text) <= 80 else text[:77] + "…"
+    return _cut(_text(value), 0)
+
+
+def spell_both(expected: Any, found: Any) -> tuple[str, str]:
+    """Two cells that differ, each cut so that the difference is in what is left."""
+    texts = _text(expected), _text(found)
+    if max(map(len, texts)) <= _LONGEST:
+        return texts
+    pairs = enumerate(zip(*texts, strict=False))
+    shared = next((index for index, (one, other) in pairs if one != other), min(map(len, texts)))
+    first = max(0, shared - _BEFORE_DIFFERENCE)
+    return _cut(texts[0], first), _cut(texts[1], first)
+
+
+def _text(value: Any) -> str:
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)
+
+
+def _cut(text: str, first: int) -> str:
+    rest = ("…" if first else "") + text[first:]
+    return rest if len(rest) <= _LONGEST else rest[: _LONGEST - 3] + "…"

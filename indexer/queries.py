@@ -228,11 +228,14 @@ class Mirror:
             until_time=row["until_time"],
         )
 
-    def is_cancelled(self, account: str, digest: bytes) -> bool:
-        query = select(_CANCELLED.c.seq).where(
-            _CANCELLED.c.account == from_hex(account, 20), _CANCELLED.c.digest == digest
+    def cancelled(self, messages: Iterable[tuple[Address, bytes]]) -> set[tuple[Address, bytes]]:
+        """Those of the (account, digest) that the account has cancelled."""
+        asked = set(messages)
+        query = select(_CANCELLED.c.account, _CANCELLED.c.digest).where(
+            _CANCELLED.c.account.in_([from_hex(account, 20) for account, _ in asked]),
+            _CANCELLED.c.digest.in_([digest for _, digest in asked]),
         )
-        return self._first(query) is not None
+        return asked & {(checksum_address(row["account"]), row["digest"]) for row in self._all(query)}
 
     def provider(self, address: str) -> ProviderRow | None:
         """None if it never had a lease."""

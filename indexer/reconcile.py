@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.decoder import Row
 from indexer.expected import Expected, raw_rows
-from indexer.findings import Check, Finding, spell
+from indexer.findings import Check, Finding, spell_both
 from protocol.calls import decode_result, encode_call
 from protocol.deployment import Deployment
 from protocol.hashing import Address, from_hex, to_hex
@@ -42,7 +42,7 @@ def contract_findings(
         for row, answer in zip(rows, answers, strict=True):
             for column, value in zip(columns, answer, strict=True):
                 if column is not None and not _equal(row[column], value):
-                    findings.append(expected.about(table, column, spell(value), spell(row[column]), row))
+                    findings.append(expected.about(table, column, *spell_both(value, row[column]), row))
     return findings
 
 

@@ -7,7 +7,6 @@ from importlib.resources import files
 from typing import Any
 
 from eth_abi.abi import decode, encode
-from eth_account import Account
 
 from protocol.errors import ProtocolError
 from protocol.hashing import Address, keccak256
@@ -115,5 +114,8 @@ def sign_transaction(
     }
     if to is not None:
         fields["to"] = to
+    # Only sending needs it, and it is half of a command's start-up time.
+    from eth_account import Account
+
     signed = Account.sign_transaction(fields, key.secret())
     return bytes(signed.raw_transaction), bytes(signed.hash)

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Final, Protocol, Self
 
 from coincurve import PrivateKey, PublicKey
-from eth_account import Account
 
-from protocol.errors import BadSignature, ProtocolError
-from protocol.hashing import Address, checksum_address, keccak256
+from protocol.errors import BadHex, BadSignature, ProtocolError
+from protocol.hashing import Address, checksum_address, from_hex, keccak256
 
 _HALF_ORDER: Final = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -93,6 +92,8 @@ class KeystoreError(ProtocolError):
 
 def save_keystore(path: Path, key: LocalKey, password: str) -> None:
     """Writes keystore v3, mode 0600, never over an existing file."""
+    from eth_account import Account
+
     # scrypt at 2^14 opens in ~0.1 s; the file itself is readable by its owner only.
     content = json.dumps(Account.encrypt(key.secret(), password, kdf="scrypt", iterations=1 << 14))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -105,9 +106,23 @@ def save_keystore(path: Path, key: LocalKey, password: str) -> None:
 
 def load_keystore(path: Path, password: str) -> LocalKey:
     """Opens a keystore v3 file (geth's, Foundry's and ours); raises `KeystoreError`."""
+    # Only keystores need it, and it is half of a command's start-up time.
+    from eth_account import Account
+
     try:
         return LocalKey(bytes(Account.decrypt(json.loads(path.read_text()), password)))
     except FileNotFoundError:
         raise KeystoreError(f"no keystore at {path}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise KeystoreError(f"keystore {path} does not open: {error}; is the password right?") from None
+
+
+def load_raw_key(path: Path) -> LocalKey:
+    """Reads a file with a private key as hex; raises `KeystoreError`, which never quotes what the file holds."""
+    try:
+        text = path.read_text().strip()
+        return LocalKey(from_hex(text if text.startswith("0x") else "0x" + text, 32))
+    except OSError as error:
+        raise KeystoreError(f"{path} cannot be read: {error.strerror}") from None
+    except (BadHex, ValueError):
+        raise KeystoreError(f"{path} holds no private key; expected 0x and 64 hex digits") from None

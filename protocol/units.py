@@ -4,7 +4,7 @@ One base unit is 10⁻⁶ of the token (a dollar); one pico-dollar of rate is 10
 Rounding is in the name: what a lease locks rounds up, what it earns rounds down.
 """
 
-from decimal import Decimal, InvalidOperation
+import re
 from typing import Final
 
 from protocol.errors import TermOutOfRange
@@ -16,6 +16,7 @@ WORK_PER_UNIT: Final = 10**6
 """Raw work in one metered unit of METER_WORK."""
 
 _RATE_SCALE: Final = 10**6
+_DOLLARS: Final = re.compile(r"\$?([0-9]{1,20}|[0-9]{1,3}(?:,[0-9]{3}){1,6})(?:\.([0-9]{1,6}))?")
 
 
 def lock_up(rate: int, quantity: int) -> int:
@@ -49,15 +50,15 @@ def format_dollars(base: int) -> str:
 
 
 def parse_dollars(text: str) -> int:
-    """Base units of a dollar text such as `2` or `$0.05`; raises `TermOutOfRange` where no whole base unit is named."""
-    expected = "dollars with at most 6 decimals, such as 0.05"
-    try:
-        value = Decimal(text.strip().removeprefix("$").replace(",", "")) * BASE_PER_DOLLAR
-    except InvalidOperation:
-        raise TermOutOfRange("amount", expected, text) from None
-    if not value.is_finite() or value < 0 or value != value.to_integral_value() or value >= 2**64:
-        raise TermOutOfRange("amount", expected, text)
-    return int(value)
+    """Base units of a dollar text such as `2` or `$1,000.05`; raises `TermOutOfRange` if no whole base unit is named.
+
+    A comma only ever parts thousands: `1,5` is fifteen to one reader and one and a half to another, so it is refused.
+    """
+    found = _DOLLARS.fullmatch(text.strip())
+    base = int(found[1].replace(",", "")) * BASE_PER_DOLLAR + int((found[2] or "").ljust(6, "0")) if found else -1
+    if not 0 <= base < 2**64:
+        raise TermOutOfRange("amount", "dollars with at most 6 decimals, such as 0.05", repr(text))
+    return base
 
 
 def format_rate(meter: int, rate: int) -> str:

@@ -1,21 +1,16 @@
-"""`gridlease provider …`: join a market, serve it, look at the agent, leave."""
+"""`gridlease provider …`: join a market, serve it, look at the agent, leave. The front door tells what went wrong."""
 
 import json
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from protocol.errors import ChainError, GridleaseError
-
 app = typer.Typer(help="Sell this machine's compute.", no_args_is_help=True)
-
-_EXIT_FAILED: Final = 1
-_EXIT_CHAIN: Final = 5
 
 DataDir = Annotated[
     Path | None, typer.Option("--data-dir", help="The agent's folder: key, settings, journals.", show_default=False)
@@ -50,24 +45,21 @@ def join(
     request = joining.JoinRequest(
         url=url, data_dir=folder, name=name, zone=zone, rate=rate, password_file=password_file, rpc_url=rpc_url
     )
-    try:
-        joined = joining.join(request)
-        facts: dict[str, Any] = {
-            "provider": joined.key.address,
-            "zone": joined.settings.zone,
-            "rate": joined.settings.rate,
-            "work_per_second": joined.calibration.work_per_second,
-            "memory_bytes": joined.settings.memory_bytes,
-            "machine": joined.machine.description,
-            "data_dir": str(joined.settings.data_dir),
-        }
-        if serve:
-            _print_facts(facts, as_json=as_json)
-            _serve(joined.settings.data_dir)
-            return
-        facts["offer"] = _post_offer(joined.settings.data_dir)
-    except GridleaseError as error:
-        _fail(error)
+    joined = joining.join(request)
+    facts: dict[str, Any] = {
+        "provider": joined.key.address,
+        "zone": joined.settings.zone,
+        "rate": joined.settings.rate,
+        "work_per_second": joined.calibration.work_per_second,
+        "memory_bytes": joined.settings.memory_bytes,
+        "machine": joined.machine.description,
+        "data_dir": str(joined.settings.data_dir),
+    }
+    if serve:
+        _print_facts(facts, as_json=as_json)
+        _serve(joined.settings.data_dir)
+        return
+    facts["offer"] = _post_offer(joined.settings.data_dir)
     _print_facts(facts, as_json=as_json)
 
 
@@ -76,10 +68,7 @@ def run(data_dir: DataDir = None) -> None:
     """Serves leases until stopped by Ctrl-C or SIGTERM."""
     from provider.settings import default_folder
 
-    try:
-        _serve(data_dir or default_folder())
-    except GridleaseError as error:
-        _fail(error)
+    _serve(data_dir or default_folder())
 
 
 @app.command()
@@ -89,11 +78,8 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from provider.journal import all_journals
     from provider.settings import AgentSettings, default_folder
 
-    try:
-        settings = AgentSettings.load(data_dir or default_folder())
-        address = open_key(settings).address
-    except GridleaseError as error:
-        _fail(error)
+    settings = AgentSettings.load(data_dir or default_folder())
+    address = open_key(settings).address
     leases = [
         {
             "lease": lease,
@@ -122,10 +108,7 @@ def redeem(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from provider.redeeming import redeem_vouchers
     from provider.settings import AgentSettings, default_folder
 
-    try:
-        paid = redeem_vouchers(AgentSettings.load(data_dir or default_folder()))
-    except GridleaseError as error:
-        _fail(error)
+    paid = redeem_vouchers(AgentSettings.load(data_dir or default_folder()))
     leases = [{"lease": lease, "amount_base": str(amount)} for lease, amount in paid]
     total = str(sum(amount for _, amount in paid))
     _print_facts({"amount_base": total, "leases": leases}, as_json=as_json)
@@ -137,12 +120,9 @@ def leave(data_dir: DataDir = None) -> None:
     from provider.building import standing_offer
     from provider.settings import AgentSettings, default_folder
 
-    try:
-        settings = AgentSettings.load(data_dir or default_folder())
-        settings.leaving_mark.touch()
-        standing_offer(settings).withdraw()
-    except GridleaseError as error:
-        _fail(error)
+    settings = AgentSettings.load(data_dir or default_folder())
+    settings.leaving_mark.touch()
+    standing_offer(settings).withdraw()
     typer.echo("The offer is withdrawn. A lease that runs is served to its end.")
 
 
@@ -180,8 +160,3 @@ def _print_facts(facts: dict[str, Any], *, as_json: bool) -> None:
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), json.dumps(value) if isinstance(value, list) else str(value))
     Console().print(table)
-
-
-def _fail(error: GridleaseError) -> NoReturn:
-    typer.echo(f"{error.code}: {error}", err=True)
-    raise typer.Exit(_EXIT_CHAIN if isinstance(error, ChainError) else _EXIT_FAILED)

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from protocol.clock import now_at
 from protocol.errors import ProtocolError
-from protocol.hashing import cid_of, keccak256, sha256, to_hex
+from protocol.hashing import cid_of, sha256, to_hex
 from protocol.keys import Signer
 from protocol.messages import to_json
+from protocol.signin import sign_in_message, sign_text
 from protocol.terms import Offer
 from protocol.wire.accounts import ChainInfo, NonceAnswer, Session, VerifyRequest
 from protocol.wire.leases import Countersignature, FailureReport, LeasePage, LeaseWork, SignedVoucher, UsageReport
@@ -20,7 +21,6 @@ from protocol.wire.offers import OfferInfo, OfferPage, OfferRequest
 from protocol.wire.problems import Problem
 from provider.errors import MarketRefused, MarketUnavailable
 
-STATEMENT: Final = "Sign in to Gridlease. This costs nothing and gives no power over your money."
 MAX_FILE_BYTES: Final = 256 * 1024**2
 _COME_BACK: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_REFUSAL: Final = 400
@@ -137,7 +137,7 @@ class HttpMarket:
         # A hostile market could pass on another market's nonce and take over the session there.
         if asked.domain != urlsplit(self.url).netloc:
             raise MarketRefused("sign-in", 0, "wrong_domain", f"{self.url} asks to sign in at {asked.domain!r}")
-        message = sign_in_message(asked, self._key.address)
+        message = sign_in_message(asked, self._key.address, now_at())
         body = VerifyRequest(message=message, signature=to_hex(sign_text(self._key, message)))
         self._token = _decoded(Session, self._ask("POST", "/v1/auth/verify", body)).token
 
@@ -157,32 +157,6 @@ class HttpMarket:
         if answer.status >= _FIRST_REFUSAL:
             raise _refusal(answer)
         return answer
-
-
-def sign_in_message(asked: NonceAnswer, address: str) -> str:
-    """The EIP-4361 text, byte for byte."""
-    instants = [at.isoformat(timespec="milliseconds").replace("+00:00", "Z") for at in (now_at(), asked.expires_at)]
-    return "\n".join(
-        [
-            f"{asked.domain} wants you to sign in with your Ethereum account:",
-            address,
-            "",
-            STATEMENT,
-            "",
-            f"URI: {asked.uri}",
-            "Version: 1",
-            f"Chain ID: {asked.chain_id}",
-            f"Nonce: {asked.nonce}",
-            f"Issued At: {instants[0]}",
-            f"Expiration Time: {instants[1]}",
-        ]
-    )
-
-
-def sign_text(key: Signer, text: str) -> bytes:
-    """A wallet's signature of plain text (EIP-191)."""
-    raw = text.encode()
-    return key.sign_digest(keccak256(f"\x19Ethereum Signed Message:\n{len(raw)}".encode() + raw))
 
 
 def _bounded(what: str, response: httpx.Response) -> bytes:

@@ -125,6 +125,8 @@ def identify(session: Session, bearer: str | None) -> Principal:
         if key is None or key.revoked:
             raise NotSignedIn("the API key is unknown or revoked")
         return Principal(Address(key.buyer), key)
+    if not bearer.startswith("gls_"):
+        raise NotSignedIn("the credential is neither an API key (glk_…) nor a session token (gls_…)")
     row = session.get(SessionRow, _hashed(bearer))
     if row is None or row.expires_time <= now_time():
         raise NotSignedIn("the session is unknown or expired", remedy="sign in again")

@@ -25,7 +25,10 @@ def post_offer(session: Session, market: Market, caller: Principal, message: Any
     offer = from_json(Offer, message)
     _require_own(market, caller, offer, from_hex(signature, 65))
     _require_openable(market, offer)
-    key = to_hex(digest(market.domain, offer))
+    offer_digest = digest(market.domain, offer)
+    if market.mirror.cancelled([(offer.provider, offer_digest)]):
+        raise OfferRefused("the offer is cancelled on chain", remedy="sign another one, with another salt")
+    key = to_hex(offer_digest)
     row = session.get(OfferRow, key)
     if row is None:
         if len(_offers_of(session, offer.provider)) >= MAX_OFFERS_PER_PROVIDER:
@@ -90,6 +93,13 @@ def withdraw_offer(session: Session, caller: Principal, key: str) -> None:
     session.add(row)
 
 
+def set_aside(session: Session, key: str) -> None:
+    """Out of the book until its provider posts it again: the ledger refused the offer for its own sake."""
+    row = session.get_one(OfferRow, key)
+    row.withdrawn = True
+    session.add(row)
+
+
 def heard(session: Session, provider: Address) -> None:
     """The provider is alive."""
     session.merge(ProviderRow(address=provider, heard_time=now_time()))
@@ -120,11 +130,15 @@ def live_book(session: Session, market: Market) -> list[BookOffer]:
     )
     rows = list(session.exec(statement))
     accounts = market.mirror.accounts([Address(row.provider) for row, _ in rows])
+    cancelled = market.mirror.cancelled([(Address(row.provider), from_hex(row.digest, 32)) for row, _ in rows])
     book = []
     for row, _ in rows:
         offer = offer_of(row)
         account = accounts.get(offer.provider)
         if account is not None and account.epoch != offer.epoch:
+            continue
+        # The ledger would skip it, and the cheapest offer would be tried again and again.
+        if (offer.provider, from_hex(row.digest, 32)) in cancelled:
             continue
         book.append(
             BookOffer(

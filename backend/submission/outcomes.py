@@ -8,6 +8,7 @@ from backend.jobs.tables import JobRow
 from backend.leases.ending import requeue
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
+from backend.offers.service import set_aside
 from backend.submission.tables import IntentRow, TransactionRow
 from protocol.events import LeaseState, Skip, Skipped
 from protocol.hashing import from_hex
@@ -16,6 +17,17 @@ log = structlog.get_logger()
 
 BUYER_FAULTS = {Skip.BUYER_FUNDS, Skip.DELEGATE_CAP, Skip.ORDER_EXPIRED, Skip.ORDER_CANCELLED, Skip.ORDER_EPOCH}
 """No other offer would help: the job fails with the ledger's word."""
+
+
+OFFER_FAULTS = {
+    Skip.OFFER_SIGNATURE,
+    Skip.OFFER_EXPIRED,
+    Skip.OFFER_CANCELLED,
+    Skip.OFFER_EPOCH,
+    Skip.ATTESTATION,
+    Skip.PROVIDER_FUNDS,
+}
+"""No order would do better with this offer now: without a reaction the cheapest one would be tried for ever."""
 
 
 def settle(market: Market) -> None:
@@ -61,6 +73,8 @@ def _settle_open(session: Session, market: Market, intent: IntentRow, transactio
     word = skip.name.lower() if skip else "the transaction failed"
     _resolve(session, intent, "dropped", word)
     log.warning("lease.skipped", lease=intent.subject, reason=word)
+    if skip in OFFER_FAULTS:
+        set_aside(session, intention.offer_digest)
     # The fill was not used: the same lease id is proposed again, to whoever fits then.
     session.delete(intention)
     job.next_fill = intention.fill

@@ -7,9 +7,7 @@ import typer
 
 from client.cli.console import refuse_usage
 from client.settings import WalletFile
-from protocol.errors import BadHex
-from protocol.hashing import from_hex
-from protocol.keys import KeystoreError, LocalKey, load_keystore
+from protocol.keys import KeystoreError, LocalKey, load_keystore, load_raw_key
 
 Keystore = Annotated[
     Path | None,
@@ -56,7 +54,7 @@ def wallet_file(
 def open_wallet(file: WalletFile) -> LocalKey:
     """Reads the key; asks for the password if no file holds it. Raises `KeystoreError`."""
     if file.private_key_file is not None:
-        return _raw_key(file.private_key_file)
+        return load_raw_key(file.private_key_file)
     if file.keystore is None:
         refuse_usage("this needs your wallet: add --keystore FILE")
     if not file.keystore.is_file():
@@ -66,15 +64,6 @@ def open_wallet(file: WalletFile) -> LocalKey:
     else:
         password = _text(file.password_file).rstrip("\r\n")
     return load_keystore(file.keystore, password)
-
-
-def _raw_key(path: Path) -> LocalKey:
-    text = _text(path).strip()
-    try:
-        return LocalKey(from_hex(text if text.startswith("0x") else "0x" + text, 32))
-    except (BadHex, ValueError):
-        # The usual message would quote the text, which is the key.
-        raise KeystoreError(f"{path} holds no private key; expected 0x and 64 hex digits") from None
 
 
 def _text(path: Path) -> str:

@@ -8,16 +8,20 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from client.account import sign_in, sign_in_message
+from client.account import sign_in
 from client.sdk import Client
 from gridlease.house import House, dev_key
+from indexer.queries import Mirror
 from protocol.clock import now_at, now_time
 from protocol.hashing import to_hex
 from protocol.keys import LocalKey
-from protocol.messages import Domain, sign, to_json
+from protocol.messages import Domain, digest, sign, to_json
+from protocol.rpc import Rpc
+from protocol.signin import sign_in_message
+from protocol.wallet import send
 from protocol.wire.accounts import NonceAnswer
 from tests.support.builders import make_offer
-from tests.support.stories import training
+from tests.support.stories import training, until
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(200)]
 
@@ -93,6 +97,21 @@ def test_a_replayed_request_is_one_job_and_another_body_is_refused(house: House,
     http.post(f"/v1/jobs/{first.json()['id']}/cancel")
 
 
+def test_a_body_that_is_too_long_or_of_unknown_length_is_refused_unread(http: httpx.Client) -> None:
+    content = b" " * (1 << 20) + b"{}"
+    _refused(http.post("/v1/jobs", content=content), 413, "too_large")
+    _refused(http.post("/v1/jobs", content=iter([content])), 411, "length_required")
+
+
+@pytest.mark.usefixtures("free_base")
+@pytest.mark.parametrize("price", ["1e999999999", "1,5", "-1", "a lot"])
+def test_a_price_that_is_no_amount_is_refused(house: House, http: httpx.Client, price: str) -> None:
+    body = {"manifest": _manifest(house), "max_price": price}
+    problem = http.post("/v1/jobs", json=body).json()
+    assert (problem["status"], problem["code"]) == (422, "term_out_of_range")
+    assert "such as 0.05" in problem["detail"]
+
+
 def _provider_session(house: House, key: LocalKey) -> httpx.Client:
     with Client(house.url) as market:
         session = sign_in(market.http, key, market.chain())
@@ -108,6 +127,23 @@ def test_a_forged_or_foreign_offer_is_refused_with_the_reason(house: House) -> N
             body = {"offer": to_json(offer), "signature": to_hex(sign(domain, offer, signer))}
             problem = _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
             assert "chain 31337" in problem["remedy"]
+
+
+def test_an_offer_that_its_provider_cancelled_on_chain_is_not_proposed_and_not_taken_again(house: House) -> None:
+    key = LocalKey.create()
+    # The cheapest by far: if it stayed in the book, every order would go to it and be skipped by the ledger.
+    offer = make_offer(provider=key.address, rate=1, capacity=9, expiry=now_time() + 3600)
+    voided = (key.address, digest(house.ledger.domain, offer))
+    body = {"offer": to_json(offer), "signature": to_hex(sign(house.ledger.domain, offer, key))}
+    mirror = Mirror(house.environment["GRIDLEASE_MIRROR_URL"])
+    with _provider_session(house, key) as session, house.client() as client, Rpc(house.rpc_url) as rpc:
+        assert session.post("/v1/offers", json=body).status_code == 201
+        assert client.quote(training(client)).provider == key.address
+        rpc.call("anvil_setBalance", key.address, hex(10**18))
+        send(rpc, key, "ComputeLedger", house.ledger.ledger, "cancel", voided[1])
+        until(lambda: mirror.cancelled([voided]) == {voided}, 30, "the mirror to see the cancellation")
+        assert client.quote(training(client)).provider not in (None, key.address)
+        _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
 
 
 def test_a_sign_in_for_another_chain_or_with_a_used_nonce_opens_no_session(house: House) -> None:
@@ -129,6 +165,8 @@ def _signed(key: LocalKey, message: str) -> dict[str, str]:
 def test_without_a_credential_nothing_is_told_and_a_program_key_cannot_make_keys(house: House) -> None:
     with httpx.Client(base_url=house.url, timeout=30) as http:
         _refused(http.get("/v1/jobs"), 401, "not_signed_in")
+        mistyped = http.get("/v1/jobs", headers={"Authorization": "Bearer glx_test_1"})
+        assert "API key (glk_…)" in _refused(mistyped, 401, "not_signed_in")["detail"]
         keyed = {"Authorization": f"Bearer {house.api_key}"}
         _refused(http.post("/v1/keys", json={"name": "x"}, headers=keyed), 403, "not_allowed")
         assert http.get("/livez").json() == {"status": "ok"}

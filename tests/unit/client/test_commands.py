@@ -37,6 +37,44 @@ class TestFrontDoor:
         assert done.stderr.strip() == "[]"
         assert "Buy compute" in done.stdout
 
+    @pytest.mark.parametrize("name", sorted(COMMANDS))
+    def test_the_help_of_a_command_loads_no_server_and_no_chain_library(self, name: str) -> None:
+        heavy = ("web3", "fastapi", "sqlalchemy", "celery", "alembic", "uvicorn", "wasmtime", "eth_account")
+        code = (
+            "import sys\nfrom gridlease.cli import app\n"
+            f"try:\n    app([{name!r}, '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+            f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stderr.strip() == "[]"
+
+    def test_a_missing_extra_is_named_even_when_it_shows_late(self) -> None:
+        code = (
+            "import sys; sys.modules['psutil'] = None\nfrom gridlease.cli import app\n"
+            "app(['provider', 'join', 'http://127.0.0.1:1', '--zone', 'DE', '--yes'])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "error: `gridlease provider` needs psutil, which is not installed; pip install 'gridlease[provider]'"
+        ]
+
+    @pytest.mark.parametrize(
+        ("command", "variable", "text"),
+        [
+            ("serve", "GRIDLEASE_PORT", "abc"),
+            ("worker", "GRIDLEASE_FEE_BASE", "-1"),
+            ("indexer", "GRIDLEASE_POLL_SECONDS", "0"),
+        ],
+    )
+    def test_a_wrong_setting_is_one_line_that_names_it(
+        self, monkeypatch: pytest.MonkeyPatch, command: str, variable: str, text: str
+    ) -> None:
+        monkeypatch.setenv(variable, text)
+        result = CliRunner().invoke(app, [command, "status"] if command == "indexer" else [command])
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"error: {variable}: Input should be")
+
     def test_every_registered_command_is_listed_with_a_help_text(self) -> None:
         project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
         assert set(project["entry-points"]["gridlease.commands"]) == set(COMMANDS)

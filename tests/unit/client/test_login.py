@@ -1,20 +1,18 @@
 """A login is checked, stored for its owner alone, and sent only where it belongs."""
 
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from siwe import SiweMessage
 from typer.testing import CliRunner
 
-from client.account import sign_in, sign_in_message
+from client.account import sign_in
 from client.errors import BadLogin
 from client.http import Http
 from client.settings import load_login, login_path, normal_url, resolve
 from gridlease.cli import app
 from protocol.keys import save_keystore
-from protocol.wire.accounts import ChainInfo, NonceAnswer
+from protocol.wire.accounts import ChainInfo
 from tests.support.market_server import BUYER, DELEGATE, KEY, LEDGER, MarketServer
 
 
@@ -63,14 +61,6 @@ class TestLogin:
         with pytest.raises(BadLogin, match="asks to sign in at"):
             sign_in(Http(other), BUYER, chain)
         assert market.state.signed_in is None
-
-    def test_the_message_is_eip_4361_byte_for_byte(self) -> None:
-        at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-        asked = NonceAnswer(
-            nonce="abcdefgh", domain="market.example", uri="https://market.example", chain_id=1, expires_at=at
-        )
-        text = sign_in_message(asked, BUYER.address, at)
-        assert SiweMessage.from_message(text).prepare_message() == text
 
 
 class TestResolve:

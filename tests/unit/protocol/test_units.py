@@ -30,7 +30,19 @@ def test_dollars_survive_being_written_and_read(base: int) -> None:
     assert parse_dollars(format_dollars(base)) == base
 
 
-@pytest.mark.parametrize("text", ["", "abc", "-1", "0.0000001", "NaN", "Infinity", "1e400", "0x10"])
+_NO_AMOUNT = ["", "abc", "-1", "0.0000001", "NaN", "Infinity", "1e400", "1e999999999", "0x10", "1e2", "1_0", "5.", ".5"]
+_OTHER_DIGITS = "\N{ARABIC-INDIC DIGIT THREE}"
+_AMBIGUOUS = ["1,5", "1,50", "1.000,50", "1,0000", ",5"]
+
+
+@pytest.mark.parametrize("text", [*_NO_AMOUNT, *_AMBIGUOUS, _OTHER_DIGITS])
 def test_an_amount_that_names_no_whole_base_unit_is_refused(text: str) -> None:
     with pytest.raises(TermOutOfRange, match="amount"):
         parse_dollars(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "base"), [("2", 2_000_000), (" $1,234.5 ", 1_234_500_000), ("0.000001", 1), ("00", 0)]
+)
+def test_dollars_are_read_as_people_write_them(text: str, base: int) -> None:
+    assert parse_dollars(text) == base

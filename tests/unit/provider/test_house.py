@@ -1,25 +1,21 @@
 """The agent's own house: settings, key file, sign-in, logs, self-test, commands."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from siwe import SiweMessage
 from typer.testing import CliRunner
 
-from protocol.clock import now_at
-from protocol.hashing import keccak256, to_hex
+from gridlease.cli import app as front
+from protocol.hashing import keccak256
 from protocol.keys import LocalKey, save_keystore
-from protocol.wire.accounts import NonceAnswer
 from provider.calibration import calibrate
 from provider.cli import app
 from provider.detect import Machine, detect
 from provider.errors import AgentError
 from provider.logs import redact
-from provider.market import sign_in_message, sign_text
 from provider.settings import AgentSettings, write_settings
-from tests.support.provider_market import OPERATOR, World, agent_values
+from tests.support.provider_market import World, agent_values
 from tests.support.wasm_jobs import COUNTER, spec
 
 
@@ -67,20 +63,6 @@ def test_a_password_that_others_can_read_is_refused(tmp_path: Path) -> None:
     assert settings.password() == "secret"
 
 
-def test_the_sign_in_message_is_what_the_standard_and_our_signature_say() -> None:
-    asked = NonceAnswer(
-        nonce="a1b2c3d4e5f6a7b8",
-        domain="127.0.0.1:8700",
-        uri="http://127.0.0.1:8700",
-        chain_id=31337,
-        expires_at=now_at() + timedelta(minutes=5),
-    )
-    text = sign_in_message(asked, OPERATOR.address)
-    SiweMessage.from_message(text).verify(
-        to_hex(sign_text(OPERATOR, text)), domain="127.0.0.1:8700", nonce=asked.nonce, uri=asked.uri, chain_id=31337
-    )
-
-
 def test_secrets_are_never_logged() -> None:
     event = redact(None, "info", {"event": "x", "password": "a", "api_token": "b", "signature": "c", "lease": "d"})
     assert event == {
@@ -118,6 +100,7 @@ def test_status_tells_what_was_served_and_paid(tmp_path: Path) -> None:
 
 
 def test_a_command_in_an_empty_folder_fails_with_a_remedy(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(app, ["status", "--data-dir", str(tmp_path)])
+    shown = CliRunner().invoke(front, ["provider", "status", "--data-dir", str(tmp_path)])
     assert shown.exit_code == 1
+    assert shown.stderr.startswith("error: ")
     assert "gridlease provider join" in shown.stderr

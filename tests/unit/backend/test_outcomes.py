@@ -1,0 +1,123 @@
+"""What the ledger passed over: the order waits for somebody else, and an offer that is at fault leaves the book."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from backend.db import Database
+from backend.jobs.tables import JobRow
+from backend.leases.tables import LeaseIntention
+from backend.market import Market
+from backend.offers.tables import OfferRow
+from backend.submission import outcomes
+from backend.submission.tables import IntentRow, TransactionRow
+from protocol.events import Skip, Skipped
+from protocol.hashing import from_hex, to_hex
+from protocol.messages import to_json
+from tests.support.builders import make_order
+
+LEASE, TX, OFFER, ORDER = (to_hex(bytes([number]) * 32) for number in (1, 2, 3, 4))
+
+
+class SkippingMirror:
+    """A mirror of a ledger that skipped the lease."""
+
+    def __init__(self, reason: Skip) -> None:
+        self._reason = reason
+
+    def status(self) -> Any:
+        return SimpleNamespace(block_number=9)
+
+    def lease(self, _lease: bytes) -> None:
+        return None
+
+    def events(self, **_wanted: Any) -> list[Any]:
+        return [SimpleNamespace(event=Skipped(id=from_hex(LEASE), reason=self._reason))]
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """One job whose opening is mined in block 5."""
+    found = Database(f"sqlite:///{tmp_path}/market.db")
+    found.migrate()
+    message = json.dumps(to_json(make_order()))
+    with found.write() as session:
+        session.add(
+            JobRow(
+                id="job_1",
+                key_id="key_1",
+                buyer="0x1",
+                job_hash=ORDER,
+                manifest="{}",
+                order_digest=ORDER,
+                order_message=message,
+                order_signature="0x",
+                state="matched",
+                next_fill=1,
+                segments_total=1,
+                created_ms=1,
+            )
+        )
+        session.add(
+            LeaseIntention(
+                lease=LEASE,
+                job_id="job_1",
+                fill=0,
+                provider="0x2",
+                offer_digest=OFFER,
+                rate=1,
+                state="proposed",
+                proposed_time=1,
+            )
+        )
+        session.add(
+            OfferRow(digest=OFFER, provider="0x2", message="{}", signature="0x", expiry_time=2**40, received_time=1)
+        )
+        session.add(
+            TransactionRow(
+                id=1,
+                sender="0x3",
+                nonce=0,
+                kind="open",
+                tx_hash=TX,
+                raw="0x",
+                state="MINED",
+                created_time=1,
+                mined_block=5,
+                succeeded=True,
+            )
+        )
+        session.add(
+            IntentRow(kind="open", subject=LEASE, payload="{}", state="assigned", transaction_id=1, created_time=1)
+        )
+    yield found
+    found.close()
+
+
+def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
+    outcomes.settle(cast(Market, SimpleNamespace(db=database, mirror=SkippingMirror(reason))))
+    with database.read() as session:
+        return session.get_one(JobRow, "job_1"), session.get_one(OfferRow, OFFER)
+
+
+@pytest.mark.parametrize("reason", [Skip.OFFER_CANCELLED, Skip.OFFER_EXPIRED, Skip.PROVIDER_FUNDS])
+def test_an_offer_at_fault_leaves_the_book_and_the_fill_waits_for_another(database: Database, reason: Skip) -> None:
+    job, offer = _settle(database, reason)
+    assert offer.withdrawn
+    assert (job.state, job.next_fill) == ("queued", 0)
+
+
+def test_a_provider_that_was_only_busy_keeps_its_offer(database: Database) -> None:
+    job, offer = _settle(database, Skip.CAPACITY)
+    assert not offer.withdrawn
+    assert (job.state, job.next_fill) == ("queued", 0)
+
+
+def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(database: Database) -> None:
+    job, offer = _settle(database, Skip.BUYER_FUNDS)
+    assert not offer.withdrawn
+    assert (job.state, job.failure) == ("failed", "the ledger refused the order: buyer_funds")
