@@ -173,6 +173,14 @@ abstract contract Accounts is IComputeLedger, EventHead, Guard {
         }
     }
 
+    /// @dev The caller has checked that `free` covers it, so nothing borrows.
+    function _debitFree(address who, uint256 amount) internal {
+        Account storage stored = _accounts[who];
+        assembly ("memory-safe") {
+            sstore(stored.slot, sub(sload(stored.slot), amount))
+        }
+    }
+
     /// @dev One more lease and its bond, in one write: free, bonded and openLeases are the three low members of the slot, so
     /// one addition moves them all. The caller has checked that free covers the bond.
     function _lockBond(address provider, uint48 bond) internal {

@@ -39,6 +39,7 @@ contract ComputeLedger is Claims {
     /// @param lease id of the lease to open
     /// @param orderDigest digest of the order
     /// @param offerDigest digest of the offer
+    /// @param fill of the match
     /// @param locked base units to lock from the buyer
     /// @param key the delegate that signed, or 0 if the buyer did or the predecessor proves the order
     /// @param charge base units of that delegate's cap
@@ -46,7 +47,8 @@ contract ComputeLedger is Claims {
         bytes32 lease;
         bytes32 orderDigest;
         bytes32 offerDigest;
-        uint48 locked;
+        uint8 fill;
+        uint256 locked;
         address key;
         uint64 charge;
     }
@@ -89,24 +91,28 @@ contract ComputeLedger is Claims {
             _copy(match_.order, order);
             opening.key = address(0);
             opening.orderDigest = _hashOrder(match_.order);
-            opening.lease = leaseId(opening.orderDigest, match_.fill);
+            opening.fill = match_.fill;
+            opening.lease = leaseId(opening.orderDigest, opening.fill);
 
             // Check: the item alone; a bad one never sinks its batch. A lease that exists is AlreadyOpen whatever else
             // has changed since, so a repeated call can be told from a refused one.
             Skip skip;
+            uint256 at = match_.offer;
             if (_leases[opening.lease].provider != address(0)) skip = Skip.AlreadyOpen;
-            else if (match_.offer >= book.offers.length) skip = Skip.UnknownOffer;
-            else skip = book.faults[match_.offer];
-            if (skip == Skip.None) skip = _check(book.offers[match_.offer], order, match_, opening);
+            else if (at >= book.offers.length) skip = Skip.UnknownOffer;
+            else skip = book.faults[at];
+            if (skip == Skip.None) skip = _check(book.offers[at], order, match_, opening);
             if (skip != Skip.None) {
                 emit Skipped(opening.lease, skip);
                 continue;
             }
 
             // Effect: open the lease.
-            opening.offerDigest = book.digests[match_.offer];
-            _apply(head_, book.offers[match_.offer], order, match_.fill, opening);
-            ++opened;
+            opening.offerDigest = book.digests[at];
+            _apply(head_, book.offers[at], order, opening);
+            unchecked {
+                ++opened;
+            }
         }
         _storeHead(head_);
     }
@@ -137,14 +143,14 @@ contract ComputeLedger is Claims {
         view
         returns (Skip skip)
     {
-        uint8 fill = match_.fill;
+        uint8 fill = opening.fill;
 
         // Check: the terms, which need no storage.
         skip = Terms.mismatch(offer, order, minNotice);
         if (skip != Skip.None) return skip;
         if (fill >= order.maxLeases) return Skip.FillOutOfRange;
         if (
-            order.matcher != address(0) && msg.sender != order.matcher && msg.sender != order.deputy
+            msg.sender != order.matcher && order.matcher != address(0) && msg.sender != order.deputy
                 && block.timestamp < order.matcherUntil
         ) return Skip.Matcher;
 
@@ -157,44 +163,46 @@ contract ComputeLedger is Claims {
 
         // Check: the fill is next in its lane, and the order is authentic.
         skip = fill < order.replicas
-            ? _checkSignature(order, match_, opening)
-            : _checkPredecessor({order: opening.orderDigest, predecessor: fill - order.replicas});
+            ? _checkSignature(order, match_.signature, opening)
+            : _checkPredecessor(opening.orderDigest, fill - order.replicas);
         if (skip != Skip.None) return skip;
 
         // Check: the grid is another one, and the auditor's word is there.
         if (order.distinctZones && _isZoneTaken(opening.orderDigest, order, fill, offer.zone)) return Skip.ZoneTaken;
         if (order.attested != 0 && !_isAttested(offer, order)) return Skip.Attestation;
 
-        // Check: there is money and room. Buyer and provider may be one account.
-        uint256 locked = LeaseMath.lockUp(offer.rate, order.quantity);
-        uint256 left = order.budget - _used({id: opening.orderDigest, order: order, fill: fill});
-        if (left < locked) locked = left;
-        if (locked == 0) return Skip.NothingToLock;
-        if (order.minCharge > locked) return Skip.MinCharge;
-        uint256 committed = locked + order.fee;
-        if (buyer.free < committed) return Skip.BuyerFunds;
-        Account storage provider = _accounts[offer.provider];
-        if (provider.free < order.bond + (offer.provider == order.buyer ? committed : 0)) return Skip.ProviderFunds;
-        if (provider.openLeases >= offer.capacity) return Skip.Capacity;
-        // forge-lint: disable-next-line(unsafe-typecast) At most what is left of the budget, which has 48 bits.
-        opening.locked = uint48(locked);
+        // Check: there is money and room. Buyer and provider may be one account. Of 48-bit amounts no sum overflows.
+        unchecked {
+            uint256 locked = LeaseMath.lockUp(offer.rate, order.quantity);
+            if (fill >= order.replicas) locked = _withinBudget(opening.orderDigest, order, fill, locked);
+            else if (order.budget < locked) locked = order.budget;
+            if (locked == 0) return Skip.NothingToLock;
+            if (order.minCharge > locked) return Skip.MinCharge;
+            uint256 committed = locked + order.fee;
+            if (buyer.free < committed) return Skip.BuyerFunds;
+            Account storage provider = _accounts[offer.provider];
+            uint256 staked = offer.provider == order.buyer ? committed + order.bond : order.bond;
+            if (provider.free < staked) return Skip.ProviderFunds;
+            if (provider.openLeases >= offer.capacity) return Skip.Capacity;
+            opening.locked = locked;
+        }
     }
 
     /// @dev The buyer first, then a live delegate whose cap covers the most that the lane can cost, then the buyer's contract.
-    function _checkSignature(Order memory order, Match calldata match_, Opening memory opening)
+    function _checkSignature(Order memory order, bytes calldata signature, Opening memory opening)
         private
         view
         returns (Skip)
     {
-        address signer = Signatures.recover(opening.orderDigest, match_.signature);
+        address signer = Signatures.recover(opening.orderDigest, signature);
         if (signer == order.buyer && signer != address(0)) return Skip.None;
 
         Delegate memory key = _delegates[order.buyer][signer];
         if (block.timestamp >= key.until) {
-            bool wallet = Signatures.isValidNow(order.buyer, opening.orderDigest, match_.signature);
+            bool wallet = Signatures.isValidNow(order.buyer, opening.orderDigest, signature);
             return wallet ? Skip.None : Skip.OrderSignature;
         }
-        uint64 charge = uint64(order.budget + order.fee * Terms.fillsOfLane(order, match_.fill));
+        uint64 charge = uint64(order.budget + order.fee * Terms.fillsOfLane(order, opening.fill));
         if (key.remaining < charge) return Skip.DelegateCap;
         opening.key = signer;
         opening.charge = charge;
@@ -203,12 +211,35 @@ contract ComputeLedger is Claims {
 
     /// @dev A later fill needs no signature: the predecessor's id holds the order's digest, so its signature was checked.
     function _checkPredecessor(bytes32 order, uint8 predecessor) private view returns (Skip) {
-        StoredLease memory stored = _read(leaseId(order, predecessor));
-        LeaseState state = _stateNow(stored);
-        if (state == LeaseState.None) return Skip.NoPredecessor;
-        if (state == LeaseState.Open) return Skip.PredecessorOpen;
-        (, bool done) = _endOf(stored);
-        return done ? Skip.LaneDone : Skip.None;
+        StoredLease storage stored = _leases[leaseId(order, predecessor)];
+        LeaseStatus status = stored.status;
+        if (LeaseStatus.unwrap(status) == 0) return Skip.NoPredecessor;
+        // Past its duration an Open lease is in its notice, and its lane is done.
+        if (status.isOpen()) return block.timestamp < stored.deadline ? Skip.PredecessorOpen : Skip.LaneDone;
+        return status.done() ? Skip.LaneDone : Skip.None;
+    }
+
+    /// @dev At most what the earlier fills of the lane left of the budget: they used what they paid if Closed, else their
+    /// locks. Where the budget has room for them all at the highest rate, none of them needs to be read.
+    /// @param locked base units that the fill would lock
+    function _withinBudget(bytes32 id, Order memory order, uint256 fill, uint256 locked)
+        private
+        view
+        returns (uint256)
+    {
+        unchecked {
+            uint256 replicas = order.replicas;
+            uint256 left = order.budget;
+            if (left >= fill / replicas * LeaseMath.lockUp(order.maxRate, order.quantity) + locked) return locked;
+
+            for (uint256 earlier = fill % replicas; earlier < fill; earlier += replicas) {
+                // forge-lint: disable-next-line(unsafe-typecast) Below fill, which has 8 bits.
+                StoredLease storage stored = _leases[leaseId(id, uint8(earlier))];
+                // Every lock was at most what the budget had left, so this cannot pass below 0.
+                left -= stored.status.isClosed() ? stored.paid : stored.locked;
+            }
+            return left < locked ? left : locked;
+        }
     }
 
     /// @dev Whether a fill that is not Closed, or the lane's predecessor, is in `zone`. A lane's fills open in sequence, so
@@ -220,10 +251,9 @@ contract ComputeLedger is Claims {
             for (uint256 other = lane; other < end && other != fill; other += replicas) {
                 // forge-lint: disable-next-line(unsafe-typecast) Below maxLeases, which has 8 bits.
                 StoredLease storage stored = _leases[leaseId(id, uint8(other))];
-                LeaseState state = stored.status.state();
-                if (state == LeaseState.None) break;
+                if (LeaseStatus.unwrap(stored.status) == 0) break;
                 if (stored.zone != zone) continue;
-                if (state != LeaseState.Closed || other + replicas == fill) return true;
+                if (!stored.status.isClosed() || other + replicas == fill) return true;
             }
         }
         return false;
@@ -240,29 +270,16 @@ contract ComputeLedger is Claims {
         });
     }
 
-    /// @dev Base units that the earlier fills of the lane took: what they paid if Closed, else their locks. Every lock was at
-    /// most what the budget had left, so the sum cannot pass it.
-    function _used(bytes32 id, Order memory order, uint8 fill) private view returns (uint256 used) {
-        uint256 replicas = order.replicas;
-        for (uint256 earlier = fill % replicas; earlier < fill; earlier += replicas) {
-            // forge-lint: disable-next-line(unsafe-typecast) Below fill, which has 8 bits.
-            StoredLease memory stored = _read(leaseId(id, uint8(earlier)));
-            used += stored.status.isClosed() ? stored.paid : stored.locked;
-        }
-    }
-
     /// @dev Cannot fail after `_check`: the buyer's free balance covers lock and fee, and deposits are bounded so that
     /// credits fit. The accounts may be one and the same, so each is read anew from storage.
-    function _apply(Head memory head_, Offer memory offer, Order memory order, uint8 fill, Opening memory opening)
-        private
-    {
-        uint40 deadline = uint40(block.timestamp + order.duration);
+    function _apply(Head memory head_, Offer memory offer, Order memory order, Opening memory opening) private {
+        uint256 deadline = block.timestamp + order.duration;
 
         // Effect: the delegate's cap, once per lane and never restored.
         if (opening.key != address(0)) _charge(head_, order.buyer, opening);
 
         // Effect: the money and the provider's count.
-        _accounts[order.buyer].free -= uint64(opening.locked) + order.fee;
+        _debitFree(order.buyer, opening.locked + order.fee);
         if (order.fee != 0) _creditFree(msg.sender, order.fee);
         _lockBond(offer.provider, order.bond);
 
@@ -289,7 +306,7 @@ contract ComputeLedger is Claims {
                 order.job,
                 order.voucherSigner,
                 msg.sender,
-                fill,
+                opening.fill,
                 offer.meter,
                 offer.zone,
                 offer.rate,
@@ -326,13 +343,14 @@ contract ComputeLedger is Claims {
 
             // Check: the lease takes the voucher, and it adds something.
             (Skip skip, uint48 amount,) = _checkVoucher(stored, voucher);
-            if (skip != Skip.None) {
-                emit Skipped(voucher.lease, skip);
-            } else if (amount == 0) {
-                emit Skipped(voucher.lease, Skip.VoucherStale);
-            } else {
-                // Effect: pay.
-                _pay({head_: head_, stored: stored, voucher: voucher, amount: amount});
+            if (amount == 0) {
+                emit Skipped(voucher.lease, skip == Skip.None ? Skip.VoucherStale : skip);
+                continue;
+            }
+
+            // Effect: pay.
+            _pay({head_: head_, stored: stored, voucher: voucher, amount: amount});
+            unchecked {
                 ++redeemed;
             }
         }

@@ -119,7 +119,7 @@ abstract contract Leases is Authority, Messages {
         return (stored.status.reason(), stored.status.done());
     }
 
-    /// @dev `amount` is what the voucher adds in base units, maybe 0.
+    /// @dev `amount` is what the voucher adds in base units: 0 if it is skipped, and maybe else.
     function _checkVoucher(StoredLease storage stored, SignedVoucher calldata voucher)
         internal
         view
@@ -136,19 +136,21 @@ abstract contract Leases is Authority, Messages {
     /* INTERNAL: writing */
 
     /// @dev A new lease, Open, written as two whole slots: by its members it would be twice as many writes.
+    /// @param locked base units, below 2^48
+    /// @param deadline unix seconds, below 2^40
     function _create(
         bytes32 id,
         address provider,
-        uint48 locked,
+        uint256 locked,
         address voucherSigner,
-        uint40 deadline,
+        uint256 deadline,
         uint32 rate,
         uint8 zone
     ) internal {
         uint256 status = LeaseStatus.unwrap(LeaseStatuses.pack(LeaseState.Open, EndReason.None));
-        uint256 slot0 = uint256(locked) << 160 | uint160(provider);
-        uint256 slot1 = status << 240 | uint256(zone) << 232 | uint256(rate) << 200 | uint256(deadline) << 160
-            | uint160(voucherSigner);
+        uint256 slot0 = locked << 160 | uint160(provider);
+        uint256 slot1 =
+            status << 240 | uint256(zone) << 232 | uint256(rate) << 200 | deadline << 160 | uint160(voucherSigner);
         StoredLease storage stored = _leases[id];
         assembly ("memory-safe") {
             sstore(stored.slot, slot0)

@@ -14,7 +14,9 @@ library LeaseMath {
     /// @notice What the most metered units of a lease cost, rounded up.
     /// @param quantity metered units
     function lockUp(uint32 rate, uint64 quantity) internal pure returns (uint256) {
-        return (uint256(rate) * quantity + PICO_PER_BASE_UNIT - 1) / PICO_PER_BASE_UNIT;
+        unchecked {
+            return (uint256(rate) * quantity + PICO_PER_BASE_UNIT - 1) / PICO_PER_BASE_UNIT;
+        }
     }
 
     /// @notice What `milliseconds` of machine time earned, rounded down.

@@ -52,6 +52,10 @@ library LeaseStatuses {
         }
     }
 
+    function isOpen(LeaseStatus status) internal pure returns (bool) {
+        return LeaseStatus.unwrap(status) & THREE_BITS == uint16(LeaseState.Open);
+    }
+
     function isClosed(LeaseStatus status) internal pure returns (bool) {
         return LeaseStatus.unwrap(status) & THREE_BITS == uint16(LeaseState.Closed);
     }

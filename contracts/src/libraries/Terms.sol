@@ -21,31 +21,53 @@ library Terms {
     /// @notice The first term that does not hold, or None.
     /// @param minNotice seconds; the deployment's
     function mismatch(Offer memory offer, Order memory order, uint32 minNotice) internal pure returns (Skip) {
-        if (!_isSound(order, minNotice)) return Skip.Limits;
-        return _withinBounds(offer, order, minNotice) && _traitsFit(offer.traits, order) && _zoneFits(offer.zone, order)
-            && Resources.covers({offered: offer.quantities, needed: order.quantities})
-            ? Skip.None
-            : _reason(offer, order, minNotice);
+        return _fitsAtOnce(offer, order, minNotice) ? Skip.None : _reason(offer, order, minNotice);
     }
 
-    /// @dev All comparisons at once, as for the lanes: with operands below 2^64 a difference has its top bit exactly where it
-    /// is negative, so one test tells whether any is. It saves a jump for each.
-    function _withinBounds(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (bool) {
+    /// @dev All comparisons at once, as for the lanes: with operands below 2^255 a difference has its top bit exactly where it
+    /// is negative, so one test tells whether any is. It saves a jump for each. Says the same as `_reason`.
+    function _fitsAtOnce(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (bool) {
         unchecked {
-            uint256 negative = (uint256(offer.rate) - 1) | (uint256(order.maxRate) - offer.rate)
-                | (uint256(order.duration) - offer.minDuration) | (uint256(offer.maxDuration) - order.duration)
-                | (uint256(offer.bond) - order.bond) | (uint256(order.bond) - order.minCharge)
-                | (uint256(order.minCharge) - offer.minCharge) | (uint256(order.notice) - offer.notice)
-                | (uint256(order.notice) - minNotice) | (uint256(MAX_NOTICE) - order.notice)
-                | (uint256(METER_WORK) - offer.meter);
-            uint256 different = uint256(offer.meter ^ order.meter) | (uint160(offer.arbiter) ^ uint160(order.arbiter))
-                | negative >> 255;
-            return different == 0;
+            uint256 quorum = order.quorum;
+            uint256 replicas = order.replicas;
+            uint256 negative = (uint256(uint160(order.voucherSigner)) - 1) | (replicas - 1)
+                | (uint256(order.maxLeases) - replicas) | (uint256(MAX_LEASES) - order.maxLeases);
+            uint256 different;
+            if (order.arbiter == address(0)) {
+                different = quorum | order.challengeWindow;
+            } else {
+                uint256 window = order.challengeWindow;
+                negative |= (window - minNotice) | (uint256(MAX_NOTICE) - window);
+                if (quorum != 0) negative |= (2 * quorum - replicas - 1) | (replicas - quorum);
+            }
+            if (order.attested != 0) negative |= uint256(uint160(order.auditor)) - 1;
+            negative |= _negative(offer, order, minNotice);
+            different |= uint256(offer.meter ^ order.meter) | (uint160(offer.arbiter) ^ uint160(order.arbiter));
+            different |= negative >> 255 | order.allOf & ~offer.traits | order.noneOf & offer.traits;
+            if (different != 0) return false;
+        }
+        uint256 anyOf = order.anyOf;
+        return (anyOf == 0 || offer.traits & anyOf != 0) && _zoneFits(offer.zone, order)
+            && Resources.covers({offered: offer.quantities, needed: order.quantities});
+    }
+
+    /// @dev The bounds of offer and order on each other; the top bit is set if one is passed.
+    function _negative(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (uint256) {
+        unchecked {
+            uint256 rate = offer.rate;
+            uint256 duration = order.duration;
+            uint256 notice = order.notice;
+            uint256 bond = order.bond;
+            uint256 minCharge = order.minCharge;
+            return (rate - 1) | (order.maxRate - rate) | (duration - offer.minDuration) | (offer.maxDuration - duration)
+                | (offer.bond - bond) | (bond - minCharge) | (minCharge - offer.minCharge) | (notice - offer.notice)
+                | (notice - minNotice) | (uint256(MAX_NOTICE) - notice) | (uint256(METER_WORK) - offer.meter);
         }
     }
 
     /// @dev Names what `mismatch` found, in the order of SPEC "Open".
     function _reason(Offer memory offer, Order memory order, uint32 minNotice) private pure returns (Skip) {
+        if (!_isSound(order, minNotice)) return Skip.Limits;
         if (offer.meter != order.meter || offer.meter > METER_WORK) return Skip.Meter;
         if (offer.arbiter != order.arbiter) return Skip.Arbiter;
         if (offer.rate == 0 || offer.rate > order.maxRate) return Skip.Rate;

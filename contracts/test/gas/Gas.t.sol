@@ -4,6 +4,7 @@ pragma solidity ^0.8.28;
 import {Vm} from "forge-std/Test.sol";
 
 import {
+    Attestation,
     EndReason,
     LastVoucher,
     Match,
@@ -15,8 +16,9 @@ import {
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 /// @dev Transaction gas of each operation, with 21k base, calldata and refunds: isolation makes each call a transaction.
-/// Written to snapshots/ComputeLedger.json. The case: maxLeases 3, one replica, fee set, no delegate, every enforced field
-/// non-zero, accounts used and offers filled before.
+/// Written to snapshots/ComputeLedger.json. The case: maxLeases 3, one replica, no delegate, every field of the messages
+/// non-zero (auditor, attested traits and zone, bond, arbiter, fee, ...), a budget with room for a failover, accounts used and
+/// offers filled before. `failover_tight_1` is the same with a budget that has to be summed up.
 contract GasTest is LedgerTest {
     uint256 private constant BATCH = 50;
     uint256 private constant OFFERS = 5;
@@ -36,7 +38,8 @@ contract GasTest is LedgerTest {
         fund(matcher, 1e6);
         // Every provider has been paid before and serves a lease already.
         for (uint256 i; i < OFFERS; ++i) {
-            fund(providers[i].addr, 1e6);
+            fund(providers[i].addr, 500e6);
+            attestTo(providers[i].addr, 7);
             openBatch(one(providers[i]), ones(buyer, i));
         }
     }
@@ -53,7 +56,7 @@ contract GasTest is LedgerTest {
     function test_snapshot_open_per_lease_50() public {
         (SignedOffer[] memory offers, Match[] memory matches) = batch();
         vm.prank(matcher);
-        uint256 opened = ledger.open(offers, matches, 0);
+        uint256 opened = ledger.open(offers, matches, keccak256("book"));
         snapshot("open_per_lease_50", BATCH);
         assertEq(opened, BATCH, "opened");
     }
@@ -73,16 +76,14 @@ contract GasTest is LedgerTest {
 
     /// forge-config: default.isolate = true
     function test_snapshot_failover_1() public {
-        Match[] memory matches = ones(buyers[0], 100);
-        openBatch(one(providers[0]), matches);
-        vm.prank(matcher);
-        ledger.close(matches[0].order, 0, EndReason.Unresponsive);
-        matches[0].fill = 1;
-        SignedOffer[] memory offers = one(providers[1]);
-        vm.prank(matcher);
-        uint256 opened = ledger.open(offers, matches, 0);
+        failOver(200e6);
         snapshot("failover_1", 1);
-        assertEq(opened, 1, "opened");
+    }
+
+    /// forge-config: default.isolate = true
+    function test_snapshot_failover_tight_1() public {
+        failOver(80e6);
+        snapshot("failover_tight_1", 1);
     }
 
     /// forge-config: default.isolate = true
@@ -90,9 +91,9 @@ contract GasTest is LedgerTest {
         Match[] memory matches = ones(buyers[0], 100);
         openBatch(one(providers[0]), matches);
         SignedVoucher[] memory vouchers = new SignedVoucher[](1);
-        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 1e6, false);
+        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 1e6, true);
         ledger.redeem(vouchers);
-        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 2e6, false);
+        vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 2e6, true);
         ledger.redeem(vouchers);
         snapshot("redeem_1", 1);
     }
@@ -103,7 +104,7 @@ contract GasTest is LedgerTest {
         openBatch(offers, matches);
         SignedVoucher[] memory vouchers = new SignedVoucher[](BATCH);
         for (uint256 i; i < BATCH; ++i) {
-            vouchers[i] = aVoucher(leaseOf(matches[i].order, 0), 2e6, false);
+            vouchers[i] = aVoucher(leaseOf(matches[i].order, 0), 2e6, true);
         }
         uint256 redeemed = ledger.redeem(vouchers);
         snapshot("redeem_per_voucher_50", BATCH);
@@ -134,7 +135,56 @@ contract GasTest is LedgerTest {
         assertEq(closed, BATCH, "closed");
     }
 
+    /// forge-config: default.isolate = true
+    function test_snapshot_claim_1() public {
+        Match[] memory matches = ones(buyers[0], 100);
+        openBatch(one(providers[0]), matches);
+        claimAs(providers[0], matches[0].order, 0, aClaim(300e12));
+        snapshot("claim_1", 1);
+    }
+
+    /// Claim, challenge and ruling together.
+    /// forge-config: default.isolate = true
+    function test_snapshot_dispute_total() public {
+        Match[] memory matches = ones(buyers[0], 100);
+        openBatch(one(providers[0]), matches);
+        claimAs(providers[0], matches[0].order, 0, aClaim(300e12));
+        uint256 total = vm.lastCallGas().gasTotalUsed;
+        challengeAs(buyers[0].addr, matches[0].order, 0);
+        total += vm.lastCallGas().gasTotalUsed;
+        vm.prank(arbiter);
+        ledger.rule(matches[0].order, 0, true, 1e6, BOND - 1e6, 1e6);
+        total += vm.lastCallGas().gasTotalUsed;
+        vm.snapshotValue("ComputeLedger", "dispute_total", total);
+    }
+
     /* CASES */
+
+    /// The second fill of an order whose first provider did not respond, in another zone.
+    function failOver(uint48 budget) private {
+        Order memory order = orderOf(buyers[0], 100);
+        order.budget = budget;
+        Match[] memory matches = new Match[](1);
+        matches[0] = matchOf(order, buyers[0], 0);
+        openBatch(one(providers[0]), matches);
+        vm.prank(matcher);
+        ledger.close(order, 0, EndReason.Unresponsive);
+        matches[0].fill = 1;
+        attestTo(providers[1].addr, 8);
+        SignedOffer[] memory offers = one(providers[1]);
+        offers[0].offer.zone = 8;
+        offers[0] = signed(offers[0].offer, providers[1]);
+        vm.prank(matcher);
+        assertEq(ledger.open(offers, matches, 0), 1, "opened");
+    }
+
+    function attestTo(address who, uint8 zone) private {
+        Attestation memory attestation = anAttestation();
+        attestation.provider = who;
+        attestation.zone = zone;
+        attestation.validUntil = uint40(block.timestamp + 365 days);
+        attest(attestation);
+    }
 
     function snapshot(string memory name, uint256 items) private {
         vm.snapshotValue("ComputeLedger", name, vm.lastCallGas().gasTotalUsed / items);
@@ -146,6 +196,9 @@ contract GasTest is LedgerTest {
         offer.capacity = 100;
         offer.epoch = ledger.account(who.addr).epoch;
         offer.salt = uint256(keccak256(abi.encode(who.addr)));
+        offer.bond = BOND;
+        offer.minCharge = MIN_CHARGE;
+        offer.arbiter = arbiter;
         offer.quantities = 0x00_0100_0080_0400_0008_0050_0064_03e8_03e8_0708_0032;
     }
 
@@ -153,6 +206,16 @@ contract GasTest is LedgerTest {
         order = anOrder();
         order.buyer = who.addr;
         order.epoch = ledger.account(who.addr).epoch;
+        order.distinctZones = true;
+        order.auditor = auditor.addr;
+        order.attested = 1 << 255 | 0x03;
+        order.budget = 200e6;
+        order.quorum = 1;
+        order.bond = BOND;
+        order.minCharge = MIN_CHARGE;
+        order.arbiter = arbiter;
+        order.challengeWindow = WINDOW;
+        order.deputy = deputy;
         order.job = keccak256(abi.encode("job", who.addr, salt));
         order.salt = uint256(keccak256(abi.encode(who.addr, salt)));
         order.quantities = 0x00_0040_0020_0064_0004_0050_0064_0064_0064_05dc_000a;
