@@ -149,12 +149,11 @@ def _proofs(house: House, jobs: list[Job]) -> dict[str, Any]:
 
 
 def _adds_up(mirror: Mirror, jobs: list[Job]) -> bool:
-    """To the unit: what left the buyer's account is what the jobs cost, what providers earned, and the matcher's fees."""
+    """What left the buyer's account is what providers earned and the matcher's fees, to the unit."""
     cost, fees = sum(job.cost_base for job in jobs), sum(job.fee_base for job in jobs)
     buyer, matcher = mirror.account(dev_key(2).address), mirror.account(dev_key(1).address)
-    earned = sum(
-        mirror.account(provider).free_base for provider in {lease.provider for job in jobs for lease in job.leases}
-    )
+    providers = {lease.provider for job in jobs for lease in job.leases}
+    earned = sum(mirror.account(provider).free_base for provider in providers)
     return (DEPOSIT_BASE - buyer.free_base - buyer.locked_base, earned, matcher.free_base) == (cost + fees, cost, fees)
 
 
