@@ -185,7 +185,9 @@ class House:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         mark = self.folder / _MARK
         if not mark.exists() and any(self.folder.iterdir()):
-            raise FolderTaken(f"{self.folder} holds files that are not ours; name a new or empty folder by --data-dir")
+            raise FolderTaken(
+                f"{self.folder} holds files that are not ours; remove them, or name another folder by --data-dir"
+            )
         self._mark = mark.open("a")
         try:
             fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
