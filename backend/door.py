@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from backend.accounts.service import Principal, identify
+from backend.accounts.service import Principal, identify, is_noted, note_use
 from backend.accounts.tables import ApiKeyRow
 from backend.errors import NotAllowed
 from backend.market import Market
@@ -22,7 +22,11 @@ async def principal(request: Request, market: TheMarket) -> Principal:
     """The caller by `Authorization: Bearer`; raises `NotSignedIn`."""
     scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
     with market.db.read() as session:
-        return identify(session, bearer.strip() if scheme.lower() == "bearer" else None)
+        caller = identify(session, bearer.strip() if scheme.lower() == "bearer" else None)
+    if caller.api_key is not None and not is_noted(caller.api_key):
+        with market.db.write() as session:
+            note_use(session, caller.api_key.id)
+    return caller
 
 
 Caller = Annotated[Principal, Depends(principal)]

@@ -1,7 +1,7 @@
 """Rings the worker's bell. A lost ring costs a second: beat rings too, and the database remembers (threat Q1)."""
 
 import structlog
-from kombu.exceptions import OperationalError
+from kombu.exceptions import ChannelError, OperationalError
 
 log = structlog.get_logger()
 
@@ -12,5 +12,5 @@ def market() -> None:
 
     try:
         step_market.apply_async(ignore_result=True, retry=False, expires=10)
-    except (OperationalError, OSError) as error:
+    except (OperationalError, ChannelError, OSError) as error:
         log.warning("wake.lost", error=str(error)[:200])

@@ -11,6 +11,7 @@ from celery import Celery
 from celery.signals import worker_process_init
 
 from backend import step
+from backend.broker import SCHEME
 from backend.market import Market
 from backend.settings import MarketSettings
 from protocol.errors import ChainError, MirrorError
@@ -30,7 +31,7 @@ def broker_options(url: str) -> dict[str, object]:
     for path in (queue, control):
         path.mkdir(parents=True, exist_ok=True)
     return {
-        "broker_url": "filesystem://",
+        "broker_url": f"{SCHEME}://",
         "broker_transport_options": {
             "data_folder_in": str(queue),
             "data_folder_out": str(queue),

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from client.sdk import Client, Outcome
-from gridlease.house import House
+from gridlease.house import DEPOSIT_BASE, House, dev_key
 from indexer.queries import Mirror
 from indexer.verify import verify_mirror
 from protocol.bundle import verify_bundle
@@ -51,7 +51,8 @@ def run_demo(data_dir: Path, port: int) -> None:
     path = house.folder / "summary.json"
     path.write_text(json.dumps(summary, indent=2) + "\n")
     _print(console, summary, path)
-    if summary["accuracy"] < _LEAST_ACCURACY or not (summary["head_proved"] and summary["mirror_equals_chain"]):
+    promised = ("head_proved", "mirror_equals_chain", "spend_equals_earnings", "all_closed", "result_checked")
+    if summary["accuracy"] < _LEAST_ACCURACY or not all(summary[name] for name in promised):
         raise DemoFailed(f"a promise of the demo does not hold; see {path} and the logs in {house.folder}/logs")
 
 
@@ -141,11 +142,19 @@ def _proofs(house: House, jobs: list[Job]) -> dict[str, Any]:
     return {
         "head_proved": report.head_proved,
         "mirror_equals_chain": report.holds,
-        "spend_equals_earnings": sum(lease.locked_base for lease in leases)
-        == sum(lease.paid_base + lease.refunded_base for lease in leases),
+        "spend_equals_earnings": _adds_up(mirror, jobs),
         "all_closed": all(lease.state is LeaseState.CLOSED for lease in leases),
         "payment_proof": {"file": str(proof), "block_hash": to_hex(verified.block_hash), "trusted": verified.trusted},
     }
+
+
+def _adds_up(mirror: Mirror, jobs: list[Job]) -> bool:
+    """What left the buyer's account is what providers earned and the matcher's fees, to the unit."""
+    cost, fees = sum(job.cost_base for job in jobs), sum(job.fee_base for job in jobs)
+    buyer, matcher = mirror.account(dev_key(2).address), mirror.account(dev_key(1).address)
+    providers = {lease.provider for job in jobs for lease in job.leases}
+    earned = sum(mirror.account(provider).free_base for provider in providers)
+    return (DEPOSIT_BASE - buyer.free_base - buyer.locked_base, earned, matcher.free_base) == (cost + fees, cost, fees)
 
 
 def _curl() -> str:
@@ -179,6 +188,7 @@ def _print(console: Console, summary: dict[str, Any], path: Path) -> None:
         ("result recomputed by the buyer", yes[summary["result_checked"]]),
         ("ledger head proved by storage proof", yes[summary["head_proved"]]),
         ("mirror equals the contract", yes[summary["mirror_equals_chain"]]),
+        ("spend = earnings + fees, to the unit", yes[summary["spend_equals_earnings"]]),
         ("one payment checked offline", yes[summary["payment_proof"]["trusted"]]),
         ("seconds", str(summary["seconds"])),
         ("summary", str(path)),

@@ -1,5 +1,6 @@
 """`gridlease dev`: the whole system, kept up until Ctrl-C."""
 
+import shlex
 import signal
 import sys
 import time
@@ -78,5 +79,5 @@ def _greet(console: Console, house: House) -> None:
     )
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False)
-    settings = "".join(f"{name}={value}\n" for name, value in house.environment.items())
+    settings = "".join(f"{name}={shlex.quote(value)}\n" for name, value in house.environment.items())
     (house.folder / "environment").write_text(settings + f"GRIDLEASE_URL={house.url}\n")

@@ -30,7 +30,8 @@ from protocol.rpc import Rpc
 DEV_CHAIN_ID: Final = 31337
 BLOCK_SECONDS: Final = 1
 _MNEMONIC: Final = "test test test test test test test test test test test junk"
-_DEPOSIT_BASE: Final = 100 * 10**6
+DEPOSIT_BASE: Final = 100 * 10**6
+"""What the demo buyer brings."""
 _CAP_BASE: Final = 50 * 10**6
 _CAP_SECONDS: Final = 30 * 24 * 3600
 _PORT: Final = 8700
@@ -107,7 +108,6 @@ class House:
         self.url = f"http://127.0.0.1:{self.port}"
         self.api_key = ""
         self.deployment: Deployment | None = None
-        self.setup_hashes: list[str] = []
         self._mark: IO[str] | None = None
 
     @property
@@ -185,7 +185,9 @@ class House:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         mark = self.folder / _MARK
         if not mark.exists() and any(self.folder.iterdir()):
-            raise FolderTaken(f"{self.folder} holds files that are not ours; name a new or empty folder by --data-dir")
+            raise FolderTaken(
+                f"{self.folder} holds files that are not ours; remove them, or name another folder by --data-dir"
+            )
         self._mark = mark.open("a")
         try:
             fcntl.flock(self._mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -237,19 +239,15 @@ class House:
         with Client(self.url) as market:
             chain = market.chain()
             funds = Funds(chain, wallet, rpc)
-            self._note(funds.mint(10 * _DEPOSIT_BASE).tx_hash, funds.deposit(_DEPOSIT_BASE).tx_hash)
+            funds.mint(10 * DEPOSIT_BASE)
+            funds.deposit(DEPOSIT_BASE)
             session = sign_in(market.http, wallet, chain)
             signed_in = with_session(market.http, session)
             made = Keys(signed_in).create("demo")
             signed_in.close()
-            self._note(
-                funds.approve_delegate(checksum_address(made.delegate), _CAP_BASE, now_time() + _CAP_SECONDS).tx_hash
-            )
+            funds.approve_delegate(checksum_address(made.delegate), _CAP_BASE, now_time() + _CAP_SECONDS)
             self.api_key = made.key
         _write_secret(self.folder / "api.key", self.api_key)
-
-    def _note(self, *hashes: str) -> None:
-        self.setup_hashes.extend(hashes)
 
 
 def _write_secret(path: Path, secret: str) -> None:

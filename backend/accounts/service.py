@@ -19,6 +19,7 @@ from protocol.ids import new_id
 NONCE_SECONDS = 300
 MAX_MESSAGE_SECONDS = 3600
 CLOCK_SKEW_SECONDS = 60
+USE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,17 @@ def identify(session: Session, bearer: str | None) -> Principal:
     if row is None or row.expires_time <= now_time():
         raise NotSignedIn("the session is unknown or expired", remedy="sign in again")
     return Principal(Address(row.address), None)
+
+
+def note_use(session: Session, key_id: str) -> None:
+    """Remembers that an API key was used, to the minute, so that reading does not write each time."""
+    row = session.get_one(ApiKeyRow, key_id)
+    row.last_used_time = now_time()
+    session.add(row)
+
+
+def is_noted(key: ApiKeyRow) -> bool:
+    return key.last_used_time is not None and now_time() - key.last_used_time < USE_SECONDS
 
 
 def as_datetime(time: int) -> datetime:

@@ -146,6 +146,16 @@ def test_an_offer_that_its_provider_cancelled_on_chain_is_not_proposed_and_not_t
         _refused(session.post("/v1/offers", json=body), 422, "offer_refused")
 
 
+def test_the_owner_of_a_key_sees_when_it_was_used(house: House, http: httpx.Client) -> None:
+    assert http.get("/v1/account").status_code == 200
+    with _provider_session(house, dev_key(2)) as owner:
+        made = owner.post("/v1/keys", json={"name": "never used"}).json()
+        used = {key["name"]: key["last_used_at"] for key in owner.get("/v1/keys").json()}
+        owner.delete(f"/v1/keys/{made['id']}")
+    assert used["demo"] is not None
+    assert used["never used"] is None
+
+
 def test_a_sign_in_for_another_chain_or_with_a_used_nonce_opens_no_session(house: House) -> None:
     key = dev_key(5)
     with httpx.Client(base_url=house.url, timeout=30) as http:
