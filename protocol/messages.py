@@ -51,12 +51,8 @@ def type_string(kind: type[Message]) -> str:
 
 
 @cache
-def _hash_of_type(encoded: str) -> bytes:
-    return keccak256(encoded.encode())
-
-
 def type_hash(kind: type[Message]) -> bytes:
-    return _hash_of_type(type_string(kind))
+    return keccak256(type_string(kind).encode())
 
 
 def _word(solidity: str, value: Any) -> bytes:
