@@ -45,9 +45,7 @@ AUDITORS: Final = (_key("auditor"), _wallet("wallet auditor"))
 BENEFICIARY: Final = _key("beneficiary")
 STRANGER: Final = _key("stranger")
 EVERYBODY: Final = tuple(
-    dict.fromkeys(
-        (*BUYERS, *PROVIDERS, *SIGNERS, *MATCHERS, *DELEGATES, *ARBITERS, *AUDITORS, BENEFICIARY, STRANGER)
-    )
+    dict.fromkeys((*BUYERS, *PROVIDERS, *SIGNERS, *MATCHERS, *DELEGATES, *ARBITERS, *AUDITORS, BENEFICIARY, STRANGER))
 )
 BY_ADDRESS: Final = {actor.address: actor for actor in EVERYBODY}
 WALLETS: Final = tuple(actor for actor in EVERYBODY if actor.is_wallet)

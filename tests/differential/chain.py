@@ -1,6 +1,7 @@
 """Where the bytecode runs: an EVM in this process (revm) for the counts, or a real node for fewer operations."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, Protocol
@@ -44,7 +45,7 @@ class Chain(Protocol):
     registry: Address
     token: Address
 
-    def send(self, caller: Address, to: Address, data: bytes, time: int) -> Answer:
+    def send(self, caller: Address, to: Address, data: bytes, at: int) -> Answer:
         """One transaction in a block of its own at that time."""
 
     def slots(self, wanted: list[tuple[Address, int]]) -> list[int]:
@@ -60,7 +61,9 @@ class Chain(Protocol):
 class InProcessChain:
     """revm with the rules of Cancun. Fees are zero, so balances of gas money do not matter."""
 
-    def __init__(self) -> None:
+    def __init__(self, patch: Callable[[bytes], bytes] = bytes) -> None:
+        """`patch` changes the ledger's bytecode, to show that a test sees it."""
+        self._patch = patch
         env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID))
         self._evm = pyrevm.EVM(env=env, spec_id="CANCUN")
         self._blocks = count(1)
@@ -76,27 +79,28 @@ class InProcessChain:
         self._randomness = keccak256(b"randomness" + self._number.to_bytes(8, "big"))
         # A transaction starts with clean transient storage.
         self._evm.reset_transient_storage()
-        self._evm.set_block_env(
-            pyrevm.BlockEnv(number=self._number, timestamp=time, prevrandao=self._randomness)
-        )
+        self._evm.set_block_env(pyrevm.BlockEnv(number=self._number, timestamp=time, prevrandao=self._randomness))
 
     def _create(self, contract: str, arguments: bytes) -> Address:
-        return checksum_address(self._evm.deploy(_DEPLOYER, from_hex(artefact(contract)["bytecode"]) + arguments))
+        code = self._patch(from_hex(artefact(contract)["bytecode"]))
+        return checksum_address(self._evm.deploy(_DEPLOYER, code + arguments))
 
-    def send(self, caller: Address, to: Address, data: bytes, time: int) -> Answer:
-        self._begin(time)
+    def send(self, caller: Address, to: Address, data: bytes, at: int) -> Answer:
+        self._begin(at)
         logs: list[Log] = []
         try:
             output = bytes(self._evm.message_call(caller=caller, to=to, calldata=data))
             ok = True
-            logs = [(Address(log.address), list(log.data[0]), bytes(log.data[1])) for log in self._evm.result.logs]
+            done = self._evm.result
+            assert done is not None
+            logs = [(Address(log.address), list(log.data[0]), bytes(log.data[1])) for log in done.logs]
         except RuntimeError as error:
             reverted = _REVERT.fullmatch(str(error))
             if reverted is None:
                 raise AssertionError(f"the call did not end by itself: {error}") from error
             output, ok = bytes.fromhex(reverted[1]), False
         parent = bytes(self._evm.block_hash(self._number - 1))
-        return Answer(ok, output, logs, self._number, time, parent, self._randomness)
+        return Answer(ok, output, logs, self._number, at, parent, self._randomness)
 
     def slots(self, wanted: list[tuple[Address, int]]) -> list[int]:
         read = self._evm.storage

@@ -1,7 +1,7 @@
 """The whole state as storage words: what the model says that every slot of the contracts must hold.
 
-Words are compared instead of views because reading one takes half a microsecond. `views` checks that the layout here is the
-contract's, by asking the views for the same facts.
+Words are compared instead of views because reading one takes half a microsecond. `check_views` checks that the layout
+here is the contract's, by asking the views for the same facts.
 """
 
 from functools import cache
@@ -37,11 +37,7 @@ def slot(mapping: int, *keys: str | bytes) -> int:
 
 def account_word(account: Account) -> int:
     return (
-        account.free
-        | account.bonded << 64
-        | account.open_leases << 128
-        | account.epoch << 160
-        | account.guarded << 224
+        account.free | account.bonded << 64 | account.open_leases << 128 | account.epoch << 160 | account.guarded << 224
     )
 
 
@@ -49,11 +45,7 @@ def lease_words(lease: Lease) -> tuple[int, int]:
     status = lease.state | lease.reason << 3 | lease.done << 6 | lease.early << 7 | lease.responded << 8
     first = int(lease.provider, 16) | lease.locked << 160 | lease.paid << 208
     second = (
-        int(lease.voucher_signer, 16)
-        | lease.deadline << 160
-        | lease.rate << 200
-        | lease.zone << 232
-        | status << 240
+        int(lease.voucher_signer, 16) | lease.deadline << 160 | lease.rate << 200 | lease.zone << 232 | status << 240
     )
     return first, second
 
@@ -88,14 +80,18 @@ class Expected:
     def words(self, *, every: bool = True) -> tuple[list[tuple[Address, int]], list[int]]:
         """Places, and what must be in each.
 
-        Without `every`, a lease, claim or dispute that does not exist is one word that must be 0 instead of all its words.
+        Without `every`, a lease, claim or dispute that does not exist is one word that must be 0, not all its words.
         """
         places: list[tuple[Address, int]] = []
         words: list[int] = []
         ledger, home = self._ledger, self._chain.ledger
         for who in self.people:
             account = ledger.accounts[who]
-            places += ((home, slot(_ACCOUNTS, who)), (home, slot(_BENEFICIARIES, who)), (self._chain.token, slot(_BALANCES, who)))
+            places += (
+                (home, slot(_ACCOUNTS, who)),
+                (home, slot(_BENEFICIARIES, who)),
+                (self._chain.token, slot(_BALANCES, who)),
+            )
             words += (account_word(account), int(account.beneficiary, 16), self._token.coins.balances[who])
         for pair in self.delegates:
             delegate = ledger.delegates.get(pair) or _NO_DELEGATE
@@ -172,7 +168,9 @@ def _same(what: str, found: Any, expected: Any) -> None:
     assert found == expected, f"{what}: the view says {found}, the model {expected}"
 
 
-def check_views(chain: Chain, known: Expected, ledger: Ledger, registry: Registry, token: TokenModel, time: int) -> None:
+def check_views(
+    chain: Chain, known: Expected, ledger: Ledger, registry: Registry, token: TokenModel, time: int
+) -> None:
     """Every view of the contracts says what the model says."""
     for who in known.people:
         mine = ledger.accounts[who]

@@ -1,4 +1,4 @@
-"""Offers and orders at random: most fit each other, and each term is wrong now and then, by one unit where that is possible."""
+"""Offers and orders at random: most fit each other, and each term is wrong now and then, mostly by one unit."""
 
 from random import Random
 from typing import Any, Final

@@ -6,8 +6,17 @@ from typing import Any, Final
 from eth_abi.abi import decode
 
 from protocol.calls import artefact
-from protocol.events import HEAD_SLOT, SKIPPED_TOPIC, LedgerHead, decode_log, event_hash
-from protocol.hashing import ZERO_ADDRESS, Address, keccak256
+from protocol.events import (
+    HEAD_SLOT,
+    SKIPPED_TOPIC,
+    DisputeLapsed,
+    LeaseClosed,
+    LeaseRuled,
+    LedgerHead,
+    decode_log,
+    event_hash,
+)
+from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, Address, keccak256
 from protocol.ledger.registry import Registry
 from protocol.ledger.state import Call, Done, Ledger, Outcome
 from protocol.messages import Domain
@@ -110,8 +119,31 @@ class Twins:
         elif operation.name in ("open", "redeem", "closeLast"):
             for skip in outcome.items:
                 self.counts[operation.name, skip.name if skip else "done"] += 1
+            if operation.name == "closeLast" and outcome.value:
+                self.counts[operation.name, "done, by both sides"] += outcome.value
         else:
-            self.counts[operation.name, "done"] += 1
+            self.counts[operation.name, "done" + self._kind(operation)] += 1
+
+    def _kind(self, operation: Operation) -> str:
+        """What a call did that can do several things."""
+        if operation.name == "claim":
+            revealed = ", revealed" if operation.arguments[0].replicas > 1 else ""
+            return revealed + (", from a checkpoint" if operation.arguments[2].start != ZERO_HASH else "")
+        if operation.name == "challenge":
+            return ", claim" if operation.arguments[2] is None else ", usage receipt"
+        for event in self.ledger.events:
+            if isinstance(event, DisputeLapsed):
+                return ", arbiter silent"
+            if isinstance(event, LeaseRuled):
+                kinds = {True: ", provider wins", False: ", buyer wins"}
+                return ", agreement" if event.challenger == ZERO_ADDRESS else kinds[event.provider_wins]
+            if isinstance(event, LeaseClosed):
+                claim = self.ledger.claims.get(event.lease)
+                penalty = ", penalty" if event.penalty else ""
+                return (
+                    ", notice over" if claim is None else ", claim" if not claim.reveal_from else ", unrevealed"
+                ) + penalty
+        return ""
 
     @staticmethod
     def _compare_outcome(operation: Operation, outcome: Outcome, answer: Answer) -> None:
@@ -169,7 +201,8 @@ class Twins:
 
 def _words(*values: Any) -> bytes:
     return b"".join(
-        value.to_bytes(32, "big") if isinstance(value, int) else bytes(12) + bytes.fromhex(value[2:]) for value in values
+        value.to_bytes(32, "big") if isinstance(value, int) else bytes(12) + bytes.fromhex(value[2:])
+        for value in values
     )
 
 
