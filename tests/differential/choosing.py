@@ -16,6 +16,7 @@ from protocol.terms import Order, UsageReceipt, Voucher
 from tests.differential.cast import (
     BUYERS,
     BY_ADDRESS,
+    DELEGATES,
     MATCHERS,
     PROVIDERS,
     SIGNERS,
@@ -24,6 +25,7 @@ from tests.differential.cast import (
 )
 from tests.differential.chain import MIN_NOTICE
 from tests.differential.looking import CHECKPOINTS, POOL, NothingFits, Spot
+from tests.differential.making import DAY
 from tests.differential.operations import Operation
 from tests.differential.purses import Purses
 from tests.differential.twins import Twins
@@ -44,11 +46,17 @@ class Chooser(Purses):
             (2.5, self.witnesses.attest), (0.8, self.witnesses.revoke), (0.4, self.witnesses.profile),
         )  # fmt: skip
         self._first = [self._endow(actor) for actor in dict.fromkeys((*BUYERS, *PROVIDERS, *SIGNERS))]
+        self._first += [self._trust(buyer) for buyer in BUYERS if self.chance(0.7)]
         self._weights = [weight for weight, _ in self._table]
         self._acts = [act for _, act in self._table]
 
     def _endow(self, actor: Actor) -> Operation:
-        return Operation("deposit", BUYERS[0].address, self.now, (actor.address, self.random.randrange(100, 3000)))
+        # Some are so rich that the widest numbers can move.
+        amount = self.random.randrange(100, 3000) if self.chance(0.8) else 2**53
+        return Operation("deposit", BUYERS[0].address, self.now, (actor.address, amount))
+
+    def _trust(self, buyer: Actor) -> Operation:
+        return Operation("approveDelegate", buyer.address, self.now, (DELEGATES[0].address, 2**64 - 1, self.now + DAY))
 
     def next(self) -> Operation:
         if self._first:

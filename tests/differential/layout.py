@@ -184,7 +184,8 @@ def check_views(
         _same("delegate", _ask(chain, "ComputeLedger", "delegate", *pair), (delegate.remaining, delegate.until))
     for mark in known.cancelled:
         _same("cancelled", _ask(chain, "ComputeLedger", "isCancelled", *mark), mark in ledger.cancelled)
-    for key in known.leases:
+    missing = [key for key in known.leases if key not in ledger.leases]
+    for key in (*ledger.leases, *missing[:5]):
         _check_lease_views(chain, ledger, key, time)
     for pair in known.auditors:
         _, word = registry.standing.get(pair, (b"", None))

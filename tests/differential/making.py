@@ -122,9 +122,10 @@ class Maker:
             "epoch": epochs[buyer.address],
             "salt": self._salt(),
         }
-        if random.random() < 0.04:
+        if random.random() < 0.06:
             # The widest numbers that the types hold.
             terms |= {"quantity": 2**64 - 1, "budget": 2**48 - 1, "max_rate": 2**32 - 1, "max_leases": 16}
+            terms |= random.choice(({}, {"bond": 2**47}, {"bond": 2**48 - 1, "min_charge": 2**48 - 1}))
         if random.random() < 0.18:
             terms |= random.choice(_ORDER_FAULTS)
         if random.random() < 0.01:
@@ -154,7 +155,7 @@ class Maker:
             "salt": self._salt(),
         }
         if order.max_rate == 2**32 - 1:
-            terms["rate"] = random.choice((2**32 - 1, 1))
+            terms |= {"rate": random.choice((2**32 - 1, 1)), "bond": 2**48 - 1}
         if random.random() < 0.07:
             terms |= random.choice(_OFFER_FAULTS)
         if random.random() < 0.02:
