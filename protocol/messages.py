@@ -5,7 +5,7 @@ Every field is static, so a struct hash is keccak256 of the type hash and of one
 """
 
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from protocol.errors import TermOutOfRange
@@ -18,6 +18,7 @@ VERSION: Final = "1"
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
 M = TypeVar("M", bound=Message)
+_TYPE_HASHES: Final[dict[type[Message], bytes]] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +51,11 @@ def type_string(kind: type[Message]) -> str:
     return f"{kind.__name__}({','.join(f'{solidity} {camel(name)}' for name, solidity in kind.TYPES.items())})"
 
 
-@cache
-def _hash_of_type(encoded: str) -> bytes:
-    return keccak256(encoded.encode())
-
-
 def type_hash(kind: type[Message]) -> bytes:
-    return _hash_of_type(type_string(kind))
+    known = _TYPE_HASHES.get(kind)
+    if known is None:
+        known = _TYPE_HASHES[kind] = keccak256(type_string(kind).encode())
+    return known
 
 
 def _word(solidity: str, value: Any) -> bytes:
