@@ -86,10 +86,14 @@ def commit_claim(ledger: Ledger, call: Call, order: Order, fill: int, commitment
 def claim(
     ledger: Ledger, call: Call, order: Order, fill: int, terms: ClaimTerms, salt: bytes, start: StartVoucher | None
 ) -> None:
-    """The provider asks for its pay without a voucher, once. With replicas it has committed before, and reveals now."""
+    """The provider asks for its pay without a voucher, once. With replicas it has committed before, and reveals now.
+
+    Without replicas nobody has to commit, but who did reveals.
+    """
     key, lease = find(ledger, order, fill)
     require(call.caller == lease.provider, LedgerError.NOT_PROVIDER)
-    if order.replicas == 1:
+    committed = ledger.claims.get(key)
+    if order.replicas == 1 and (committed is None or committed.reveal_from == 0):
         _require_claimable(call, order, lease)
     else:
         _require_reveal(ledger, call, key, terms.result, salt)
