@@ -54,6 +54,7 @@ def deposit_with_authorization(
 
 
 def _pull(ledger: Ledger, call: Call, account: Address, amount: int) -> None:
+    require(account != ZERO_ADDRESS, LedgerError.ZERO_ADDRESS)
     before = ledger.token.balance_of(ledger.address)
     moved = ledger.token.transfer_from(ledger.address, call.caller, ledger.address, amount)
     require(moved, LedgerError.TRANSFER_FAILED)
@@ -63,7 +64,6 @@ def _pull(ledger: Ledger, call: Call, account: Address, amount: int) -> None:
 def _credit(ledger: Ledger, account: Address, sender: Address, before: int) -> None:
     """What counts is what arrived, and that all credits together stay in 64 bits."""
     held = ledger.token.balance_of(ledger.address)
-    require(account != ZERO_ADDRESS, LedgerError.ZERO_ADDRESS)
     require(held > before, LedgerError.ZERO_AMOUNT)
     require(held <= MAX_CREDITS, LedgerError.AMOUNT_TOO_LARGE)
     ledger.accounts[account].free += held - before
