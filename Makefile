@@ -49,6 +49,7 @@ check: setup ## Format, lint, types, import rules, generated files
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	cd contracts && $(FORGE) fmt --check && $(FORGE) build
+	cd contracts && $(FORGE) test --match-path 'test/gas/*' --gas-snapshot-check=true
 	$(PY) contracts/tools/export_abi.py --check
 	$(PY) tests/vectors/generate.py --check
 	$(PY) jobs/digits/build.py --check
