@@ -86,17 +86,17 @@ def commit_claim(ledger: Ledger, call: Call, order: Order, fill: int, commitment
 def claim(
     ledger: Ledger, call: Call, order: Order, fill: int, terms: ClaimTerms, salt: bytes, start: StartVoucher | None
 ) -> None:
-    """The provider asks for its pay without a voucher, once. With replicas it has committed before, and reveals now.
+    """The provider asks for its pay without a voucher, once.
 
-    Without replicas nobody has to commit, but who did reveals.
+    With replicas it has committed before, and reveals now; a commitment that was made is honoured in any case.
     """
     key, lease = find(ledger, order, fill)
     require(call.caller == lease.provider, LedgerError.NOT_PROVIDER)
-    committed = ledger.claims.get(key)
-    if order.replicas == 1 and (committed is None or committed.reveal_from == 0):
-        _require_claimable(call, order, lease)
-    else:
+    committed = key in ledger.claims and ledger.claims[key].reveal_from != 0
+    if order.replicas > 1 or committed:
         _require_reveal(ledger, call, key, terms.result, salt)
+    else:
+        _require_claimable(call, order, lease)
     if terms.start != ZERO_HASH:
         _require_start(ledger, order, fill, terms.start, start)
 

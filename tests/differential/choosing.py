@@ -254,7 +254,7 @@ class Chooser(Purses):
         claim = self.ledger.claims.get(spot[2])
         lease = self.ledger.leases[spot[2]]
         claimed = lease.state is LeaseState.CLAIMED and (self.now < lease.deadline or self.chance(0.05))
-        return claimed and claim is not None and claim.reveal_from > 0 and spot[0].replicas > 1
+        return claimed and claim is not None and claim.reveal_from > 0
 
     def _start(self, order: Order, fill: int) -> tuple[StartVoucher | None, bytes]:
         """Sometimes a checkpoint of an earlier fill, sometimes of a fill that does not count."""

@@ -17,9 +17,11 @@ from protocol.events import (
     event_hash,
 )
 from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, Address, keccak256
+from protocol.ids import lease_id
 from protocol.ledger.registry import Registry
 from protocol.ledger.state import Call, Done, Ledger, Outcome
-from protocol.messages import Domain
+from protocol.messages import Domain, digest
+from protocol.terms import Order
 from tests.differential.cast import AUDITORS, BUYERS, DELEGATES, EVERYBODY, PROVIDERS, WALLETS, wallet_code, wallet_rule
 from tests.differential.chain import CHAIN_ID, GENESIS_TIME, MIN_NOTICE, Answer, Chain, InProcessChain
 from tests.differential.layout import Expected, check_views
@@ -56,6 +58,7 @@ class Twins:
     def __init__(self, chain: Chain | None = None) -> None:
         self.chain: Chain = chain or InProcessChain()
         self._runs = 0
+        self._revealing = False
         self.time = GENESIS_TIME
         wallets = {actor.address: wallet_rule(actor) for actor in WALLETS}
         self.domain = Domain(chain_id=CHAIN_ID, ledger=self.chain.ledger)
@@ -105,6 +108,7 @@ class Twins:
             randomness=answer.randomness,
         )
         self.ledger.events.clear()
+        self._revealing = operation.name == "claim" and self._is_hidden(*operation.arguments[:2])
         outcome = apply(operation, call, self.ledger, self.registry)
         self._count(operation, outcome)
         self._compare_outcome(operation, outcome, answer)
@@ -124,10 +128,14 @@ class Twins:
         else:
             self.counts[operation.name, "done" + self._kind(operation)] += 1
 
+    def _is_hidden(self, order: Order, fill: int) -> bool:
+        claim = self.ledger.claims.get(lease_id(digest(self.domain, order), fill))
+        return claim is not None and claim.reveal_from > 0
+
     def _kind(self, operation: Operation) -> str:
         """What a call did that can do several things."""
         if operation.name == "claim":
-            revealed = ", revealed" if operation.arguments[0].replicas > 1 else ""
+            revealed = ", revealed" if self._revealing else ""
             return revealed + (", from a checkpoint" if operation.arguments[2].start != ZERO_HASH else "")
         if operation.name == "challenge":
             return ", claim" if operation.arguments[2] is None else ", usage receipt"
