@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {Match, Offer, Order, Skip} from "../../src/interfaces/LedgerTypes.sol";
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
+import {Match, Offer, Order, SignedOffer, Skip} from "../../src/interfaces/LedgerTypes.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
 contract OpenTermsTest is LedgerTest {
@@ -177,7 +178,14 @@ contract OpenTermsTest is LedgerTest {
 
     function test_NobodyIsNotTheDeputy() public {
         order.deputy = address(0);
-        assertEq(openAs(stranger, offer, provider, matchOf(order, buyer, 0)), 0, "stranger");
+        SignedOffer[] memory offers = new SignedOffer[](1);
+        offers[0] = signed(offer, provider);
+        Match[] memory matches = new Match[](1);
+        matches[0] = matchOf(order, buyer, 0);
+        vm.expectEmit(address(ledger));
+        emit IComputeLedger.Skipped(leaseOf(order, 0), Skip.Matcher);
+        vm.prank(stranger);
+        assertEq(ledger.open(offers, matches, 0), 0, "stranger");
     }
 
     /* CASES */
