@@ -12,6 +12,7 @@ import {
     ClaimTerms,
     EndReason,
     LastVoucher,
+    Lease,
     LeaseState,
     Match,
     Offer,
@@ -346,6 +347,35 @@ abstract contract LedgerTest is Test {
         return ledger.closeLast(items);
     }
 
+    /// Sends a commitment to the standard result with `salt`.
+    function commitAs(Vm.Wallet memory who, Order memory order, uint8 fill, bytes32 salt) internal {
+        bytes32 commitment = commitmentOf(leaseOf(order, fill), who.addr, salt);
+        vm.prank(who.addr);
+        ledger.commitClaim(order, fill, commitment);
+    }
+
+    function commitmentOf(bytes32 lease, address who, bytes32 salt) internal pure returns (bytes32) {
+        return keccak256(abi.encode(lease, who, keccak256("result"), salt));
+    }
+
+    function revealAs(Vm.Wallet memory who, Order memory order, uint8 fill, ClaimTerms memory terms, bytes32 salt)
+        internal
+    {
+        StartVoucher memory start;
+        vm.prank(who.addr);
+        ledger.claim(order, fill, terms, salt, start);
+    }
+
+    function closeAs(address who, Order memory order, EndReason reason) internal {
+        vm.prank(who);
+        ledger.close(order, 0, reason);
+    }
+
+    function ruleAs(address who, Order memory order, bool providerWins, uint48[3] memory sums) internal {
+        vm.prank(who);
+        ledger.rule(order, 0, providerWins, sums[0], sums[1], sums[2]);
+    }
+
     /// A hash of all that the ledger keeps of the lease and the accounts, to see that a call changed nothing.
     function stateHash(bytes32 lease, address[] memory accounts) internal view returns (bytes32 hash) {
         (uint208 head, uint48 count) = ledger.head();
@@ -369,6 +399,19 @@ abstract contract LedgerTest is Test {
         vm.expectRevert(
             abi.encodeWithSelector(IComputeLedger.ComputeLedger_DeadlinePassed.selector, deadline, block.timestamp)
         );
+    }
+
+    function assertLease(bytes32 lease, LeaseState state, EndReason reason, bool done, uint48 paid) internal view {
+        Lease memory stored = ledger.lease(lease);
+        assertEq(uint8(stored.state), uint8(state), "state");
+        assertEq(uint8(stored.reason), uint8(reason), "reason");
+        assertEq(stored.done, done, "done");
+        assertEq(stored.paid, paid, "paid");
+    }
+
+    function assertMoney(address who, uint256 free, uint256 bonded) internal view {
+        assertEq(ledger.account(who).free, free, string.concat("free of ", vm.getLabel(who)));
+        assertEq(ledger.account(who).bonded, bonded, string.concat("bonded of ", vm.getLabel(who)));
     }
 
     function assertState(bytes32 lease, LeaseState state) internal view {

@@ -17,6 +17,7 @@ contract OddToken is ERC20 {
     address private target;
     bytes private callback;
     bool public callbackSucceeded;
+    bytes public callbackAnswer;
 
     constructor() ERC20("Odd", "ODD") {}
 
@@ -46,7 +47,7 @@ contract OddToken is ERC20 {
     function _odd(address from, address to, uint256 amount) private returns (bool) {
         if (behaviour == Behaviour.ReturnsFalse) return false;
         if (behaviour == Behaviour.SwallowsAll) return true;
-        if (behaviour == Behaviour.CallsBack) (callbackSucceeded,) = target.call(callback);
+        if (behaviour == Behaviour.CallsBack) (callbackSucceeded, callbackAnswer) = target.call(callback);
         _transfer(from, to, behaviour == Behaviour.TakesFee ? amount - amount / 100 : amount);
         return true;
     }

@@ -112,6 +112,70 @@ contract CloseLastTest is LedgerTest {
         expectSkipped(aLastVoucher(order, 0, 20e6), Skip.VoucherStale);
     }
 
+    /* THE SLOW PATH */
+
+    function test_AgreedOnAClaimedLeaseIsCompleted() public {
+        bonded();
+        claimAs(provider, order, 0, aClaim(400e12));
+        assertEq(closeLastAs(stranger, countersigned(3e6)), 1, "closed");
+        assertLease(lease, LeaseState.Closed, EndReason.Completed, true, 3e6);
+        assertMoney(provider.addr, 10 * BOND + 3e6, 0);
+    }
+
+    function test_AgreedOnACommitmentIsCompleted() public {
+        bonded();
+        commitAs(provider, order, 0, "salt");
+        assertEq(closeLastAs(provider.addr, aLastVoucher(order, 0, 0)), 1, "closed");
+        assertLease(lease, LeaseState.Closed, EndReason.Completed, true, 0);
+    }
+
+    function test_AgreedOnAClaimAfterACloseKeepsItsReason() public {
+        bonded();
+        closeAs(matcher, order, EndReason.Unresponsive);
+        claimAs(provider, order, 0, aClaim(400e12));
+        assertEq(closeLastAs(stranger, countersigned(3e6)), 1, "closed");
+        assertLease(lease, LeaseState.Closed, EndReason.Unresponsive, true, 3e6);
+    }
+
+    function test_AgreedMeansNoMinimumChargeAndNoPenalty() public {
+        bonded();
+        closeAs(matcher, order, EndReason.Unresponsive);
+        assertEq(closeLastAs(provider.addr, aLastVoucher(order, 0, 1e6)), 1, "closed");
+        assertMoney(provider.addr, 10 * BOND + 1e6, 0);
+        assertMoney(buyer.addr, 1_000e6 - LOCK - 2 * FEE - 1e6, 0);
+    }
+
+    function test_BuyerSideAlone_OnlyPaysAClaimedLease() public {
+        bonded();
+        claimAs(provider, order, 0, aClaim(400e12));
+        assertEq(closeLastAs(stranger, aLastVoucher(order, 0, 3e6)), 0, "closed");
+        assertLease(lease, LeaseState.Claimed, EndReason.Claimed, true, 3e6);
+        expectSkipped(aLastVoucher(order, 0, 3e6), Skip.VoucherStale);
+        // The claim still stands: 20 dollars in all.
+        vm.warp(block.timestamp + WINDOW);
+        ledger.finalise(order, 0);
+        assertMoney(provider.addr, 10 * BOND + 20e6, 0);
+    }
+
+    function test_ADisputedLeaseIsOnlyPaid() public {
+        bonded();
+        claimAs(provider, order, 0, aClaim(400e12));
+        challengeAs(buyer.addr, order, 0);
+        assertEq(closeLastAs(provider.addr, countersigned(3e6)), 0, "closed");
+        assertLease(lease, LeaseState.Disputed, EndReason.Claimed, true, 3e6);
+        expectSkipped(countersigned(3e6), Skip.VoucherStale);
+        assertMoney(buyer.addr, 1_000e6 - 2 * LOCK - 2 * FEE - BOND, BOND);
+    }
+
+    function test_BuyerSideAlone_OwesTheMinimumCharge() public {
+        bonded();
+        closeLastAs(stranger, aLastVoucher(order, 0, 1e6));
+        assertTrue(ledger.lease(lease).early, "early");
+        vm.warp(block.timestamp + NOTICE);
+        ledger.finalise(order, 0);
+        assertLease(lease, LeaseState.Closed, EndReason.Completed, true, MIN_CHARGE);
+    }
+
     /* SKIPS */
 
     function test_SkipWhen_NotLast() public {
@@ -164,6 +228,11 @@ contract CloseLastTest is LedgerTest {
         items[1] = countersigned(30e6);
         assertEq(ledger.closeLast(items), 1, "closed");
         assertClosed(EndReason.Completed, 30e6, true);
+    }
+
+    function bonded() private {
+        order = aBondedOrder();
+        lease = openBonded(order);
     }
 
     function countersigned(uint48 cumulative) private view returns (LastVoucher memory item) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-import {EndReason, LastVoucher, Match, Order, SignedOffer} from "../../src/interfaces/LedgerTypes.sol";
+import {EndReason, LastVoucher, LeaseState, Match, Order, SignedOffer} from "../../src/interfaces/LedgerTypes.sol";
 import {HeadReplay} from "../support/HeadReplay.sol";
 import {LedgerTest} from "../support/LedgerTest.sol";
 
@@ -57,6 +57,47 @@ contract HeadTest is LedgerTest {
         vm.warp(block.timestamp + NOTICE);
         ledger.finalise(order, 0);
         expectHead(13);
+    }
+
+    function test_AdvancesWithTheSlowPath() public {
+        fund(provider.addr, 10 * BOND);
+        expectHead(2);
+        Order memory order = aBondedOrder();
+        bytes32 lease = openBonded(order);
+        closeAs(matcher, order, EndReason.Unresponsive);
+        vm.startPrank(provider.addr);
+        ledger.acknowledge(lease);
+        ledger.setBeneficiary(provider.addr, stranger);
+        vm.stopPrank();
+        expectHead(6);
+        commitAs(provider, order, 0, "salt");
+        expectHead(7);
+        vm.roll(600);
+        vm.warp(block.timestamp + WINDOW / 2);
+        revealAs(provider, order, 0, aClaim(400e12), "salt");
+        challengeAs(buyer.addr, order, 0);
+        expectHead(9);
+        vm.warp(block.timestamp + 1);
+        // The ruling and the end are two events.
+        ruleAs(arbiter, order, true, [uint48(20e6), 1e6, 1e6]);
+        expectHead(11);
+
+        order.salt += 1;
+        lease = openBonded(order);
+        vm.prank(provider.addr);
+        ledger.resign(order, 0);
+        challengeReceiptAs(buyer.addr, order, 0, aReceipt(lease), provider);
+        expectHead(14);
+        vm.warp(block.timestamp + ARBITER_TIME);
+        ledger.finalise(order, 0);
+        expectHead(16);
+        ledger.open(new SignedOffer[](0), new Match[](0), "root");
+        expectHead(17);
+        // What is no event, and what reverts, leaves it.
+        ledger.open(new SignedOffer[](0), new Match[](0), 0);
+        expectWrongState(lease, LeaseState.Closed);
+        ledger.finalise(order, 0);
+        expectHead(17);
     }
 
     function test_AdvancesWithinABatch() public {

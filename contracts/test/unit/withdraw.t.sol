@@ -6,6 +6,31 @@ import {LedgerTest} from "../support/LedgerTest.sol";
 import {OddToken} from "../support/OddToken.sol";
 
 contract WithdrawTest is LedgerTest {
+    function test_RevertWhen_NotController() public {
+        vm.expectRevert(
+            abi.encodeWithSelector(IComputeLedger.ComputeLedger_NotController.selector, buyer.addr, stranger)
+        );
+        vm.prank(stranger);
+        ledger.withdraw(buyer.addr, stranger, 1);
+    }
+
+    function test_BeneficiaryWithdrawsAndNobodyElse() public {
+        vm.prank(buyer.addr);
+        ledger.setBeneficiary(buyer.addr, stranger);
+        vm.expectRevert(
+            abi.encodeWithSelector(IComputeLedger.ComputeLedger_NotController.selector, stranger, buyer.addr)
+        );
+        vm.prank(buyer.addr);
+        ledger.withdraw(buyer.addr, buyer.addr, 1);
+
+        vm.expectEmit(address(ledger));
+        emit IComputeLedger.Withdrawn(buyer.addr, matcher, 7e6);
+        vm.prank(stranger);
+        ledger.withdraw(buyer.addr, matcher, 7e6);
+        assertEq(dollar.balanceOf(matcher), 7e6, "received");
+        assertEq(freeOf(buyer.addr), 993e6, "free");
+    }
+
     function test_RevertWhen_ReceiverZero() public {
         vm.expectRevert(IComputeLedger.ComputeLedger_ZeroAddress.selector);
         vm.prank(buyer.addr);
@@ -26,6 +51,20 @@ contract WithdrawTest is LedgerTest {
         );
         vm.prank(buyer.addr);
         ledger.withdraw(buyer.addr, buyer.addr, uint256(free) + 1);
+    }
+
+    function test_RevertWhen_TheRestIsBonded() public {
+        openBonded(aBondedOrder());
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                IComputeLedger.ComputeLedger_InsufficientFree.selector, 9 * BOND, uint256(9 * BOND) + 1
+            )
+        );
+        vm.prank(provider.addr);
+        ledger.withdraw(provider.addr, provider.addr, 9 * BOND + 1);
+        vm.prank(provider.addr);
+        ledger.withdraw(provider.addr, provider.addr, 9 * BOND);
+        assertMoney(provider.addr, 0, BOND);
     }
 
     function test_RevertWhen_TokenRefuses() public {
