@@ -96,7 +96,7 @@ contract ReexecutionCourt is Bisection {
         _checkReached(case_.deadline);
 
         if (_timeLeft(id) == 0) {
-            _end({id: id, case_: case_, outcome: Outcome.Default, value: 0, award: 0, toWinner: 0, toJurors: 0});
+            _endByDefault({id: id, case_: case_, silentToo: false});
             return;
         }
         bool providerWins = phase == Phase.Answering;

@@ -6,7 +6,7 @@ import {Guard} from "../Guard.sol";
 import {Case, Phase} from "../interfaces/CourtTypes.sol";
 import {IComputeLedger} from "../interfaces/IComputeLedger.sol";
 import {IReexecutionCourt} from "../interfaces/IReexecutionCourt.sol";
-import {LeaseState, Order} from "../interfaces/LedgerTypes.sol";
+import {Lease, LeaseState, Order} from "../interfaces/LedgerTypes.sol";
 
 /// @title Cases: what is stored of one, and whose move it is
 abstract contract Cases is EventHead, Guard, IReexecutionCourt {
@@ -49,9 +49,9 @@ abstract contract Cases is EventHead, Guard, IReexecutionCourt {
 
     /// @dev Seconds that the ledger still waits for a ruling: 0 when it does not wait any more.
     function _timeLeft(bytes32 lease) internal view returns (uint256) {
-        uint40 deadline = _ledger.lease(lease).deadline;
-        bool disputed = _ledger.lease(lease).state == LeaseState.Disputed;
-        return disputed && block.timestamp < deadline ? deadline - block.timestamp : 0;
+        Lease memory now_ = _ledger.lease(lease);
+        bool waits = now_.state == LeaseState.Disputed && block.timestamp < now_.deadline;
+        return waits ? now_.deadline - block.timestamp : 0;
     }
 
     function _checkBefore(uint40 deadline) internal view {
