@@ -44,7 +44,6 @@ abstract contract Jurors is Cases {
         // Check: it says where it is, and is not here yet. One that sits in a case is listed.
         require(zone != 0, ReexecutionCourt_ZoneExpected());
         require(juror.place == 0, ReexecutionCourt_AlreadyJuror(msg.sender));
-        require(!juror.seated, ReexecutionCourt_Seated(msg.sender));
 
         // Interaction: pull what is missing, and see that it came.
         uint256 missing = seatBond - juror.stake;

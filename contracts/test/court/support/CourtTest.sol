@@ -359,6 +359,14 @@ abstract contract CourtTest is Test {
         if (ended) opening.end = toldEnd;
     }
 
+    /// Of a lease that went on from `position`, with a state as its result.
+    function anOpeningAt(uint32 position) internal view returns (TraceOpening memory opening) {
+        opening = anOpening(false);
+        opening.startPosition = position;
+        opening.startWork = told[position].work;
+        opening.startProof = proofOf(told, position);
+    }
+
     function openTrace(TraceOpening memory opening) internal {
         UsageReceipt memory receipt;
         StartVoucher memory start;
