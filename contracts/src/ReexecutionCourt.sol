@@ -56,12 +56,12 @@ contract ReexecutionCourt is Bisection {
 
         // Check: the ledger waits for the court's ruling on it.
         require(order.arbiter == address(this), ReexecutionCourt_NotArbiter(order.arbiter));
-        Lease memory lease = _ledger.lease(id);
+        Lease memory lease = _leaseOf(id);
         require(lease.state == LeaseState.Disputed, ReexecutionCourt_NotDisputed(id, lease.state));
         _checkBefore(lease.deadline);
 
         // Check: the loser can pay for two juries, and a majority of a jury has more to lose than the verdict moves.
-        Dispute memory dispute = _ledger.disputeOf(id);
+        Dispute memory dispute = _disputeOf(id);
         uint256 fees = uint256(feePerSeat) * (FIRST_JURY + SECOND_JURY);
         require(dispute.bond >= fees, ReexecutionCourt_BondTooSmall(fees, dispute.bond));
         uint256 value = _claimDue(id, lease) + 2 * uint256(dispute.bond);
@@ -106,7 +106,7 @@ contract ReexecutionCourt is Bisection {
             id: id,
             providerWins: providerWins,
             value: 0,
-            toWinner: _ledger.disputeOf(id).bond,
+            toWinner: _disputeOf(id).bond,
             toJurors: 0
         });
     }
@@ -119,7 +119,7 @@ contract ReexecutionCourt is Bisection {
             _endByDefault({id: id, case_: case_, silentToo: true});
             return;
         }
-        _draw({lease: id, case_: case_, order: order, zone: _ledger.lease(id).zone});
+        _draw({lease: id, case_: case_, order: order, zone: _leaseOf(id).zone});
     }
 
     /// @inheritdoc IReexecutionCourt
@@ -148,7 +148,7 @@ contract ReexecutionCourt is Bisection {
     /// @dev Splits the loser's bond, pays and slashes the jurors, rules.
     function _decide(Order calldata order, uint8 fill, bytes32 id, Case storage case_, bytes32 value) private {
         bool providerWins = value == _claimedValue(case_);
-        uint256 bond = _ledger.disputeOf(id).bond;
+        uint256 bond = _disputeOf(id).bond;
 
         // The buyer is made whole first; then the seats on the value share what is left, each at most its fee.
         uint256 left = bond;
@@ -177,7 +177,7 @@ contract ReexecutionCourt is Bisection {
 
     /// @dev Base units that vouchers paid beyond what the work up to `lo`, where both sides agree, has earned.
     function _harm(bytes32 id, Case storage case_) private view returns (uint256) {
-        Lease memory lease = _ledger.lease(id);
+        Lease memory lease = _leaseOf(id);
         uint256 earned = LeaseMath.earnedByWorkDown({rate: lease.rate, work: case_.lo.work - case_.startWork});
         return lease.paid > earned ? lease.paid - earned : 0;
     }
@@ -192,7 +192,7 @@ contract ReexecutionCourt is Bisection {
         uint48 toWinner,
         uint48 toJurors
     ) private {
-        uint48 award = providerWins ? _claimDue(id, _ledger.lease(id)) : 0;
+        uint48 award = providerWins ? _claimDue(id, _leaseOf(id)) : 0;
         _end({
             id: id,
             case_: _cases[id],
@@ -204,6 +204,14 @@ contract ReexecutionCourt is Bisection {
         });
 
         // Interaction: the ledger moves the money. It waits for this ruling (`_timeLeft`), and the sums are within its bounds.
+        _tell({
+            order: order, fill: fill, providerWins: providerWins, award: award, toWinner: toWinner, toJurors: toJurors
+        });
+    }
+
+    function _tell(Order calldata order, uint8 fill, bool providerWins, uint48 award, uint48 toWinner, uint48 toJurors)
+        private
+    {
         _ledger.rule({
             order: order, fill: fill, providerWins: providerWins, award: award, toWinner: toWinner, toJurors: toJurors
         });
@@ -230,7 +238,7 @@ contract ReexecutionCourt is Bisection {
 
     /// @dev Base units that the claim still gives; 0 without a claim that was revealed.
     function _claimDue(bytes32 id, Lease memory lease) private view returns (uint48) {
-        return LeaseMath.dueOf({cumulative: _ledger.claimOf(id).target, locked: lease.locked, paid: lease.paid});
+        return LeaseMath.dueOf({cumulative: _claimOf(id).target, locked: lease.locked, paid: lease.paid});
     }
 
     /* AGREEMENT */
@@ -242,12 +250,12 @@ contract ReexecutionCourt is Bisection {
             order.quorum != 0 && fills.length >= order.quorum, ReexecutionCourt_NoQuorum(order.quorum, fills.length)
         );
         bytes32 digest = _ledger.hashOrder(order);
-        Claim memory first = _ledger.claimOf(_ledger.leaseId(digest, fills[0]));
+        Claim memory first = _claimOf(_ledger.leaseId(digest, fills[0]));
         address[] memory providers = new address[](fills.length);
         uint256 lanes;
         for (uint256 i; i < fills.length; ++i) {
             bytes32 id = _ledger.leaseId(digest, fills[i]);
-            Lease memory lease = _ledger.lease(id);
+            Lease memory lease = _leaseOf(id);
 
             // Check: a claim of another lane, by another provider that the auditor knows, to the same end.
             _checkAgreed(id, lease, first);
@@ -265,11 +273,11 @@ contract ReexecutionCourt is Bisection {
         _emit({topics: 3, encoded: abi.encode(ResultAgreed.selector, digest, first.result, first.work, fills.length)});
         for (uint256 i; i < fills.length; ++i) {
             bytes32 id = _ledger.leaseId(digest, fills[i]);
-            _ledger.rule({
+            _tell({
                 order: order,
                 fill: fills[i],
                 providerWins: true,
-                award: _claimDue(id, _ledger.lease(id)),
+                award: _claimDue(id, _leaseOf(id)),
                 toWinner: 0,
                 toJurors: 0
             });
@@ -277,7 +285,7 @@ contract ReexecutionCourt is Bisection {
     }
 
     function _checkAgreed(bytes32 id, Lease memory lease, Claim memory first) private view {
-        Claim memory claim = _ledger.claimOf(id);
+        Claim memory claim = _claimOf(id);
         require(
             lease.state == LeaseState.Claimed && claim.revealFrom == 0 && claim.last, ReexecutionCourt_NotClaimed(id)
         );

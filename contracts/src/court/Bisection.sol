@@ -96,9 +96,9 @@ abstract contract Bisection is Juries {
         TraceOpening calldata opening,
         StartVoucher calldata start
     ) private view returns (Statement memory) {
-        Dispute memory dispute = _ledger.disputeOf(lease);
+        Dispute memory dispute = _disputeOf(lease);
         if (dispute.receipt == 0) {
-            Claim memory claim = _ledger.claimOf(lease);
+            Claim memory claim = _claimOf(lease);
             require(opening.ended == claim.last, ReexecutionCourt_WrongEnd(claim.last));
             return Statement({result: claim.result, work: claim.work, from: claim.from});
         }
@@ -122,7 +122,7 @@ abstract contract Bisection is Juries {
         bytes32 digest = _ledger.hashVoucher(
             Voucher({
                 lease: id,
-                provider: _ledger.lease(id).provider,
+                provider: _leaseOf(id).provider,
                 cumulative: voucher.cumulative,
                 result: voucher.result,
                 last: voucher.last

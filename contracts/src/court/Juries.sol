@@ -20,7 +20,7 @@ abstract contract Juries is Jurors {
     uint8 internal constant SECOND_JURY = 9;
 
     /// Places that one call of `draw` looks at.
-    uint256 private constant PROBES = 64;
+    uint32 private constant PROBES = 64;
 
     /// Blocks for which the EVM knows a hash.
     uint256 private constant HASHES_KEPT = 256;
@@ -57,8 +57,8 @@ abstract contract Juries is Jurors {
     /// @dev Looks at up to `PROBES` places in an order that the seed alone decides.
     /// @param zone the provider's
     function _draw(bytes32 lease, Case storage case_, Order calldata order, uint8 zone) internal {
-        uint256 anchor = case_.anchor;
-        require(block.number > anchor, ReexecutionCourt_AnchorNotReached(uint64(anchor), block.number));
+        uint64 anchor = case_.anchor;
+        require(block.number > anchor, ReexecutionCourt_AnchorNotReached(anchor, block.number));
         if (block.number > anchor + HASHES_KEPT) {
             _anchor(lease, case_);
             return;
@@ -66,17 +66,17 @@ abstract contract Juries is Jurors {
         if (case_.places == 0) return;
 
         bytes32 seed = keccak256(abi.encode(blockhash(anchor), lease));
-        uint256 probe = case_.probes;
-        uint256 end = probe + PROBES;
-        uint256 filled = case_.filled;
+        uint32 probe = case_.probes;
+        uint32 end = probe + PROBES;
+        uint8 filled = case_.filled;
         for (; probe < end && filled < case_.seats; ++probe) {
             address who = _places[uint256(keccak256(abi.encode(seed, probe))) % case_.places];
             if (!_isEligible(who, case_, order, zone)) continue;
             _seat({lease: lease, case_: case_, who: who});
             ++filled;
         }
-        case_.probes = uint32(probe);
-        case_.filled = uint8(filled);
+        case_.probes = probe;
+        case_.filled = filled;
         if (filled == case_.seats) _startVoting(lease, case_);
     }
 
@@ -104,12 +104,12 @@ abstract contract Juries is Jurors {
         case_.phase = Phase.Voting;
         case_.committed = 0;
         case_.revealed = 0;
-        _setVoting({lease: lease, case_: case_, commitUntil: block.timestamp + commitTime});
+        _setVoting({lease: lease, case_: case_, commitUntil: uint40(block.timestamp + commitTime)});
     }
 
-    function _setVoting(bytes32 lease, Case storage case_, uint256 commitUntil) private {
-        case_.deadline = uint40(commitUntil);
-        case_.revealUntil = uint40(commitUntil + revealTime);
+    function _setVoting(bytes32 lease, Case storage case_, uint40 commitUntil) private {
+        case_.deadline = commitUntil;
+        case_.revealUntil = commitUntil + revealTime;
         _emit({
             topics: 2,
             encoded: abi.encode(VotingStarted.selector, lease, case_.round, commitUntil, commitUntil + revealTime)
@@ -132,7 +132,7 @@ abstract contract Juries is Jurors {
         case_.committed += 1;
         _emit({topics: 3, encoded: abi.encode(VoteCommitted.selector, lease, msg.sender, commitment)});
         if (case_.committed == case_.seats) {
-            _setVoting({lease: lease, case_: case_, commitUntil: block.timestamp});
+            _setVoting({lease: lease, case_: case_, commitUntil: uint40(block.timestamp)});
         }
     }
 
