@@ -7,7 +7,7 @@ import {CourtTest} from "../support/CourtTest.sol";
 
 /// @dev Random cases, moves, votes, jurors that come and go, and time. No call reverts: each does what is possible then.
 contract CourtHandler is CourtTest {
-    uint256 private constant MOST_CASES = 24;
+    uint256 private constant MOST_CASES = 12;
 
     /// A case that was brought: its order, and from which segment on its provider lies (0 = nowhere).
     struct Brought {
@@ -59,10 +59,20 @@ contract CourtHandler is CourtTest {
         (made.lease, made.order, made.lieFrom) = (lease, order, lie);
     }
 
-    /// One step of one case, whatever it is its turn for.
+    /// Some steps of one case, whatever it is its turn for.
     function step(uint256 which, uint256 dice) external {
         if (brought.length == 0) return;
         load(which % brought.length);
+        // Mostly one that goes on.
+        for (uint256 i; i < brought.length && court.caseOf(lease).phase == Phase.Ended && dice % 8 != 0; ++i) {
+            load((which + i) % brought.length);
+        }
+        for (uint256 i; i < 1 + dice % 8; ++i) {
+            stepOnce(uint256(keccak256(abi.encode(dice, i))));
+        }
+    }
+
+    function stepOnce(uint256 dice) private {
         Case memory case_ = court.caseOf(lease);
         if (case_.phase == Phase.Opening) stepOpening(case_, dice);
         else if (case_.phase == Phase.Posting) stepPosting(case_, dice);
@@ -72,7 +82,19 @@ contract CourtHandler is CourtTest {
         else stepEnded();
     }
 
-    function come(uint256 which, uint256 zone) public {
+    /// The same, so that cases get further.
+    function stepAgain(uint256 which, uint256 dice) external {
+        this.step(which, dice);
+    }
+
+    /// A juror comes, goes, or takes its fees.
+    function visit(uint256 which, uint256 dice) external {
+        if (dice % 3 == 0) come(which, dice >> 8);
+        else if (dice % 3 == 1) go(which);
+        else collect(which);
+    }
+
+    function come(uint256 which, uint256 zone) private {
         address who = someone(which);
         Juror memory juror = court.jurorOf(who);
         if (juror.place != 0) return;
@@ -85,7 +107,7 @@ contract CourtHandler is CourtTest {
         }
     }
 
-    function go(uint256 which) external {
+    function go(uint256 which) private {
         address who = someone(which);
         Juror memory juror = court.jurorOf(who);
         if (juror.stake == 0 || juror.seated) return;
@@ -94,7 +116,7 @@ contract CourtHandler is CourtTest {
         court.leave(who);
     }
 
-    function collect(uint256 which) external {
+    function collect(uint256 which) private {
         address who = someone(which);
         if (court.jurorOf(who).owed == 0) return;
         ++calls["collect"];
@@ -102,17 +124,12 @@ contract CourtHandler is CourtTest {
         court.collect(who);
     }
 
+    /// Rarely long enough for moves to be missed.
     function pass(uint256 time, uint256 blocks) external {
         ++calls["pass"];
-        vm.warp(block.timestamp + time % 8 hours);
-        vm.roll(block.number + blocks % 20 + 1);
-    }
-
-    function passLong(uint256 time) external {
-        if (time % 8 != 0) return;
-        ++calls["passLong"];
-        vm.warp(block.timestamp + (time >> 8) % 4 days);
-        vm.roll(block.number + 300);
+        bool long = time % 12 == 0;
+        vm.warp(block.timestamp + (time >> 8) % (long ? 5 days : 1 hours));
+        vm.roll(block.number + blocks % (long ? 400 : 20) + 1);
     }
 
     /* STEPS */
@@ -149,23 +166,31 @@ contract CourtHandler is CourtTest {
         court.draw(order, 0);
     }
 
+    /// All that can commit or reveal do; some are absent. Else time passes until it can be counted.
     function stepVoting(Case memory case_, uint256 dice) private {
-        address[] memory who = jury();
-        address juror = who[dice % who.length];
-        bytes32 value = valueOf(juror);
-        Seat memory seat = court.seatsOf(lease)[court.jurorOf(juror).seat];
-        bool absent = uint160(juror) % 5 == 0;
         bool complete = block.timestamp >= case_.deadline && case_.revealed == case_.committed;
         if (complete || block.timestamp >= case_.revealUntil) {
             ++calls["tally"];
             court.tally(order, 0);
-        } else if (block.timestamp < case_.deadline && seat.commitment == 0 && !absent) {
-            ++calls["commit"];
-            commitAs(juror, value);
-        } else if (block.timestamp >= case_.deadline && seat.commitment != 0 && !seat.revealed) {
-            ++calls["reveal"];
-            revealAs(juror, value);
+            return;
         }
+        address[] memory who = jury();
+        bool open = block.timestamp < case_.deadline;
+        uint256 moves;
+        for (uint256 i; i < who.length; ++i) {
+            if (uint256(keccak256(abi.encode(who[i], lease, open))) % 16 == 0) continue;
+            Seat memory seat = court.seatsOf(lease)[court.jurorOf(who[i]).seat];
+            if (open && seat.commitment == 0) {
+                ++calls["commit"];
+                ++moves;
+                commitAs(who[i], valueOf(who[i]));
+            } else if (!open && seat.commitment != 0 && !seat.revealed) {
+                ++calls["reveal"];
+                ++moves;
+                revealAs(who[i], valueOf(who[i]));
+            }
+        }
+        if (moves == 0 && dice % 2 == 0) vm.warp(open ? case_.deadline : case_.revealUntil);
     }
 
     function stepEnded() private {
