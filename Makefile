@@ -52,6 +52,7 @@ check: setup ## Format, lint, types, import rules, generated files
 	cd contracts && $(FORGE) test --match-path 'test/gas/*' --gas-snapshot-check=true
 	$(PY) contracts/tools/export_abi.py --check
 	$(PY) tests/vectors/generate.py --check
+	$(PY) tests/vectors/generate_court.py --check
 	$(PY) jobs/digits/build.py --check
 
 fix: setup ## Format and mend what can be mended by machine
@@ -65,6 +66,7 @@ abi: setup ## Rebuild the committed ABIs and bytecode
 
 vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 	$(PY) tests/vectors/generate.py
+	$(PY) tests/vectors/generate_court.py
 
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'

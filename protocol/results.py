@@ -20,7 +20,9 @@ STATUS_CODES: Final[dict[Status, int]] = {
 """`failed` is an exit code other than 0. Whatever is the provider's fault is no status."""
 
 _OUTPUT = tag("gridlease/output/1")
-_TRACE = tag("gridlease/trace/1")
+TRACE: Final = tag("gridlease/trace/1")
+"""Domain of a trace's leaves and nodes."""
+
 _RESULT = tag("gridlease/result/1")
 
 
@@ -54,7 +56,7 @@ class TraceLeaf:
     work: int
 
     def leaf(self) -> bytes:
-        return keccak256(_TRACE + _word(self.index) + self.state_hash + _word(self.work))
+        return keccak256(TRACE + _word(self.index) + self.state_hash + _word(self.work))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +74,19 @@ class JobResult:
 
     def result_hash(self) -> bytes:
         """The same on every machine that ran the job; outputs are hashed in the order of their paths."""
-        outputs = sorted(self.outputs, key=lambda output: output.path.encode())
         return keccak256(
             _RESULT
             + self.job_hash
             + _word(STATUS_CODES[self.status])
             + _word(self.exit_code)
-            + _word(len(outputs))
-            + merkle_root(_OUTPUT, [output.leaf() for output in outputs])
+            + _word(len(self.outputs))
+            + self.outputs_root()
             + _word(len(self.trace))
-            + merkle_root(_TRACE, [leaf.leaf() for leaf in self.trace])
+            + merkle_root(TRACE, [leaf.leaf() for leaf in self.trace])
             + _word(self.work)
         )
+
+    def outputs_root(self) -> bytes:
+        """Merkle root of the outputs in the order of their paths."""
+        outputs = sorted(self.outputs, key=lambda output: output.path.encode())
+        return merkle_root(_OUTPUT, [output.leaf() for output in outputs])
