@@ -341,6 +341,8 @@ def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
         state=LeaseState.OPEN,
         reason=EndReason.NONE,
         done=False,
+        early=False,
+        responded=False,
         opened_block=row.block_number,
         opened_tx=row.tx_hash,
         opened_time=row.block_time,
