@@ -134,6 +134,10 @@ class DisputeRow:
     #: digest of the usage receipt in dispute; zero = the claim
     receipt: bytes
 
+    @property
+    def is_of_receipt(self) -> bool:
+        return any(self.receipt)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRow:
