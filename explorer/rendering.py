@@ -42,9 +42,11 @@ def environment() -> Environment:
         format_rate=format_rate,
         identicon=identicon,
         is_test_chain=spelling.is_test_chain,
+        over=spelling.OVER,
         reasons=spelling.REASONS,
         relative=spelling.relative,
         standing_of=standing,
         states=spelling.STATES,
+        until=spelling.UNTIL,
     )
     return env

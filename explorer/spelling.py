@@ -31,6 +31,21 @@ STATES: Final[dict[LeaseState, str]] = {
     LeaseState.CLOSED: "closed",
 }
 
+UNTIL: Final[dict[LeaseState, str]] = {
+    LeaseState.OPEN: "It may run until",
+    LeaseState.CLOSING: "Its notice ends",
+    LeaseState.CLAIMED: "Its claim can be challenged until",
+    LeaseState.DISPUTED: "Its arbiter decides before",
+}
+"""What the deadline of a state means."""
+
+OVER: Final[dict[LeaseState, str]] = {
+    LeaseState.CLOSING: "Its notice is over",
+    LeaseState.CLAIMED: "Nobody challenged its claim in time",
+    LeaseState.DISPUTED: "Its arbiter was silent",
+}
+"""Why anyone may finalise a lease now."""
+
 SKIPS: Final[dict[Skip, str]] = {
     Skip.NONE: "no reason given",
     Skip.UNKNOWN_OFFER: "it names an offer that was not sent along",

@@ -7,8 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from explorer.sentences import Sentence, sentence
-from indexer.queries import EventRow, LeaseRow
-from protocol.events import LeaseClosed, LeaseClosing, LeaseOpened, LeaseState, LedgerEvent, VoucherRedeemed
+from indexer.queries import EventRow, LeaseRow, Place
+from protocol.events import (
+    ClaimCommitted,
+    DisputeLapsed,
+    LeaseAcknowledged,
+    LeaseClaimed,
+    LeaseClosed,
+    LeaseClosing,
+    LeaseDisputed,
+    LeaseOpened,
+    LeaseRuled,
+    LeaseState,
+    LedgerEvent,
+    VoucherRedeemed,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +33,7 @@ class Standing:
     remaining_base: int
     #: unix seconds at which this state ends by itself; None once closed
     until_time: int | None
-    #: the notice is over: anyone may finalise
+    #: notice, window or the arbiter's time is over: anyone may finalise
     due: bool
 
     @property
@@ -38,7 +51,7 @@ def standing(lease: LeaseRow, time: int) -> Standing:
         state=state,
         remaining_base=lease.locked_base - lease.paid_base - lease.refunded_base,
         until_time=None if closed else until,
-        due=state is LeaseState.CLOSING and time >= until,
+        due=state not in (LeaseState.OPEN, LeaseState.CLOSED) and time >= until,
     )
 
 
@@ -46,7 +59,7 @@ def standing(lease: LeaseRow, time: int) -> Standing:
 class Chapter:
     """One step of a lease's timeline."""
 
-    #: opened · paid · accepted · closing · closed · skipped
+    #: opened · paid · accepted · closing · claimed · disputed · closed · skipped
     mark: str
     title: str
     says: Sentence
@@ -73,6 +86,18 @@ def _mark(event: LedgerEvent) -> tuple[str, str]:
             return "paid", "Paid by voucher"
         case LeaseClosing():
             return "closing", "Notice began"
+        case LeaseAcknowledged():
+            return "closing", "Close answered"
+        case ClaimCommitted():
+            return "claimed", "Result committed"
+        case LeaseClaimed():
+            return "claimed", "Claimed"
+        case LeaseDisputed():
+            return "disputed", "Challenged"
+        case LeaseRuled():
+            return "disputed", "Ruled"
+        case DisputeLapsed():
+            return "disputed", "Arbiter silent"
         case LeaseClosed():
             return "closed", "Closed"
     return "skipped", "Passed over"
@@ -84,3 +109,8 @@ def result_of(rows: Sequence[EventRow]) -> bytes | None:
         if row.canonical and isinstance(row.event, VoucherRedeemed) and row.event.last:
             return row.event.result
     return None
+
+
+def closings_of(rows: Sequence[EventRow]) -> set[Place]:
+    """Where the lease closed: a payment in such a place came of no voucher."""
+    return {(row.block_number, row.log_index) for row in rows if isinstance(row.event, LeaseClosed)}

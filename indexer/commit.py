@@ -25,6 +25,8 @@ from protocol.rlp import decode_list, encode, to_bytes
 TABLES = mirror_registry.metadata.tables
 #: facts of a block, kept when it is orphaned; keyed by its hash
 FACTS = ("bodies", "transactions", "logs", "events", "parties")
+#: projections whose rows hold in blocks valid_from ≤ b < valid_to
+VERSIONS = ("account_versions", "claim_versions", "delegate_versions", "lease_versions")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +162,7 @@ def collect(rows: dict[str, list[Row]], block: VerifiedBlock, facts: BlockFacts,
     rows["leases"] += changes.opened
     rows["payments"] += changes.payments
     rows["cancelled"] += changes.cancelled
+    rows["disputes"] += changes.disputes
 
 
 def pack(items: Iterable[bytes]) -> bytes:
@@ -177,6 +180,7 @@ def version_rows(number: int, changes: Changes) -> dict[str, list[Row]]:
     lease_columns = TABLES["lease_versions"].c
     return {
         "account_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.accounts.values()],
+        "claim_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.claims.values()],
         "delegate_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.delegates.values()],
         "lease_versions": [
             {**{name: value for name, value in asdict(row).items() if name in lease_columns}, **stamp, "seq": seq}
@@ -189,6 +193,7 @@ def write_versions(connection: Connection, number: int, changes: Changes) -> Non
     """Ends the versions that held until block `number` and begins the new ones."""
     keys: dict[str, Iterable[Key]] = {
         "account_versions": changes.accounts,
+        "claim_versions": changes.claims,
         "delegate_versions": changes.delegates,
         "lease_versions": changes.leases,
     }
@@ -238,6 +243,7 @@ class StoredRows:
             open_leases=row["open_leases"],
             epoch=row["epoch"],
             guarded=row["guarded"],
+            beneficiary=row["beneficiary"],
         )
 
     def delegate(self, buyer: bytes, key: bytes) -> Delegate | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, block_row, collect, fold, unpack, version_rows
+from indexer.commit import TABLES, VERSIONS, block_row, collect, fold, unpack, version_rows
 from indexer.decoder import Row, derive
 from indexer.findings import COMPARED, Finding, spell, spell_both
 from indexer.projections import Book, NoRows
@@ -18,7 +18,6 @@ from protocol.errors import BadProof
 from protocol.events import LedgerHead
 from protocol.proofs import Header, parse_header
 
-_VERSIONS = ("account_versions", "delegate_versions", "lease_versions")
 #: tables that also hold orphaned rows, with the column that names the block
 _FACTS = {
     "logs": "block_hash",
@@ -42,7 +41,7 @@ class Expected:
     #: seq → (kind, block, log index)
     places: dict[int, tuple[str, int, int]] = field(default_factory=dict)
     #: versions that hold now, by table and key
-    newest: dict[str, dict[Cells, Row]] = field(default_factory=lambda: {name: {} for name in _VERSIONS})
+    newest: dict[str, dict[Cells, Row]] = field(default_factory=lambda: {name: {} for name in VERSIONS})
     event_count: int = 0
 
     @property

@@ -14,6 +14,8 @@ COMPARED: Final = (
     "parties",
     "leases",
     "lease_versions",
+    "claim_versions",
+    "disputes",
     "account_versions",
     "delegate_versions",
     "payments",

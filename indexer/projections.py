@@ -34,7 +34,9 @@ from protocol.events import (
     VoucherRedeemed,
     Withdrawn,
 )
-from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, Address
+from protocol.hashing import ZERO_HASH, Address
+
+NOBODY = bytes(20)
 
 Key = tuple[bytes, ...]
 LeaseEvent = (
@@ -64,6 +66,8 @@ class Account:
     epoch: int = 0
     #: a beneficiary is set
     guarded: bool = False
+    #: who alone withdraws; zero = the account itself
+    beneficiary: bytes = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,21 @@ class Lease:
     closed_tx: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a provider asks for a lease; a commitment to it at first where `reveal_time` is not 0."""
+
+    lease: bytes
+    result: bytes
+    start: bytes = ZERO_HASH
+    #: raw, cumulative
+    work: int = 0
+    target_base: int = 0
+    #: unix seconds
+    reveal_time: int = 0
+    last: bool = False
+
+
 class Rows(Protocol):
     """Where a book finds what it did not make itself."""
 
@@ -132,11 +151,13 @@ class Changes:
     accounts: dict[Key, tuple[Account, int]] = field(default_factory=dict)
     delegates: dict[Key, tuple[Delegate, int]] = field(default_factory=dict)
     leases: dict[Key, tuple[Lease, int]] = field(default_factory=dict)
+    claims: dict[Key, tuple[Claim, int]] = field(default_factory=dict)
     events: list[Row] = field(default_factory=list)
     parties: list[Row] = field(default_factory=list)
     opened: list[Row] = field(default_factory=list)
     payments: list[Row] = field(default_factory=list)
     cancelled: list[Row] = field(default_factory=list)
+    disputes: list[Row] = field(default_factory=list)
 
 
 def raw(address: Address) -> bytes:
@@ -188,8 +209,8 @@ class Book:
             case Withdrawn():
                 self._move(event.account, free=-event.amount)
             case BeneficiarySet():
-                row = self._account(raw(event.account))
-                self._put_account(replace(row, guarded=event.beneficiary != ZERO_ADDRESS))
+                row, beneficiary = self._account(raw(event.account)), raw(event.beneficiary)
+                self._put_account(replace(row, guarded=beneficiary != NOBODY, beneficiary=beneficiary))
             case DelegateApproved():
                 self._set_delegate(event.buyer, event.key, event.cap, event.until)
             case DelegateCharged():
@@ -319,6 +340,17 @@ class Book:
         lease = self._ended(lease, at, EndReason.CLAIMED)
         if isinstance(event, LeaseClaimed):
             lease = replace(lease, responded=True, done=lease.done or event.last)
+            claim = Claim(
+                lease=event.lease,
+                result=event.result,
+                start=event.start,
+                work=event.work,
+                target_base=event.target,
+                last=event.last,
+            )
+        else:
+            claim = Claim(lease=event.lease, result=event.commitment, reveal_time=event.reveal_from)
+        self._changes.claims[event.lease,] = (claim, self.event_count)
         self._put_lease(replace(lease, state=LeaseState.CLAIMED, deadline_time=event.deadline))
 
     def _dispute(self, event: LeaseDisputed, at: LogFact) -> None:
@@ -328,6 +360,17 @@ class Book:
             raise BadEvent(f"lease 0x{event.lease.hex()}: a challenge of {event.bond} against {lease.bond_base}")
         self._move(event.challenger, free=-event.bond, bonded=event.bond)
         self._put_lease(replace(lease, state=LeaseState.DISPUTED, deadline_time=event.deadline))
+        self._changes.disputes.append(
+            {
+                "lease": event.lease,
+                "seq": self.event_count,
+                "block_number": at.block_number,
+                "log_index": at.log_index,
+                "challenger": raw(event.challenger),
+                "bond_base": event.bond,
+                "receipt": event.receipt,
+            }
+        )
 
     @staticmethod
     def _ended(lease: Lease, at: LogFact, reason: EndReason) -> Lease:
@@ -344,7 +387,7 @@ class Book:
         if isinstance(event, DisputeLapsed):
             self._move(event.challenger, free=event.bond, bonded=-event.bond)
             return
-        if event.challenger != ZERO_ADDRESS:
+        if raw(event.challenger) != NOBODY:
             self._move(event.challenger, free=event.returned, bonded=-lease.bond_base)
         if event.provider_wins:
             self._move_raw(lease.provider, free=event.to_winner)

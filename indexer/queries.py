@@ -17,6 +17,8 @@ from indexer.reading import (
     account_row,
     begins,
     block_row,
+    claim_row,
+    dispute_row,
     event_row,
     finality_of,
     hit,
@@ -31,7 +33,9 @@ from indexer.reading import (
 from indexer.rows import (
     AccountRow,
     BlockRow,
+    ClaimRow,
     DelegateRow,
+    DisputeRow,
     EventRow,
     Finality,
     Hit,
@@ -51,7 +55,9 @@ from protocol.hashing import Address, checksum_address, from_hex
 __all__ = [
     "AccountRow",
     "BlockRow",
+    "ClaimRow",
     "DelegateRow",
+    "DisputeRow",
     "EventRow",
     "Finality",
     "Hit",
@@ -72,7 +78,9 @@ _ACCOUNTS: Final = TABLES["account_versions"]
 _BLOCKS: Final = TABLES["blocks"]
 _CANCELLED: Final = TABLES["cancelled"]
 _CHAINS: Final = TABLES["chains"]
+_CLAIMS: Final = TABLES["claim_versions"]
 _DELEGATES: Final = TABLES["delegate_versions"]
+_DISPUTES: Final = TABLES["disputes"]
 _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
 _LOGS: Final = TABLES["logs"]
@@ -326,6 +334,15 @@ class Mirror:
             cursor = read_cursor(connection)
         final, confirmed = cursor.finalized_number, (cursor.number or 0) - self._confirmations + 1
         return [lease_row(row, finality_of(row["opened_block"], final, confirmed)) for row in rows]
+
+    def claim(self, lease: bytes) -> ClaimRow | None:
+        """What its provider claims, or has committed to."""
+        row = self._first(select(_CLAIMS).where(_CLAIMS.c.lease == lease, _CLAIMS.c.valid_to.is_(None)))
+        return None if row is None else claim_row(row)
+
+    def dispute(self, lease: bytes) -> DisputeRow | None:
+        row = self._first(select(_DISPUTES).where(_DISPUTES.c.lease == lease))
+        return None if row is None else dispute_row(row)
 
     def payments(
         self, *, lease: bytes | None = None, provider: str | None = None, limit: int = 50, before: Place | None = None

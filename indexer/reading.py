@@ -6,7 +6,19 @@ from typing import Any, Final
 from sqlalchemy import RowMapping, Select, and_, select, tuple_
 
 from indexer.commit import TABLES
-from indexer.rows import AccountRow, BlockRow, EventRow, Finality, Hit, LeaseRow, PaymentRow, Place, TransactionRow
+from indexer.rows import (
+    AccountRow,
+    BlockRow,
+    ClaimRow,
+    DisputeRow,
+    EventRow,
+    Finality,
+    Hit,
+    LeaseRow,
+    PaymentRow,
+    Place,
+    TransactionRow,
+)
 from protocol.calls import CONTRACTS, artefact, selector
 from protocol.events import EndReason, LeaseState, decode_log
 from protocol.hashing import Address, checksum_address, to_hex
@@ -86,7 +98,11 @@ def finality_of(number: int, final: int, confirmed: int) -> Finality:
 
 def account_row(address: Address, row: RowMapping | None) -> AccountRow:
     names = ("free_base", "locked_base", "bonded_base", "open_leases", "epoch")
-    return AccountRow(address=address, **{name: row[name] if row is not None else 0 for name in names})
+    figures = {name: row[name] if row is not None else 0 for name in names}
+    guarded = row is not None and row["guarded"]
+    return AccountRow(
+        address=address, **figures, beneficiary=checksum_address(row["beneficiary"]) if row and guarded else None
+    )
 
 
 def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
@@ -114,6 +130,8 @@ def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
         state=LeaseState(row["state"]),
         reason=EndReason(row["reason"]),
         done=row["done"],
+        early=row["early"],
+        responded=row["responded"],
         opened_block=row["opened_block"],
         opened_tx=row["opened_tx"],
         opened_time=row["opened_time"],
@@ -121,6 +139,27 @@ def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
         closed_tx=row["closed_tx"],
         finality=finality,
         opened_log_index=row["opened_log_index"],
+    )
+
+
+def claim_row(row: RowMapping) -> ClaimRow:
+    return ClaimRow(
+        lease=row["lease"],
+        result=row["result"],
+        start=row["start"],
+        work=row["work"],
+        target_base=row["target_base"],
+        reveal_time=row["reveal_time"],
+        last=row["last"],
+    )
+
+
+def dispute_row(row: RowMapping) -> DisputeRow:
+    return DisputeRow(
+        lease=row["lease"],
+        challenger=checksum_address(row["challenger"]),
+        bond_base=row["bond_base"],
+        receipt=row["receipt"],
     )
 
 

@@ -1,4 +1,4 @@
-"""Balances, leases and delegates against the contract's own views at one block, and its money against the token's."""
+"""What the mirror holds now against the contract's own views at one block, and its money against the token's."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,21 +14,26 @@ from protocol.hashing import Address, from_hex, to_hex
 from protocol.rpc import Rpc
 
 _BATCH = 200
-#: table → view, its key columns, and what it returns as our columns, None where we keep no such column
-_VIEWS: dict[str, tuple[str, tuple[str, ...], tuple[str | None, ...]]] = {
-    "account_versions": ("account", ("account",), ("free_base", "bonded_base", "open_leases", "epoch", "guarded")),
-    "delegate_versions": ("delegate", ("buyer", "key"), ("remaining_base", "until_time")),
-    "lease_versions": (
+#: table, view, the table's columns that are its arguments, and what it returns as our columns, None where we keep none
+_VIEWS: tuple[tuple[str, str, tuple[str, ...], tuple[str | None, ...]], ...] = (
+    ("account_versions", "account", ("account",), ("free_base", "bonded_base", "open_leases", "epoch", "guarded")),
+    ("account_versions", "beneficiary", ("account",), ("beneficiary",)),
+    ("delegate_versions", "delegate", ("buyer", "key"), ("remaining_base", "until_time")),
+    (
+        "lease_versions",
         "lease",
         ("lease",),
         (None, None, "paid_base", None, "deadline_time", None, None, "state", "reason", "done", "early", "responded"),
     ),
-    "leases": (
+    (
+        "leases",
         "lease",
         ("lease",),
         ("provider", "locked_base", None, "voucher_signer", None, "rate", "zone", None, None, None, None, None),
     ),
-}
+    ("claim_versions", "claimOf", ("lease",), ("result", "start", "work", "target_base", "reveal_time", "last")),
+    ("disputes", "disputeOf", ("lease",), ("challenger", "bond_base", "receipt")),
+)
 
 
 def contract_findings(
@@ -36,7 +41,7 @@ def contract_findings(
 ) -> list[Finding]:
     """Cells of current rows that are not what the contract says at the block."""
     findings = []
-    for table, (view, keys, columns) in _VIEWS.items():
+    for table, view, keys, columns in _VIEWS:
         rows = _current(connection, table)
         answers = _ask(rpc, deployment.ledger, view, [[row[key] for key in keys] for row in rows], block_hash)
         for row, answer in zip(rows, answers, strict=True):
@@ -68,7 +73,7 @@ def _ask(rpc: Rpc, ledger: Address, view: str, keys: list[list[Any]], block_hash
     for batch in _batches(calls):
         for answer in rpc.batch(batch):
             (value,) = decode_result("ComputeLedger", view, from_hex(answer))
-            yield value
+            yield value if isinstance(value, tuple) else (value,)
 
 
 def _batches(calls: list[Any]) -> Iterator[list[Any]]:

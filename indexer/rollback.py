@@ -5,12 +5,16 @@ from collections.abc import Callable
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, CursorRow, move_cursor, read_cursor
+from indexer.commit import TABLES, VERSIONS, CursorRow, move_cursor, read_cursor
 from indexer.errors import CursorMoved, ReorgTooDeep
 from indexer.source import NodeHead
 
-_VERSIONS = ("account_versions", "delegate_versions", "lease_versions")
-_PROJECTED = (("leases", "opened_block"), ("payments", "block_number"), ("cancelled", "block_number"))
+_PROJECTED = (
+    ("leases", "opened_block"),
+    ("payments", "block_number"),
+    ("cancelled", "block_number"),
+    ("disputes", "block_number"),
+)
 
 
 def stored_hash(connection: Connection, number: int) -> bytes | None:
@@ -92,7 +96,7 @@ def _orphan(connection: Connection, ancestor: int) -> int:
 
 def _reopen(connection: Connection, ancestor: int) -> None:
     """Projections go back to what they were at `ancestor`."""
-    for name in _VERSIONS:
+    for name in VERSIONS:
         table = TABLES[name]
         connection.execute(delete(table).where(table.c.valid_from > ancestor))
         connection.execute(update(table).where(table.c.valid_to > ancestor).values(valid_to=None))

@@ -46,6 +46,8 @@ class AccountRow:
     #: as a provider
     open_leases: int
     epoch: int
+    #: who alone withdraws; None = the account itself
+    beneficiary: Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,10 @@ class LeaseRow:
     state: LeaseState
     reason: EndReason
     done: bool
+    #: ended by the buyer's side before its duration
+    early: bool
+    #: the provider acknowledged the close, or claimed
+    responded: bool
     opened_block: int
     opened_tx: bytes
     opened_time: int
@@ -102,8 +108,40 @@ class LeaseRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRow:
+    """What a provider claims of a lease."""
+
+    lease: bytes
+    #: the commitment while `reveal_time` is not 0
+    result: bytes
+    #: checkpoint that the lease started at, or zero
+    start: bytes
+    work: int
+    #: base units that it is to have in all
+    target_base: int
+    #: from when on the commitment can be revealed; 0 = nothing to reveal
+    reveal_time: int
+    last: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeRow:
+    """A challenge, decided or not."""
+
+    lease: bytes
+    challenger: Address
+    bond_base: int
+    #: digest of the usage receipt in dispute; zero = the claim
+    receipt: bytes
+
+    @property
+    def is_of_receipt(self) -> bool:
+        return any(self.receipt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentRow:
-    """A voucher that paid."""
+    """Money that moved to a provider: by a voucher, or when the lease closed (then `result` is zero)."""
 
     lease: bytes
     provider: Address

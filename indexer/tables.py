@@ -1,8 +1,8 @@
 """The mirror's schema. Bytes are bytes; a block is known by its hash, so both sides of a fork can be stored.
 
 Facts (blocks, bodies, transactions, logs, events, parties) are never deleted: a reorg clears `canonical`. Projections
-(account_versions, lease_versions, delegate_versions) are versions that hold in blocks valid_from ≤ b < valid_to, so a
-rollback reopens what it must, and any past block can be asked. Amounts are base units, times unix seconds.
+(account, lease, claim and delegate versions) are versions that hold in blocks valid_from ≤ b < valid_to, so a rollback
+reopens what it must, and any past block can be asked. Amounts are base units, times unix seconds.
 """
 
 from typing import Any, Final
@@ -271,6 +271,26 @@ class LeaseVersions(MirrorTable, table=True):
     closed_tx: bytes | None = _bytes(nullable=True)
 
 
+class ClaimVersions(MirrorTable, table=True):
+    """What a provider claims of a lease, first perhaps as a commitment."""
+
+    __tablename__ = "claim_versions"
+    __table_args__ = (Index("uq_claim_versions_current", "lease", unique=True, **_CURRENT),)
+    lease: bytes = _bytes(primary_key=True)
+    valid_from: int = _int(primary_key=True)
+    valid_to: int | None = _int(nullable=True)
+    seq: int = _int()
+    #: the commitment while `reveal_time` is not 0
+    result: bytes = _bytes()
+    #: checkpoint that the lease started at, or zero
+    start: bytes = _bytes()
+    work: int = _unsigned()
+    target_base: int = _int()
+    #: from when on the commitment can be revealed; 0 = nothing to reveal
+    reveal_time: int = _int()
+    last: bool = _flag()
+
+
 class AccountVersions(MirrorTable, table=True):
     """Balances of an account."""
 
@@ -288,6 +308,8 @@ class AccountVersions(MirrorTable, table=True):
     epoch: int = _unsigned()
     #: a beneficiary is set
     guarded: bool = _flag()
+    #: who alone withdraws; zero = the account itself
+    beneficiary: bytes = _bytes()
 
 
 class DelegateVersions(MirrorTable, table=True):
@@ -317,7 +339,7 @@ class Cancelled(MirrorTable, table=True):
 
 
 class Payments(MirrorTable, table=True):
-    """Vouchers that paid."""
+    """Money that moved to a provider: by a voucher, or when the lease closed (then `result` is zero)."""
 
     __tablename__ = "payments"
     __table_args__ = (Index("ix_payments_place", "block_number", "log_index"),)
@@ -332,6 +354,20 @@ class Payments(MirrorTable, table=True):
     last: bool = _flag()
     tx_hash: bytes = _bytes()
     block_time: int = _int()
+
+
+class Disputes(MirrorTable, table=True):
+    """Challenges: one a lease at most. What came of it is in its LeaseRuled or DisputeLapsed."""
+
+    __tablename__ = "disputes"
+    lease: bytes = _bytes(primary_key=True)
+    seq: int = _int()
+    block_number: int = _int(index=True)
+    log_index: int = _int()
+    challenger: bytes = _bytes(index=True)
+    bond_base: int = _int()
+    #: digest of the usage receipt in dispute; zero = the claim
+    receipt: bytes = _bytes()
 
 
 class ReorgJournal(MirrorTable, table=True):

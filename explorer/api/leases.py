@@ -2,7 +2,17 @@
 
 from fastapi import APIRouter, Response
 
-from explorer.api.shapes import JobFact, LeaseFact, Many, One, PaymentFact, lease_fact, payment_fact
+from explorer.api.shapes import (
+    JobFact,
+    LeaseDetail,
+    LeaseFact,
+    Many,
+    One,
+    PaymentFact,
+    lease_detail,
+    lease_fact,
+    payment_fact,
+)
 from explorer.identifiers import NotOnLedger, address_of, hash_of, job_of, spelt, state_of
 from explorer.paging import Limit, PageToken, page_of, position_of
 from explorer.responses import fact
@@ -40,14 +50,15 @@ async def list_leases(
     return fact(site, [lease_fact(row, status.block_time) for row in page], token, status)
 
 
-@router.get("/leases/{lease}", response_model=One[LeaseFact])
+@router.get("/leases/{lease}", response_model=One[LeaseDetail])
 async def get_lease(site: TheSite, lease: str) -> Response:
     wanted = hash_of(lease, "lease")
     status = site.mirror.status()
     row = site.mirror.lease(wanted)
     if row is None:
         raise NotOnLedger("lease", spelt(wanted))
-    return fact(site, lease_fact(row, status.block_time), status=status)
+    detail = lease_detail(row, site.mirror.claim(wanted), site.mirror.dispute(wanted), status.block_time)
+    return fact(site, detail, status=status)
 
 
 @router.get("/payments", response_model=Many[PaymentFact])
@@ -59,7 +70,7 @@ async def list_payments(
     limit: Limit = 50,
     page_token: PageToken = None,
 ) -> Response:
-    """Redeemed vouchers, newest first."""
+    """Money that moved to providers, by vouchers and as leases closed, newest first."""
     rows = site.mirror.payments(
         lease=hash_of(lease, "lease") if lease else None,
         provider=address_of(provider) if provider else None,

@@ -13,6 +13,8 @@ from explorer.standing import standing
 from indexer.queries import (
     AccountRow,
     BlockRow,
+    ClaimRow,
+    DisputeRow,
     EventRow,
     LeaseRow,
     MirrorStatus,
@@ -142,6 +144,8 @@ class AccountFact(TypedDict):
     bonded_base: str
     open_leases: int
     epoch: str
+    #: who alone withdraws, if it is not the account itself
+    beneficiary: str | None
 
 
 def account_fact(row: AccountRow) -> AccountFact:
@@ -153,6 +157,7 @@ def account_fact(row: AccountRow) -> AccountFact:
         "bonded_base": str(row.bonded_base),
         "open_leases": row.open_leases,
         "epoch": str(row.epoch),
+        "beneficiary": row.beneficiary,
     }
 
 
@@ -179,10 +184,15 @@ class LeaseFact(TypedDict):
     refunded_base: str
     remaining_base: str
     fee_base: str
+    #: of the provider, and what of it went to the buyer
+    bond_base: str
+    penalty_base: str
     state: str
     state_now: str
     reason: str
     done: bool
+    early: bool
+    responded: bool
     deadline_time: int
     notice_seconds: int
     opened_block: int
@@ -217,10 +227,14 @@ def lease_fact(row: LeaseRow, time: int) -> LeaseFact:
         "refunded_base": str(row.refunded_base),
         "remaining_base": str(now.remaining_base),
         "fee_base": str(row.fee_base),
+        "bond_base": str(row.bond_base),
+        "penalty_base": str(row.penalty_base),
         "state": STATES[row.state],
         "state_now": STATES[now.state],
         "reason": row.reason.name.lower(),
         "done": row.done,
+        "early": row.early,
+        "responded": row.responded,
         "deadline_time": row.deadline_time,
         "notice_seconds": row.notice_seconds,
         "opened_block": row.opened_block,
@@ -232,7 +246,63 @@ def lease_fact(row: LeaseRow, time: int) -> LeaseFact:
     }
 
 
+class ClaimFact(TypedDict):
+    """`result` is the commitment while `reveal_time` is not 0."""
+
+    result: str
+    start: str
+    work: str
+    target_base: str
+    reveal_time: int
+    last: bool
+
+
+class DisputeFact(TypedDict):
+    """`receipt` is the digest of the usage receipt in dispute, null for the claim."""
+
+    challenger: str
+    bond_base: str
+    receipt: str | None
+
+
+class LeaseDetail(LeaseFact):
+    """A lease with what its provider claims and what its buyer disputes."""
+
+    claim: ClaimFact | None
+    dispute: DisputeFact | None
+
+
+def lease_detail(row: LeaseRow, claim: ClaimRow | None, dispute: DisputeRow | None, time: int) -> LeaseDetail:
+    """`time`: unix seconds of the indexed block."""
+    return {
+        **lease_fact(row, time),
+        "claim": None if claim is None else _claim_fact(claim),
+        "dispute": None if dispute is None else _dispute_fact(dispute),
+    }
+
+
+def _claim_fact(row: ClaimRow) -> ClaimFact:
+    return {
+        "result": to_hex(row.result),
+        "start": to_hex(row.start),
+        "work": str(row.work),
+        "target_base": str(row.target_base),
+        "reveal_time": row.reveal_time,
+        "last": row.last,
+    }
+
+
+def _dispute_fact(row: DisputeRow) -> DisputeFact:
+    return {
+        "challenger": row.challenger,
+        "bond_base": str(row.bond_base),
+        "receipt": to_hex(row.receipt) if row.is_of_receipt else None,
+    }
+
+
 class PaymentFact(TypedDict):
+    """`result` is zero where money moved as the lease closed, by no voucher."""
+
     object: str
     lease: str
     provider: str

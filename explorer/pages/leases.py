@@ -8,7 +8,7 @@ from explorer.paging import PAGE_SIZE, PageToken, page_of, position_of
 from explorer.responses import page
 from explorer.routes import PageRoute
 from explorer.site import Site, TheSite
-from explorer.standing import result_of, standing, timeline
+from explorer.standing import closings_of, result_of, standing, timeline
 from indexer.queries import LeaseRow, MirrorStatus, PaymentRow
 from protocol.hashing import to_hex
 
@@ -48,7 +48,10 @@ async def lease_page(request: Request, site: TheSite, lease: str) -> Response:
         lease=row,
         standing=standing(row, status.block_time),
         chapters=timeline(events),
+        claim=site.mirror.claim(wanted),
+        dispute=site.mirror.dispute(wanted),
         payments=payments,
+        closings=closings_of(events),
         result=result_of(events),
         siblings=[other for other in site.mirror.leases(order=row.order, limit=16) if other.lease != row.lease],
         checks=await _checks(site, row, payments, status, newest),

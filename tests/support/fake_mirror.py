@@ -8,6 +8,8 @@ from typing import Any, Final
 from indexer.queries import (
     AccountRow,
     BlockRow,
+    ClaimRow,
+    DisputeRow,
     EventRow,
     Hit,
     LeaseRow,
@@ -22,12 +24,15 @@ from indexer.queries import (
 from indexer.trie import ordered_path, ordered_root
 from protocol.bundle import write_bundle
 from protocol.events import (
+    ClaimCommitted,
     DelegateApproved,
     DelegateCharged,
     Deposited,
     EndReason,
+    LeaseClaimed,
     LeaseClosed,
     LeaseClosing,
+    LeaseDisputed,
     LeaseOpened,
     LeaseState,
     LedgerEvent,
@@ -83,6 +88,9 @@ class FakeMirror(Mirror):
 
     rows: list[EventRow] = field(default_factory=list)
     lease_rows: dict[bytes, LeaseRow] = field(default_factory=dict)
+    claims: dict[bytes, ClaimRow] = field(default_factory=dict)
+    disputes: dict[bytes, DisputeRow] = field(default_factory=dict)
+    beneficiary: Address | None = None
     head_block: int = HEAD_BLOCK
     proved_block: int | None = HEAD_BLOCK - 1
     halted: str | None = None
@@ -144,10 +152,29 @@ class FakeMirror(Mirror):
                 event.lease,
                 state=LeaseState.CLOSED,
                 reason=event.reason,
+                paid_base=event.paid,
                 refunded_base=event.refunded,
+                penalty_base=event.penalty,
                 closed_block=row.block_number,
                 closed_tx=row.tx_hash,
             )
+
+        else:
+            self._apply_slow(event)
+
+    def _apply_slow(self, event: LedgerEvent) -> None:
+        if isinstance(event, ClaimCommitted):
+            self.claims[event.lease] = _claim(event.lease, event.commitment, reveal_time=event.reveal_from)
+            self._change(event.lease, state=LeaseState.CLAIMED, deadline_time=event.deadline)
+        elif isinstance(event, LeaseClaimed):
+            claim = _claim(event.lease, event.result, work=event.work, target_base=event.target, last=event.last)
+            self.claims[event.lease] = claim
+            self._change(event.lease, state=LeaseState.CLAIMED, deadline_time=event.deadline, responded=True)
+        elif isinstance(event, LeaseDisputed):
+            self.disputes[event.lease] = DisputeRow(
+                lease=event.lease, challenger=event.challenger, bond_base=event.bond, receipt=event.receipt
+            )
+            self._change(event.lease, state=LeaseState.DISPUTED, deadline_time=event.deadline)
 
     def _change(self, lease: bytes, **changes: Any) -> None:
         self.lease_rows[lease] = replace(self.lease_rows[lease], **changes)
@@ -171,12 +198,24 @@ class FakeMirror(Mirror):
     def account(self, address: str) -> AccountRow:
         if address == BUYER:
             return AccountRow(
-                address=BUYER, free_base=97_400_000, locked_base=1_200_000, bonded_base=0, open_leases=0, epoch=0
+                address=BUYER,
+                free_base=97_400_000,
+                locked_base=1_200_000,
+                bonded_base=0,
+                open_leases=0,
+                epoch=0,
+                beneficiary=self.beneficiary,
             )
         return AccountRow(address=Address(address), free_base=0, locked_base=0, bonded_base=0, open_leases=0, epoch=0)
 
     def lease(self, lease: bytes) -> LeaseRow | None:
         return self.lease_rows.get(lease)
+
+    def claim(self, lease: bytes) -> ClaimRow | None:
+        return self.claims.get(lease)
+
+    def dispute(self, lease: bytes) -> DisputeRow | None:
+        return self.disputes.get(lease)
 
     def leases(self, **wanted: Any) -> list[LeaseRow]:
         limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
@@ -341,6 +380,8 @@ def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
         state=LeaseState.OPEN,
         reason=EndReason.NONE,
         done=False,
+        early=False,
+        responded=False,
         opened_block=row.block_number,
         opened_tx=row.tx_hash,
         opened_time=row.block_time,
@@ -349,6 +390,11 @@ def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
         finality="confirmed",
         opened_log_index=row.log_index,
     )
+
+
+def _claim(lease: bytes, result: bytes, **changes: Any) -> ClaimRow:
+    nothing = {"start": bytes(32), "work": 0, "target_base": 0, "reveal_time": 0, "last": False}
+    return ClaimRow(lease=lease, result=result, **nothing | changes)
 
 
 def _payment(row: EventRow) -> PaymentRow | None:

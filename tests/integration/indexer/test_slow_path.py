@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
 
+from indexer.errors import MirrorMissing
+from indexer.store import alembic_config
 from protocol.errors import TransactionReverted
 from protocol.events import EndReason, LeaseState
+from protocol.hashing import ZERO_ADDRESS, ZERO_HASH
 from tests.integration.indexer.conftest import Followed
+from tests.integration.indexer.test_verify import alter
 from tests.support.anvil import Anvil
 from tests.support.ledger_world import DOLLAR, Leased, LedgerWorld
-from tests.support.slow_path import ARBITER_SECONDS, BOND, MIN_CHARGE, WINDOW_SECONDS, SlowPath
+from tests.support.slow_path import ARBITER_SECONDS, BOND, MIN_CHARGE, RESULT, WINDOW_SECONDS, SlowPath
 
 pytestmark = pytest.mark.node
 
@@ -35,6 +41,24 @@ def mirror(tmp_path: Path, slow: SlowPath) -> Iterator[Followed]:
     followed = Followed(tmp_path, slow.world.deployment, slow.world.rpc)
     yield followed
     followed.close()
+
+
+@pytest.fixture(autouse=True)
+def _each_event_is_mirrored(slow: SlowPath, mirror: Followed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each transaction of a story: the head is proved, and every row equals the contract's storage."""
+
+    def verified(receipt: dict[str, Any], name: str) -> dict[str, Any]:
+        mirror.catch_up()
+        report = mirror.verify()
+        assert report.holds, (name, [check for check in report.checks if not check.holds], report.first)
+        assert report.head_proved
+        return receipt
+
+    sent, sent_by_world = slow.send, LedgerWorld._ledger
+    monkeypatch.setattr(slow, "send", lambda key, name, *rest: verified(sent(key, name, *rest), name))
+    monkeypatch.setattr(
+        LedgerWorld, "_ledger", lambda world, key, name, *rest: verified(sent_by_world(world, key, name, *rest), name)
+    )
 
 
 class Money:
@@ -89,8 +113,6 @@ def test_a_false_challenge_costs_the_challenger_its_bond(slow: SlowPath, mirror:
     money = Money(slow, mirror, leased)
     slow.claim(leased, WORK)
     slow.challenge(leased, slow.world.voucher_signer)
-    mirror.catch_up()
-    assert mirror.verify().holds
     with pytest.raises(TransactionReverted, match="RulingTooLarge"):
         slow.rule(leased, True, TARGET + 1, 0, 0)
     with pytest.raises(TransactionReverted, match="RulingTooLarge"):
@@ -214,8 +236,6 @@ def test_an_attestation_is_asked_of_the_orders_auditor(slow: SlowPath, mirror: F
     assert slow.view("stateOf", elsewhere.id) == LeaseState.NONE
     accepted = slow.open(slow.order(**wanted), zone=3)
     assert slow.view("stateOf", accepted.id) == LeaseState.OPEN
-    mirror.catch_up()
-    assert mirror.verify().holds
 
 
 def test_a_beneficiary_keeps_the_money_from_a_stolen_operator_key(slow: SlowPath, mirror: Followed) -> None:
@@ -225,7 +245,95 @@ def test_a_beneficiary_keeps_the_money_from_a_stolen_operator_key(slow: SlowPath
         slow.send(provider, "withdraw", provider.address, provider.address, 1)
     with pytest.raises(TransactionReverted, match="NotController"):
         slow.send(provider, "setBeneficiary", provider.address, provider.address)
+    assert mirror.mirror.account(provider.address).beneficiary == safe.address
     slow.send(safe, "withdraw", provider.address, safe.address, DOLLAR)
-    mirror.catch_up()
-    assert mirror.verify().holds
     assert slow.free(provider.address) == 9 * DOLLAR
+    slow.send(safe, "setBeneficiary", provider.address, ZERO_ADDRESS)
+    assert mirror.mirror.account(provider.address).beneficiary is None
+
+
+def test_the_mirror_shows_claim_and_dispute_as_the_contract_stores_them(slow: SlowPath, mirror: Followed) -> None:
+    order = slow.order(replicas=2)
+    leased = slow.open(order)
+    assert (mirror.mirror.claim(leased.id), mirror.mirror.dispute(leased.id)) == (None, None)
+    slow.commit(leased, b"s" * 32)
+    committed = mirror.mirror.claim(leased.id)
+    assert committed is not None
+    assert (committed.result, committed.reveal_time) == (slow.view("claimOf", leased.id)[0], committed.reveal_time)
+    assert committed.reveal_time != 0
+    slow.wait(WINDOW_SECONDS // 2)
+    slow.claim(leased, WORK, salt=b"s" * 32)
+    revealed = mirror.mirror.claim(leased.id)
+    assert revealed is not None
+    assert (revealed.result, revealed.work, revealed.target_base) == (RESULT, WORK, TARGET)
+    assert (revealed.reveal_time, revealed.last, revealed.start) == (0, True, ZERO_HASH)
+    slow.challenge_receipt(leased, slow.world.voucher_signer)
+    dispute = mirror.mirror.dispute(leased.id)
+    assert dispute is not None
+    assert (dispute.challenger, dispute.bond_base) == (slow.world.voucher_signer.address, BOND)
+    assert dispute.receipt == slow.view("disputeOf", leased.id)[2] != ZERO_HASH
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("account_versions", "beneficiary", "zeroblob(20)"),
+        ("account_versions", "guarded", "0"),
+        ("account_versions", "bonded_base", "bonded_base + 1"),
+        ("lease_versions", "responded", "0"),
+        ("lease_versions", "early", "1"),
+        ("claim_versions", "result", "zeroblob(32)"),
+        ("claim_versions", "start", "x'aa' || zeroblob(31)"),
+        ("claim_versions", "work", "work + 1"),
+        ("claim_versions", "target_base", "target_base + 1"),
+        ("claim_versions", "reveal_time", "7"),
+        ("claim_versions", "last", "0"),
+        ("disputes", "challenger", "zeroblob(20)"),
+        ("disputes", "bond_base", "0"),
+        ("disputes", "receipt", "x'aa' || zeroblob(31)"),
+    ],
+)
+def test_what_is_altered_of_the_slow_path_differs_from_rows_and_contract(
+    slow: SlowPath, mirror: Followed, table: str, column: str, value: str
+) -> None:
+    leased = slow.open(slow.order())
+    slow.claim(leased, WORK)
+    slow.challenge(leased, slow.world.buyer)
+    slow.send(leased.provider, "setBeneficiary", leased.provider.address, slow.world.matcher.address)
+    account, lease = leased.provider.address[2:], leased.id.hex()
+    key = f"account = x'{account}'" if table == "account_versions" else f"lease = x'{lease}'"
+    current = "" if table == "disputes" else " AND valid_to IS NULL"
+    alter(mirror.path, f"UPDATE {table} SET {column} = {value} WHERE {key}{current}")
+    failed = {check.name for check in mirror.verify().checks if not check.holds}
+    assert failed >= {"rows = what the blocks derive to", "balances and leases = contract views"}
+
+
+def test_a_reorg_takes_back_claim_and_dispute(slow: SlowPath, mirror: Followed) -> None:
+    leased = slow.open(slow.order())
+    slow.claim(leased, WORK)
+    slow.challenge(leased, slow.world.buyer)
+    slow.world.node.reorg(1)
+    mirror.catch_up()
+    assert mirror.mirror.claim(leased.id) is not None
+    assert mirror.mirror.dispute(leased.id) is None
+    assert mirror.verify().holds
+    slow.world.node.reorg(2)
+    mirror.catch_up()
+    assert mirror.mirror.claim(leased.id) is None
+    assert mirror.verify().holds
+
+
+def test_a_mirror_of_the_schema_before_is_followed_anew(slow: SlowPath, mirror: Followed) -> None:
+    leased = slow.open(slow.order())
+    slow.claim(leased, WORK)
+    slow.world.node.reorg(1)
+    mirror.catch_up()
+    with mirror.engine.begin() as connection:
+        command.downgrade(alembic_config(connection), "0002")
+    mirror.follower.prepare()
+    with pytest.raises(MirrorMissing):
+        mirror.mirror.status()
+    cursor = mirror.catch_up()
+    assert cursor.reorg_epoch == 2
+    assert mirror.verify().holds
+    assert len(mirror.mirror.reorgs()) == 1

@@ -11,6 +11,7 @@ from explorer.api.shapes import (
     EventFact,
     HitFact,
     JobFact,
+    LeaseDetail,
     LeaseFact,
     Many,
     One,
@@ -21,6 +22,7 @@ from explorer.api.shapes import (
     StatusFact,
     TransactionFact,
 )
+from protocol.events import LeaseClaimed, LeaseDisputed
 from protocol.hashing import cid_of, to_hex
 from tests.support.fake_mirror import (
     BUYER,
@@ -33,6 +35,7 @@ from tests.support.fake_mirror import (
     RUNNING,
     SECOND,
     SECOND_PROVIDER,
+    START_TIME,
     FakeMirror,
     block_hash,
 )
@@ -50,7 +53,7 @@ UNKNOWN = "0x" + "12" * 32
         ("blocks/35", One[BlockFact]),
         (f"accounts/{BUYER}", One[AccountFact]),
         ("leases", Many[LeaseFact]),
-        (f"leases/{to_hex(SECOND)}", One[LeaseFact]),
+        (f"leases/{to_hex(SECOND)}", One[LeaseDetail]),
         ("payments", Many[PaymentFact]),
         ("events", Many[EventFact]),
         ("providers", Many[ProviderFact]),
@@ -181,3 +184,30 @@ def test_the_api_is_documented_with_its_fields(reader: Reader) -> None:
     schema = reader.get("/openapi.json").json()
     assert "refunded_base" in schema["components"]["schemas"]["LeaseFact"]["properties"]
     assert all(path.startswith("/v1/ledger") for path in schema["paths"])
+
+
+def test_a_lease_shows_its_claim_and_its_dispute(reader: Reader, mirror: FakeMirror) -> None:
+    path = f"/v1/ledger/leases/{to_hex(RUNNING)}"
+    before = reader.get(path).json()["data"]
+    assert (before["claim"], before["dispute"], before["responded"]) == (None, None, False)
+    mirror.emit(63, LeaseClaimed(RUNNING, PROVIDER, RESULT, bytes(32), 2**60, 700_000, True, START_TIME + 120))
+    mirror.emit(64, LeaseDisputed(RUNNING, BUYER, bytes(32), 500_000, START_TIME + 999))
+    response = reader.get(path)
+    TypeAdapter(One[LeaseDetail], config={"extra": "forbid", "strict": True}).validate_json(response.content)
+    data = response.json()["data"]
+    assert data["claim"] == {
+        "result": to_hex(RESULT),
+        "start": to_hex(bytes(32)),
+        "work": str(2**60),
+        "target_base": "700000",
+        "reveal_time": 0,
+        "last": True,
+    }
+    assert data["dispute"] == {"challenger": BUYER, "bond_base": "500000", "receipt": None}
+    assert (data["state"], data["responded"]) == ("disputed", True)
+
+
+def test_an_account_names_its_beneficiary(reader: Reader, mirror: FakeMirror) -> None:
+    mirror.beneficiary = PROVIDER
+    assert reader.get(f"/v1/ledger/accounts/{BUYER}").json()["data"]["beneficiary"] == PROVIDER
+    assert reader.get(f"/v1/ledger/accounts/{PROVIDER}").json()["data"]["beneficiary"] is None

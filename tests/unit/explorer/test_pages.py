@@ -8,7 +8,15 @@ import pytest
 
 from indexer.queries import MirrorMissing
 from protocol.bundle import verify_bundle
-from protocol.events import LeaseOpened, VoucherRedeemed
+from protocol.events import (
+    ClaimCommitted,
+    EndReason,
+    LeaseClaimed,
+    LeaseClosed,
+    LeaseDisputed,
+    LeaseOpened,
+    VoucherRedeemed,
+)
 from protocol.hashing import cid_of, to_hex
 from tests.support.fake_mirror import (
     BUYER,
@@ -21,6 +29,7 @@ from tests.support.fake_mirror import (
     RESULT,
     RUNNING,
     SECOND,
+    START_TIME,
     FakeMirror,
     block_hash,
     some_address,
@@ -274,3 +283,46 @@ def test_links_on_the_pages_lead_somewhere(reader: Reader) -> None:
         assert response.status_code == 200, path
         if response.headers["content-type"].startswith("text/html"):
             todo += [link.replace("&amp;", "&") for link in re.findall(r'href="(/[^"#]*)"', response.text)]
+
+
+def test_a_lease_on_the_slow_path_says_what_it_waits_for(reader: Reader, mirror: FakeMirror) -> None:
+    path = f"/lease/{to_hex(RUNNING)}"
+    mirror.emit(62, ClaimCommitted(RUNNING, PROVIDER, RESULT, START_TIME + 80, START_TIME + 120))
+    page = reader.get(path).text
+    assert "committed to a result, to be shown before" in page
+    assert "Result committed" in page
+    mirror.emit(63, LeaseClaimed(RUNNING, PROVIDER, RESULT, bytes(32), 10**12, 700_000, True, START_TIME + 120))
+    page = reader.get(path).text
+    assert "Its claim can be challenged until" in page
+    assert "$0.700000" in page
+    assert "Passed over" not in page.split("Story")[1].split("Claimed")[1]
+    mirror.emit(64, LeaseDisputed(RUNNING, BUYER, RESULT, 500_000, START_TIME + 999))
+    page = reader.get(path).text
+    assert "Its arbiter decides before" in page
+    assert "against a usage receipt" in page
+    mirror.emit(64, LeaseDisputed(RUNNING, BUYER, bytes(32), 500_000, START_TIME))
+    page = reader.get(path).text
+    assert "Its arbiter was silent: anyone may finalise it." in page
+    assert "against the claim" in page
+
+
+def test_money_that_moved_at_a_close_is_not_called_a_voucher(reader: Reader, mirror: FakeMirror) -> None:
+    closed = LeaseClosed(RUNNING, BUYER, PROVIDER, EndReason.CLAIMED, 700_000, 500_000, 200_000, 300_000, True)
+    row = mirror.emit(63, closed)
+    mirror.lease_rows[RUNNING] = replace(mirror.lease_rows[RUNNING], bond_base=500_000)
+    voucher = mirror.payments(lease=RUNNING)[0]
+    at_close = replace(
+        voucher, amount_base=540_000, paid_base=700_000, result=bytes(32), block_number=63, log_index=row.log_index
+    )
+    mirror.payments = lambda **_: [at_close, voucher]  # type: ignore[method-assign]
+    page = reader.get(f"/lease/{to_hex(RUNNING)}").text
+    purposes = re.findall(r'data-label="For">([^<]*)<', page)
+    assert purposes == ["checkpoint", "close"]
+    assert "no voucher" in page
+    assert "went to the buyer" in page
+
+
+def test_the_page_of_an_account_names_who_withdraws(reader: Reader, mirror: FakeMirror) -> None:
+    assert "Only this one withdraws" not in reader.get(f"/address/{BUYER}").text
+    mirror.beneficiary = PROVIDER
+    assert "Only this one withdraws" in reader.get(f"/address/{BUYER}").text

@@ -22,14 +22,15 @@ from protocol.events import (
 from tests.support.fake_mirror import BUYER, FIRST, KEY, PROVIDER, RESULT
 
 
-def _sample(kind: type[LedgerEvent]) -> LedgerEvent:
+def sample(kind: type[LedgerEvent]) -> LedgerEvent:
+    """An event of this kind, for tests that need any."""
     values = {"address": BUYER, "bytes32": FIRST, "bool": True, "EndReason": EndReason.COMPLETED, "Skip": Skip.ZONE}
     return kind(*(values.get(kind.TYPES[item.name], 7) for item in fields(kind)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", EVENTS)
 def test_every_event_has_a_sentence(kind: type[LedgerEvent]) -> None:
-    parts = sentence(_sample(kind))
+    parts = sentence(sample(kind))
     assert any(part.kind is Kind.TEXT for part in parts)
     assert len(plain(parts)) > 15
 

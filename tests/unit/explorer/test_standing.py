@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
+
 from explorer.checks import head_check, money_check
 from explorer.standing import result_of, standing, timeline
-from protocol.events import LeaseState
+from protocol.events import EVENTS, LeaseState, LedgerEvent, Skipped
 from tests.support.fake_mirror import NOTICE_SECONDS, RESULT, RUNNING, SECOND, START_TIME, FakeMirror
+from tests.unit.explorer.test_sentences import sample
 
 
 def test_an_open_lease_past_its_deadline_is_closing_and_then_due(mirror: FakeMirror) -> None:
@@ -48,3 +51,22 @@ def test_the_head_check_is_open_until_the_newest_event_is_below_a_proof(mirror: 
     assert head_check(mirror.status(), 64).holds is None
     mirror.proved_block = None
     assert head_check(mirror.status(), 35).holds is None
+
+
+@pytest.mark.parametrize("state", [LeaseState.CLAIMED, LeaseState.DISPUTED])
+def test_a_claim_or_a_dispute_past_its_deadline_is_due(mirror: FakeMirror, state: LeaseState) -> None:
+    lease = replace(mirror.lease_rows[RUNNING], state=state)
+    deadline = lease.deadline_time
+    before = standing(lease, deadline - 1)
+    assert (before.state, before.until_time, before.due) == (state, deadline, False)
+    assert standing(lease, deadline).due
+    assert standing(lease, deadline).state is state
+
+
+@pytest.mark.parametrize("kind", [kind for kind in EVENTS if "lease" in kind.TYPES])
+def test_only_what_was_passed_over_is_called_so(mirror: FakeMirror, kind: type[LedgerEvent]) -> None:
+    event = sample(kind)
+    (chapter,) = timeline([replace(mirror.events(lease=RUNNING)[0], event=event)])
+    assert chapter.title != "Passed over"
+    (skipped,) = timeline([replace(mirror.events(lease=RUNNING)[0], event=sample(Skipped))])
+    assert skipped.title == "Passed over"
