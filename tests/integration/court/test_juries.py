@@ -13,6 +13,7 @@ from tests.support.court_job import honest, skipping
 from tests.support.court_money import Money, Purse, each
 from tests.support.court_trial import Trial, salt_of
 from tests.support.court_world import BOND, SEAT_BOND, SEAT_FEE, SILENCE, CourtWorld
+from tests.support.ledger_world import DOLLAR
 
 pytestmark = pytest.mark.node
 
@@ -185,6 +186,45 @@ def test_a_copied_commitment_cannot_be_opened(world: CourtWorld, money: Money, l
         **each(world, copiers, Purse(stake=-SILENCE)),
         "burned": Purse(stake=2 * SILENCE),
     }
+
+
+def test_what_three_stakes_do_not_cover_gets_nine_seats_at_once(world: CourtWorld, money: Money, lease: Leases) -> None:
+    bond = 2 * BOND
+    trial = lease(skipping(13), order=world.order(bond=bond))
+    before_the_jury(trial)
+    jury = trial.draw()
+    assert len(jury) == 9
+    trial.vote_truly(jury)
+    money.mirrored(trial, LeaseState.DISPUTED)
+    trial.tally(world.stranger)
+    assert money.closed(trial) == {
+        "buyer": Purse(free=bond - 9 * SEAT_FEE),
+        "provider": Purse(free=-bond),
+        "court": Purse(free=9 * SEAT_FEE),
+        **each(world, jury, Purse(owed=SEAT_FEE)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("bond", "refusal"),
+    [
+        pytest.param(12 * SEAT_FEE - 1, "BondTooSmall", id="it does not pay for two juries"),
+        # With one base unit less at stake on each side it would be half of nine stakes to the unit.
+        pytest.param((9 * SEAT_BOND // 2 - EARNED) // 2 + 1, "TooValuable", id="nine stakes do not cover it"),
+    ],
+)
+def test_what_the_court_refuses_lapses(world: CourtWorld, money: Money, lease: Leases, bond: int, refusal: str) -> None:
+    more = 10 * DOLLAR
+    world.fund(world.providers[0], more)
+    trial = lease(honest(), order=world.order(bond=bond))
+    trial.claim()
+    trial.challenge()
+    with pytest.raises(TransactionReverted, match=refusal):
+        trial.bring()
+    money.mirrored(trial, LeaseState.DISPUTED)
+    trial.pass_time(trial.deadline)
+    trial.finalise(world.stranger)
+    assert money.closed(trial) == {"provider": Purse(free=more)}
 
 
 def test_parties_and_neighbours_do_not_sit(world: CourtWorld, money: Money, lease: Leases) -> None:

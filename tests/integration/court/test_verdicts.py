@@ -126,9 +126,9 @@ def test_what_cannot_be_run_again_is_lost(
     assert money.closed(trial) == lost_by_the_provider(world, trial)
 
 
-def test_the_buyer_is_made_whole_first(world: CourtWorld, money: Money, lease: Leases) -> None:
-    trial = lease(skipping(2))
-    trial.receipt = UsageReceipt(
+def receipt_of(trial: Trial) -> UsageReceipt:
+    """The provider's, for the whole job."""
+    return UsageReceipt(
         lease=trial.leased.id,
         sequence=SEGMENTS,
         metered_until=1,
@@ -136,6 +136,11 @@ def test_the_buyer_is_made_whole_first(world: CourtWorld, money: Money, lease: L
         result=trial.told.result.result_hash(),
         checkpoint=ZERO_HASH,
     )
+
+
+def test_the_buyer_is_made_whole_first(world: CourtWorld, money: Money, lease: Leases) -> None:
+    trial = lease(skipping(2))
+    trial.receipt = receipt_of(trial)
     # The buyer's side paid for everything before it ran the job itself.
     paid = earned_down(1, RATE, trial.work())
     trial.redeem(paid)
@@ -163,7 +168,10 @@ def test_the_buyer_is_made_whole_first(world: CourtWorld, money: Money, lease: L
     }
 
 
-def test_a_successor_answers_for_its_own_part_alone(world: CourtWorld, money: Money, lease: Leases) -> None:
+@pytest.mark.parametrize("disputed", ["claim", "receipt"])
+def test_a_successor_answers_for_its_own_part_alone(
+    world: CourtWorld, money: Money, lease: Leases, disputed: str
+) -> None:
     position, told = 8, honest()
     first = lease(told)
     paid = earned_down(1, RATE, told.work(position))
@@ -171,7 +179,12 @@ def test_a_successor_answers_for_its_own_part_alone(world: CourtWorld, money: Mo
     world.send_ledger(first.leased.provider, "resign", *first.terms)
     trial = lease(skipping(20), order=first.leased.order, fill=1, provider=1)
     trial.start = (position, (0, voucher))
-    trial.dispute()
+    if disputed == "claim":
+        trial.claim()
+    else:
+        trial.receipt = receipt_of(trial)
+    trial.challenge()
+    trial.bring()
     trial.open_trace()
     assert trial.case.lo.position == position
     trial.bisect()
