@@ -19,7 +19,10 @@ from tests.support.ledger_world import DOLLAR, FAR, Leased, LedgerWorld
 from tests.support.slow_path import fields_of
 
 RATE: Final = 4_000_000_000
-"""Pico-dollars for 10⁶ units: the whole job earns 5,674,534 base units."""
+"""Pico-dollars for 10⁶ units."""
+
+EARNED: Final = 5_674_534
+"""Base units of the honest job: less than the bond, so a claim asks for all of it."""
 
 LOCK: Final = 6 * DOLLAR
 """Of `QUANTITY` at `RATE`."""

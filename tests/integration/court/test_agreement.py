@@ -9,11 +9,10 @@ from protocol.events import LeaseState
 from protocol.hashing import keccak256
 from protocol.terms import Order
 from tests.integration.court.conftest import Leases
-from tests.integration.court.test_verdicts import EARNED, FEES
 from tests.support.court_job import honest, run_again, skipping
 from tests.support.court_money import Money, Purse, each
 from tests.support.court_trial import Trial
-from tests.support.court_world import BOND, SEAT_FEE, TRAIT, WINDOW_SECONDS, CourtWorld
+from tests.support.court_world import BOND, EARNED, SEAT_FEE, TRAIT, WINDOW_SECONDS, CourtWorld
 from tests.support.slow_path import fields_of
 
 pytestmark = pytest.mark.node
@@ -105,10 +104,10 @@ def test_replicas_that_differ_are_judged(world: CourtWorld, money: Money, lease:
     first.pass_time(first.deadline)
     first.finalise(world.stranger)
     assert money.closed(first, second) == {
-        "buyer": Purse(free=-EARNED + BOND - FEES),
+        "buyer": Purse(free=-EARNED + BOND - 3 * SEAT_FEE),
         "provider": Purse(free=EARNED),
         "second": Purse(free=-BOND),
-        "court": Purse(free=FEES),
+        "court": Purse(free=3 * SEAT_FEE),
         **each(world, jury, Purse(owed=SEAT_FEE)),
     }
 

@@ -8,11 +8,10 @@ from protocol.events import LeaseState
 from protocol.hashing import keccak256
 from protocol.trace import UNREPLAYABLE
 from tests.integration.court.conftest import Leases
-from tests.integration.court.test_verdicts import EARNED
 from tests.support.court_job import honest, skipping
 from tests.support.court_money import Money, Purse, each
 from tests.support.court_trial import Trial, salt_of
-from tests.support.court_world import BOND, SEAT_BOND, SEAT_FEE, SILENCE, CourtWorld
+from tests.support.court_world import BOND, EARNED, SEAT_BOND, SEAT_FEE, SILENCE, CourtWorld
 from tests.support.ledger_world import DOLLAR
 
 pytestmark = pytest.mark.node
@@ -227,16 +226,27 @@ def test_what_the_court_refuses_lapses(world: CourtWorld, money: Money, lease: L
     assert money.closed(trial) == {"provider": Purse(free=more)}
 
 
-def test_parties_and_neighbours_do_not_sit(world: CourtWorld, money: Money, lease: Leases) -> None:
-    # Three jurors may sit; the parties and one of the provider's zone are listed beside them.
-    for juror in world.jurors[3:]:
+def test_who_may_not_sit_does_not_however_few_are_left(world: CourtWorld, money: Money, lease: Leases) -> None:
+    # Two jurors, the parties, and one of the provider's zone.
+    for juror in world.jurors[2:]:
         world.send(juror, "leave", juror.address)
     for party in (world.buyer, world.ledger.voucher_signer, world.providers[0]):
         world.join(party, 200)
     trial = lease(skipping(13))
     before_the_jury(trial)
+    world.node.mine(2)
+    for _ in range(5):
+        trial.redraw(world.stranger)
+    assert set(trial.jury()) == set(world.jurors[:2])
+    # Who joins after the anchor is found by the next one, when the hash of this one is forgotten.
+    world.join(world.jurors[2], 10)
+    trial.redraw(world.stranger)
+    assert trial.case.phase is Phase.DRAWING
+    world.node.mine(256)
+    trial.redraw(world.stranger)
     assert set(trial.draw()) == set(world.jurors[:3])
     trial.vote_truly(trial.jury())
     money.mirrored(trial, LeaseState.DISPUTED)
     trial.tally(world.stranger)
-    money.closed(trial)
+    assert trial.case.outcome is Outcome.BUYER_WINS
+    assert money.closed(trial)["provider"] == Purse(free=-BOND, stake=SEAT_BOND)

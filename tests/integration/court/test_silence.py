@@ -8,11 +8,10 @@ from protocol.court import Outcome, Phase
 from protocol.errors import TransactionReverted
 from protocol.events import LeaseState
 from tests.integration.court.conftest import Leases
-from tests.integration.court.test_verdicts import EARNED
 from tests.support.court_job import honest
 from tests.support.court_money import Money, Purse
 from tests.support.court_trial import Trial
-from tests.support.court_world import BOND, CourtWorld
+from tests.support.court_world import BOND, EARNED, CourtWorld
 
 pytestmark = pytest.mark.node
 

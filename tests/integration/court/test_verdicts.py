@@ -23,12 +23,9 @@ from tests.support.court_job import (
 )
 from tests.support.court_money import Money, Purse, each
 from tests.support.court_trial import Trial
-from tests.support.court_world import BOND, RATE, SEAT_BOND, SEAT_FEE, CourtWorld
+from tests.support.court_world import BOND, EARNED, RATE, SEAT_BOND, SEAT_FEE, CourtWorld
 
 pytestmark = pytest.mark.node
-
-EARNED = 5_674_534
-"""Base units of the honest job: less than the bond, so the claim asks for all of it."""
 
 FEES = 3 * SEAT_FEE
 
