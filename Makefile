@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep check fix abi gas vectors bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +37,12 @@ dev: setup ## Keep the whole system running until Ctrl-C
 
 test: test-contracts test-python ## Run every test
 
+# A seed, so that one commit has one verdict; other seeds run in `make deep`.
 test-contracts: setup
-	cd contracts && $(FORGE) test
+	cd contracts && $(FORGE) test --fuzz-seed 0x1 | ../$(PY) tools/count_calls.py
+
+deep: setup ## Go on with the recorded long run of the invariants (hours)
+	cd contracts && ../$(PY) tools/deep_invariants.py
 
 test-python: setup
 	$(PY) -m pytest -q --durations=8
