@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Reads `forge test` from stdin, passes it on, and adds up the calls of the invariants.
 
-`forge test | count_calls.py` prints how many calls the invariants made, and how often each function of the ledger was
-called under each behaviour of the token. Ends with 1 if the calls are fewer than --least or a function never met a behaviour.
+`forge test | count_calls.py` prints how many calls the invariants made, and how often each function of the ledger
+was called under each behaviour of the token. Ends with 1 if the calls are fewer than --least or a function never met
+a behaviour.
 """
 
 import argparse

@@ -1,23 +1,24 @@
 #!/usr/bin/env python3
 """The recorded deep run of the invariants: `deep_invariants.py --shards 20`.
 
-A shard is one `forge test` of all invariants with its own seed. Each finished shard adds a row to test/invariant/RESULTS.md;
-the same command goes on with those that have none yet. A broken invariant ends it with 1 and forge's own shortest story.
+A shard is one `forge test` of all invariants with its own seed. Each finished shard adds a row to
+test/invariant/RESULTS.md; the same command goes on with those that have none yet. A broken invariant ends it with 1
+and forge's own shortest story.
 """
 
 import argparse
 import hashlib
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from count_calls import CALLS
-
 PROJECT = Path(__file__).resolve().parents[1]
 RESULTS = PROJECT / "test" / "invariant" / "RESULTS.md"
+CALLS = re.compile(r"invariant_\w+\(\) \(runs: \d+, calls: (\d+)")
 WHAT_RUNS = ("src", "test/invariant", "test/court/invariant", "test/support", "test/court/support")
 
 
