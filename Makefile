@@ -54,6 +54,7 @@ check: setup ## Format, lint, types, import rules, generated files
 	.venv/bin/lint-imports
 	cd contracts && $(FORGE) fmt --check && $(FORGE) build
 	cd contracts && $(FORGE) test --match-path 'test/gas/*' --gas-snapshot-check=true
+	$(PY) contracts/tools/gas_floors.py --check
 	$(PY) contracts/tools/export_abi.py --check
 	$(PY) tests/vectors/generate.py --check
 	$(PY) tests/vectors/generate_court.py --check
@@ -74,6 +75,7 @@ vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'
+	$(PY) contracts/tools/gas_floors.py
 
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
