@@ -13,7 +13,7 @@ from protocol.hashing import Address, keccak256
 from protocol.keys import LocalKey, compact_signature
 from protocol.terms import Voucher
 
-CONTRACTS = ("ComputeLedger", "ProviderRegistry", "TestDollar")
+CONTRACTS = ("ComputeLedger", "ProviderRegistry", "ReexecutionCourt", "TestDollar")
 
 
 @cache

@@ -22,6 +22,15 @@ Trace = Sequence[TraceLeaf]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """The job after `position` segments; at the job's start the state is zero and the work 0."""
+
+    state: bytes
+    work: int
+    position: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnd:
     """How a job ended: the rest of a result hash's preimage."""
 
@@ -100,6 +109,17 @@ def open_trace(trace: Trace, *, end: JobEnd | None, start_position: int = 0) -> 
 def middle(lo: int, hi: int) -> int:
     """The position that the provider posts next, rounded down."""
     return (lo + hi) // 2
+
+
+def agrees(mine: Trace, posted: Point) -> bool:
+    """The challenger's answer to a middle: whether its own run has the same there. `mine` begins with the job.
+
+    Wrong either way loses the case, so `mine` is a run of the challenger's own, never what another told it.
+    """
+    if not 0 < posted.position <= len(mine):
+        return False
+    leaf = mine[posted.position - 1]
+    return (leaf.state_hash, leaf.work) == (posted.state, posted.work)
 
 
 def segment_value(state_hash: bytes, work: int) -> bytes:

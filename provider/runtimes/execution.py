@@ -111,7 +111,10 @@ class WasmExecution:
 
     def _completed(self, status: Status | None, exit_code: int) -> Segment:
         state = self._state()
-        leaf = TraceLeaf(index=self._done - 1, state_hash=state.state_hash(), work=self._work)
+        # An exit before the last segment leaves a state that nothing follows. With a hash it would pass for one that a
+        # run can go on from, and a juror would confirm segments that the job does not have.
+        is_left = status is not None and self._done < self._spec.manifest.segments
+        leaf = TraceLeaf(index=self._done - 1, state_hash=ZERO_HASH if is_left else state.state_hash(), work=self._work)
         self._ended = status is not None
         return Segment(
             leaf=leaf,

@@ -81,6 +81,11 @@ class Anvil:
         self.rpc.call("evm_increaseTime", seconds)
         self.mine()
 
+    def mine_at(self, timestamp: int) -> None:
+        """Mines one block whose time is `timestamp`, in unix seconds."""
+        self.rpc.call("evm_setNextBlockTimestamp", timestamp)
+        self.mine()
+
     def code(self, address: str) -> str:
         return str(self.rpc.call("eth_getCode", address, "latest"))
 

@@ -22,8 +22,8 @@ from indexer.source import Contracts, Source
 from protocol.errors import BadProof, WrongChain
 from protocol.hashing import to_hex
 from protocol.rpc import Rpc
-from tests.integration.indexer.conftest import Followed
 from tests.support.anvil import running_anvil
+from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 
 pytestmark = pytest.mark.node

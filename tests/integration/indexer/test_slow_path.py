@@ -12,9 +12,9 @@ from indexer.store import alembic_config
 from protocol.errors import TransactionReverted
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import ZERO_ADDRESS, ZERO_HASH
-from tests.integration.indexer.conftest import Followed
 from tests.integration.indexer.test_verify import alter
 from tests.support.anvil import Anvil
+from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, Leased, LedgerWorld
 from tests.support.slow_path import ARBITER_SECONDS, BOND, MIN_CHARGE, RESULT, WINDOW_SECONDS, SlowPath
 

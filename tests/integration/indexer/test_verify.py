@@ -14,8 +14,8 @@ from indexer.rebuild import rebuild_mirror
 from protocol.events import LedgerHead
 from protocol.hashing import to_hex
 from protocol.wallet import read
-from tests.integration.indexer.conftest import Followed
 from tests.support.anvil import running_anvil
+from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 
 pytestmark = pytest.mark.node
