@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep check fix abi gas vectors bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,8 +37,12 @@ dev: setup ## Keep the whole system running until Ctrl-C
 
 test: test-contracts test-python ## Run every test
 
+# A seed, so that one commit has one verdict; other seeds run in `make deep`.
 test-contracts: setup
-	cd contracts && $(FORGE) test
+	cd contracts && $(FORGE) test --fuzz-seed 0x1 | ../$(PY) tools/count_calls.py
+
+deep: setup ## Go on with the recorded long run of the invariants (hours)
+	cd contracts && ../$(PY) tools/deep_invariants.py
 
 test-python: setup
 	$(PY) -m pytest -q --durations=8
@@ -50,6 +54,7 @@ check: setup ## Format, lint, types, import rules, generated files
 	.venv/bin/lint-imports
 	cd contracts && $(FORGE) fmt --check && $(FORGE) build
 	cd contracts && $(FORGE) test --match-path 'test/gas/*' --gas-snapshot-check=true
+	$(PY) contracts/tools/gas_floors.py --check
 	$(PY) contracts/tools/export_abi.py --check
 	$(PY) tests/vectors/generate.py --check
 	$(PY) tests/vectors/generate_court.py --check
@@ -70,6 +75,7 @@ vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'
+	$(PY) contracts/tools/gas_floors.py
 
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)

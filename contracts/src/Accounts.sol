@@ -149,13 +149,13 @@ abstract contract Accounts is IComputeLedger, EventHead, Guard {
         _credit({account_: account_, from: msg.sender, before: before});
     }
 
-    /// @dev What counts is what arrived since the balance was `before`.
+    /// @dev What counts is what arrived since the balance was `before` (invariant 2).
     function _credit(address account_, address from, uint256 before) private {
         // Check: something arrived.
         uint256 balance = _token.balanceOf(address(this));
         require(balance > before, ComputeLedger_ZeroAmount());
 
-        // Check: all credits together fit in 64 bits, so no later payment can overflow an account.
+        // Check: all credits together fit in 64 bits, so no later payment can overflow an account (invariant 1).
         require(balance <= type(uint64).max, ComputeLedger_AmountTooLarge(type(uint64).max, balance));
         uint256 received = balance - before;
 

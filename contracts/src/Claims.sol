@@ -62,7 +62,7 @@ abstract contract Claims is Leases {
         }
         if (terms.from != 0) _checkStart({order_: order_, fill: fill, from: terms.from, start: start});
 
-        // Effect: what the provider is to have, never more than a slash could cover.
+        // Effect: what the provider is to have, never more than a slash could cover (invariant 11).
         uint256 target = LeaseMath.earnedByWorkDown({rate: stored.rate, work: terms.work});
         if (target > stored.locked) target = stored.locked;
         if (target > uint256(stored.paid) + order.bond) target = uint256(stored.paid) + order.bond;
@@ -204,7 +204,8 @@ abstract contract Claims is Leases {
         bool agreed = state == LeaseState.Claimed && _claims[id].revealFrom == 0 && providerWins && slash == 0;
         require(state == LeaseState.Disputed || agreed, ComputeLedger_WrongState(id, state));
 
-        // Check: neither the award nor the slash is more than what is at stake. Without a revealed claim the target is 0.
+        // Check: neither the award nor the slash is more than what is at stake (invariants 4, 6). Without a revealed claim
+        // the target is 0.
         uint48 most = providerWins ? _claimDue(id, stored) : 0;
         require(award <= most, ComputeLedger_RulingTooLarge(most, award));
         require(slash <= order.bond, ComputeLedger_RulingTooLarge(order.bond, slash));

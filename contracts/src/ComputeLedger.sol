@@ -161,7 +161,7 @@ contract ComputeLedger is Claims {
         if (buyer.guarded) return Skip.BuyerGuarded;
         if (_cancelled[order.buyer][opening.orderDigest]) return Skip.OrderCancelled;
 
-        // Check: the fill is next in its lane, and the order is authentic.
+        // Check: the fill is next in its lane (invariant 10), and the order is authentic.
         skip = fill < order.replicas
             ? _checkSignature(order, match_.signature, opening)
             : _checkPredecessor(opening.orderDigest, fill - order.replicas);
@@ -219,8 +219,8 @@ contract ComputeLedger is Claims {
         return status.done() ? Skip.LaneDone : Skip.None;
     }
 
-    /// @dev At most what the earlier fills of the lane left of the budget: they used what they paid if Closed, else their
-    /// locks. Where the budget has room for them all at the highest rate, none of them needs to be read.
+    /// @dev Invariant 7: at most what the earlier fills of the lane left of the budget. They used what they paid if Closed,
+    /// else their locks. Where the budget has room for them all at the highest rate, none of them needs to be read.
     /// @param locked base units that the fill would lock
     function _withinBudget(bytes32 id, Order memory order, uint256 fill, uint256 locked)
         private
@@ -275,7 +275,7 @@ contract ComputeLedger is Claims {
     function _apply(Head memory head_, Offer memory offer, Order memory order, Opening memory opening) private {
         uint256 deadline = block.timestamp + order.duration;
 
-        // Effect: the delegate's cap, once per lane and never restored.
+        // Effect: the delegate's cap, once per lane and never restored (invariant 8).
         if (opening.key != address(0)) _charge(head_, order.buyer, opening);
 
         // Effect: the money and the provider's count.

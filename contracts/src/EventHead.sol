@@ -31,7 +31,7 @@ abstract contract EventHead {
         _packedHead = head_.count << HASH_BITS | head_.hash;
     }
 
-    /// @dev Emits an event and advances the head, both from the one buffer `topics || data`, so they cannot differ.
+    /// @dev Invariant 13. Emits an event and advances the head, both from the one buffer `topics || data`, so they cannot differ.
     /// @param topics how many words of the buffer are topics, 2 to 4, the event's selector first
     function _record(Head memory head_, uint256 topics, bytes memory encoded) internal {
         bytes32 eventHash;

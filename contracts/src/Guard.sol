@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity ^0.8.28;
 
-/// @title No call enters while another is under way
+/// @title No call enters while another is under way (invariant 12)
 /// @dev By hand for its size: OpenZeppelin's transient guard names its slot by a 32-byte word at every use, 0.5 kB in all
 /// (docs/decisions/0005). Nothing else here uses transient storage, so slot 0 is free.
 abstract contract Guard {

@@ -210,7 +210,7 @@ abstract contract Leases is Authority, Messages {
         }
     }
 
-    /// @dev paid + refunded = locked and penalty + toJurors + returned = bond, both by subtraction.
+    /// @dev Invariant 2: paid + refunded = locked and penalty + toJurors + returned = bond, both by subtraction.
     function _finish(Head memory head_, bytes32 id, StoredLease memory stored, Order memory order, Ending memory ending)
         internal
     {

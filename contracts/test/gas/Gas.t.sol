@@ -3,6 +3,7 @@ pragma solidity ^0.8.28;
 
 import {Vm} from "forge-std/Test.sol";
 
+import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
 import {
     Attestation,
     EndReason,
@@ -50,6 +51,7 @@ contract GasTest is LedgerTest {
         vm.prank(matcher);
         ledger.open(offers, matches, 0);
         snapshot("open_1", 1);
+        snapshotCalldata("open_1", abi.encodeCall(IComputeLedger.open, (offers, matches, 0)), 1);
     }
 
     /// forge-config: default.isolate = true
@@ -58,6 +60,8 @@ contract GasTest is LedgerTest {
         vm.prank(matcher);
         uint256 opened = ledger.open(offers, matches, keccak256("book"));
         snapshot("open_per_lease_50", BATCH);
+        bytes memory call = abi.encodeCall(IComputeLedger.open, (offers, matches, keccak256("book")));
+        snapshotCalldata("open_per_lease_50", call, BATCH);
         assertEq(opened, BATCH, "opened");
     }
 
@@ -76,8 +80,9 @@ contract GasTest is LedgerTest {
 
     /// forge-config: default.isolate = true
     function test_snapshot_failover_1() public {
-        failOver(200e6);
+        bytes memory call = failOver(200e6);
         snapshot("failover_1", 1);
+        snapshotCalldata("failover_1", call, 1);
     }
 
     /// forge-config: default.isolate = true
@@ -96,6 +101,7 @@ contract GasTest is LedgerTest {
         vouchers[0] = aVoucher(leaseOf(matches[0].order, 0), 2e6, true);
         ledger.redeem(vouchers);
         snapshot("redeem_1", 1);
+        snapshotCalldata("redeem_1", abi.encodeCall(IComputeLedger.redeem, (vouchers)), 1);
     }
 
     /// forge-config: default.isolate = true
@@ -108,6 +114,7 @@ contract GasTest is LedgerTest {
         }
         uint256 redeemed = ledger.redeem(vouchers);
         snapshot("redeem_per_voucher_50", BATCH);
+        snapshotCalldata("redeem_per_voucher_50", abi.encodeCall(IComputeLedger.redeem, (vouchers)), BATCH);
         assertEq(redeemed, BATCH, "redeemed");
     }
 
@@ -161,7 +168,7 @@ contract GasTest is LedgerTest {
     /* CASES */
 
     /// The second fill of an order whose first provider did not respond, in another zone.
-    function failOver(uint48 budget) private {
+    function failOver(uint48 budget) private returns (bytes memory call) {
         Order memory order = orderOf(buyers[0], 100);
         order.budget = budget;
         Match[] memory matches = new Match[](1);
@@ -174,6 +181,7 @@ contract GasTest is LedgerTest {
         SignedOffer[] memory offers = one(providers[1]);
         offers[0].offer.zone = 8;
         offers[0] = signed(offers[0].offer, providers[1]);
+        call = abi.encodeCall(IComputeLedger.open, (offers, matches, 0));
         vm.prank(matcher);
         assertEq(ledger.open(offers, matches, 0), 1, "opened");
     }
@@ -188,6 +196,15 @@ contract GasTest is LedgerTest {
 
     function snapshot(string memory name, uint256 items) private {
         vm.snapshotValue("ComputeLedger", name, vm.lastCallGas().gasTotalUsed / items);
+    }
+
+    /// What the transaction pays for its bytes, for the floors in snapshots/README.md: 16 gas each, 4 if it is zero.
+    function snapshotCalldata(string memory name, bytes memory call, uint256 items) private {
+        uint256 cost;
+        for (uint256 i; i < call.length; ++i) {
+            cost += call[i] == 0 ? 4 : 16;
+        }
+        vm.snapshotValue("Calldata", name, cost / items);
     }
 
     function offerOf(Vm.Wallet memory who) private view returns (Offer memory offer) {

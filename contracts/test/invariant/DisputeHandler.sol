@@ -18,18 +18,19 @@ import {
     StartVoucher,
     UsageReceipt
 } from "../../src/interfaces/LedgerTypes.sol";
-import {Behaviour, FickleToken} from "../support/FickleToken.sol";
-import {ProviderRegistry} from "../../src/ProviderRegistry.sol";
-import {HeadReplay} from "../support/HeadReplay.sol";
-import {LedgerTest} from "../support/LedgerTest.sol";
+import {MoneyHandler} from "./MoneyHandler.sol";
 
 /// @dev The slow path over a token that changes its behaviour: bonded leases in lanes, claims, challenges, rulings, and what a
 /// bystander would have noted of them. What a call may do alone is checked at once and noted by the name of its rule.
-contract DisputeHandler is LedgerTest {
-    using HeadReplay for HeadReplay.State;
-
+contract DisputeHandler is MoneyHandler {
     uint256 private constant MOST_LEASES = 20;
     uint256 private constant ORDERS = 8;
+
+    uint256 private constant OPEN = 1 << uint8(LeaseState.Open);
+    uint256 private constant CLOSING = 1 << uint8(LeaseState.Closing);
+    uint256 private constant CLAIMED = 1 << uint8(LeaseState.Claimed);
+    uint256 private constant DISPUTED = 1 << uint8(LeaseState.Disputed);
+    uint256 private constant ANY = type(uint256).max;
 
     struct Noted {
         uint256 order;
@@ -47,29 +48,14 @@ contract DisputeHandler is LedgerTest {
         uint48 toJurors;
     }
 
-    FickleToken public token;
     Vm.Wallet[2] private buyers;
     Vm.Wallet[3] private providers;
-    address[] private accounts;
     Order[] private orders;
     bytes32[] private leases;
     mapping(bytes32 lease => Noted) private noted;
     mapping(uint256 order => uint256) public feesOf;
-    HeadReplay.State private replayed;
-    /// Base units that rebases took from the ledger.
-    uint256 public shortfall;
-    mapping(string rule => bool) public broke;
-    mapping(string action => mapping(Behaviour => uint256)) public calls;
 
     constructor() {
-        vm.recordLogs();
-        vm.warp(1_800_000_000);
-        voucherSigner = vm.createWallet("voucher signer");
-        auditor = vm.createWallet("auditor");
-        registry = new ProviderRegistry();
-        token = new FickleToken();
-        token.setHook(address(this));
-        ledger = deployLedger(address(token), MIN_NOTICE);
         for (uint256 i; i < 2; ++i) {
             buyers[i] = vm.createWallet(string.concat("buyer ", vm.toString(i)));
             accounts.push(buyers[i].addr);
@@ -81,7 +67,7 @@ contract DisputeHandler is LedgerTest {
         accounts.push(voucherSigner.addr);
         accounts.push(arbiter);
         accounts.push(stranger);
-        for (uint256 i; i < 6; ++i) {
+        for (uint256 i; i < accounts.length; ++i) {
             pay(accounts[i], 300e6);
         }
         for (uint256 i; i < ORDERS; ++i) {
@@ -109,25 +95,7 @@ contract DisputeHandler is LedgerTest {
 
     /* ACTIONS */
 
-    function become(uint8 behaviour, uint256 victim) external acted("become") {
-        uint256 before = token.balanceOf(address(ledger));
-        token.become(Behaviour(behaviour % 10), accounts[victim % accounts.length]);
-        uint256 now_ = token.balanceOf(address(ledger));
-        if (now_ < before) shortfall += before - now_;
-    }
-
-    function deposit(uint256 who, uint256 amount) external acted("deposit") {
-        address account = accounts[who % accounts.length];
-        pay(account, bound(amount, 2, 50e6));
-    }
-
-    function withdraw(uint256 who, uint256 amount) external acted("withdraw") {
-        address account = accounts[who % accounts.length];
-        uint64 free = freeOf(account);
-        if (free != 0) tryWithdraw(account, bound(amount, 1, free));
-    }
-
-    function open(uint256 index, uint8 fill, uint256 provider) external acted("open") {
+    function open(uint256 index, uint8 fill, uint256 provider) external acted {
         if (leases.length == MOST_LEASES) return;
         index %= ORDERS;
         Order memory order = orders[index];
@@ -139,6 +107,7 @@ contract DisputeHandler is LedgerTest {
         bool taken = order.distinctZones && isZoneTaken(order, fill, uint8(7 + provider));
         LedgerAccount memory before = ledger.account(providers[provider].addr);
 
+        noteCall("open");
         uint256 opened = openAs(stranger, offerOf(provider), providers[provider], matchBy(order, fill));
 
         if (opened == 0) return;
@@ -152,44 +121,49 @@ contract DisputeHandler is LedgerTest {
         feesOf[index] += order.fee;
     }
 
-    function redeem(uint256 index, uint48 cumulative) external acted("redeem") {
-        (bytes32 id, bool found) = pick(index);
+    function redeem(uint256 index, uint48 cumulative) external acted {
+        (bytes32 id, bool found) = pick(index, ANY);
         if (!found) return;
         cumulative = uint48(bound(cumulative, 0, 8e6));
         bool running = ledger.lease(id).state != LeaseState.Closed;
+        noteCall("redeem");
         redeem(aVoucher(id, cumulative, false));
         if (running && cumulative > noted[id].highestVoucher) noted[id].highestVoucher = cumulative;
     }
 
-    function close(uint256 index, uint8 reason) external acted("close") {
-        (bytes32 id, bool found) = pick(index);
+    function close(uint256 index, uint8 reason) external acted {
+        (bytes32 id, bool found) = pick(index, OPEN);
         if (!found || ledger.stateOf(id) != LeaseState.Open) return;
         Order memory order = orderOf(id);
+        noteCall("close");
         vm.prank(order.buyer);
         ledger.close(order, noted[id].fill, EndReason(uint8(EndReason.Cancelled) + reason % 3));
     }
 
-    function resign(uint256 index) external acted("resign") {
-        (bytes32 id, bool found) = pick(index);
+    function resign(uint256 index) external acted {
+        (bytes32 id, bool found) = pick(index, OPEN);
         if (!found || ledger.stateOf(id) != LeaseState.Open) return;
+        noteCall("resign");
         vm.prank(ledger.lease(id).provider);
         ledger.resign(orderOf(id), noted[id].fill);
     }
 
-    function acknowledge(uint256 index) external acted("acknowledge") {
-        (bytes32 id, bool found) = pick(index);
+    function acknowledge(uint256 index) external acted {
+        (bytes32 id, bool found) = pick(index, CLOSING);
         Lease memory stored = ledger.lease(id);
-        if (!found || stored.state != LeaseState.Closing || block.timestamp >= stored.deadline) return;
+        if (!found || block.timestamp >= stored.deadline) return;
+        noteCall("acknowledge");
         vm.prank(stored.provider);
         ledger.acknowledge(id);
     }
 
-    function closeLast(uint256 index, uint48 cumulative, bool agreed) external acted("closeLast") {
-        (bytes32 id, bool found) = pick(index);
+    function closeLast(uint256 index, uint48 cumulative, bool agreed) external acted {
+        (bytes32 id, bool found) = pick(index, ANY);
         if (!found) return;
         cumulative = uint48(bound(cumulative, 0, 8e6));
         Lease memory stored = ledger.lease(id);
         LastVoucher memory item = aLastVoucher(orderOf(id), noted[id].fill, cumulative);
+        noteCall("closeLast");
         vm.prank(agreed ? stored.provider : stranger);
         uint256 closed = closeLast(item);
         bool ends = agreed && stored.state != LeaseState.Closed && stored.state != LeaseState.Disputed;
@@ -200,8 +174,8 @@ contract DisputeHandler is LedgerTest {
     }
 
     /// Claims at once without replicas, else commits; or claims what was committed when its time has come.
-    function claim(uint256 index, uint64 work, bool last) external acted("claim") {
-        (bytes32 id, bool found) = pick(index);
+    function claim(uint256 index, uint64 work, bool last) external acted {
+        (bytes32 id, bool found) = pick(index, OPEN | CLOSING | CLAIMED);
         if (!found) return;
         Order memory order = orderOf(id);
         Lease memory stored = ledger.lease(id);
@@ -219,9 +193,11 @@ contract DisputeHandler is LedgerTest {
         bytes32 salt = keccak256(abi.encode(id));
         vm.startPrank(stored.provider);
         if (!committed && order.replicas > 1) {
+            noteCall("commitClaim");
             bytes32 commitment = keccak256(abi.encode(id, stored.provider, terms.result, salt));
             ledger.commitClaim(order, noted[id].fill, commitment);
         } else {
+            noteCall("claim");
             ledger.claim(order, noted[id].fill, terms, salt, start);
             noted[id].claimed = true;
             uint256 most = uint256(stored.paid) + order.bond;
@@ -231,8 +207,8 @@ contract DisputeHandler is LedgerTest {
         vm.stopPrank();
     }
 
-    function challenge(uint256 index, bool receiptToo, bool bySigner) external acted("challenge") {
-        (bytes32 id, bool found) = pick(index);
+    function challenge(uint256 index, bool receiptToo, bool bySigner) external acted {
+        (bytes32 id, bool found) = pick(index, OPEN | CLOSING | CLAIMED);
         if (!found) return;
         Order memory order = orderOf(id);
         Lease memory stored = ledger.lease(id);
@@ -248,13 +224,14 @@ contract DisputeHandler is LedgerTest {
             receipt = aReceipt(id);
             signature = sign(walletOf(stored.provider), ledger.hashUsageReceipt(receipt));
         }
+        noteCall("challenge");
         vm.prank(challenger);
         ledger.challenge(order, noted[id].fill, receipt, signature);
         if (ledger.disputeOf(id).bond != order.bond) broke["challenger's bond"] = true;
     }
 
-    function rule(uint256 index, bool providerWins, Sums memory sums) external acted("rule") {
-        (bytes32 id, bool found) = pick(index);
+    function rule(uint256 index, bool providerWins, Sums memory sums) external acted {
+        (bytes32 id, bool found) = pick(index, DISPUTED | CLAIMED);
         Lease memory stored = ledger.lease(id);
         if (!found || block.timestamp >= stored.deadline) return;
         bool disputed = stored.state == LeaseState.Disputed;
@@ -282,6 +259,7 @@ contract DisputeHandler is LedgerTest {
         Order memory order = orderOf(id);
         uint256 before = wealth();
         uint256 ofProvider = wealthOf(stored.provider);
+        noteCall("rule");
         vm.prank(arbiter);
         ledger.rule(order, noted[id].fill, providerWins, sums.award, sums.toWinner, sums.toJurors);
         if (wealth() != before) broke["ruling conserves"] = true;
@@ -289,14 +267,14 @@ contract DisputeHandler is LedgerTest {
         if (!providerWins && ledger.lease(id).paid != stored.paid) broke["loser is paid"] = true;
     }
 
-    function finalise(uint256 index) external acted("finalise") {
-        (bytes32 id, bool found) = pick(index);
+    function finalise(uint256 index) external acted {
+        (bytes32 id, bool found) = pick(index, ANY);
         if (found) finaliseIfDue(id);
     }
 
     /// Calls by people who have no business: each must revert.
-    function trespass(uint256 index, uint8 what) external acted("trespass") {
-        (bytes32 id, bool found) = pick(index);
+    function trespass(uint256 index, uint8 what) external acted {
+        (bytes32 id, bool found) = pick(index, ANY);
         if (!found) return;
         Order memory order = orderOf(id);
         uint8 fill = noted[id].fill;
@@ -311,28 +289,10 @@ contract DisputeHandler is LedgerTest {
         if (what % 8 == 5) call = abi.encodeCall(IComputeLedger.challenge, (order, fill, receipt, ""));
         if (what % 8 == 6) call = abi.encodeCall(IComputeLedger.rule, (order, fill, true, 0, 0, 0));
         if (what % 8 == 7) call = abi.encodeCall(IComputeLedger.withdraw, (order.buyer, stranger, 1));
+        noteCall("trespass");
         vm.prank(stranger);
         (bool ok,) = address(ledger).call(call);
         if (ok) broke["trespass"] = true;
-    }
-
-    function pass(uint256 time) external acted("pass") {
-        vm.warp(block.timestamp + bound(time, 1, 300));
-        vm.roll(block.number + 1);
-    }
-
-    /// The token's hook: whoever gets control in the middle of a call gets nowhere.
-    function onTransfer() external {
-        if (msg.sender != address(token)) return;
-        bytes[3] memory attempts = [
-            abi.encodeCall(IComputeLedger.withdraw, (address(this), stranger, 1)),
-            abi.encodeCall(IComputeLedger.bumpEpoch, ()),
-            abi.encodeCall(IComputeLedger.cancel, (bytes32(0)))
-        ];
-        for (uint256 i; i < 3; ++i) {
-            (bool ok,) = address(ledger).call(attempts[i]);
-            if (ok) broke["reentered"] = true;
-        }
     }
 
     /* EXIT */
@@ -374,34 +334,10 @@ contract DisputeHandler is LedgerTest {
         return ORDERS;
     }
 
-    function allAccounts() external view returns (address[] memory) {
-        return accounts;
-    }
-
-    function replayedHead() external view returns (uint208 hash, uint48 count) {
-        return (replayed.hash, replayed.count);
-    }
-
-    function ledgerAddress() external view returns (address) {
-        return address(ledger);
-    }
-
-    function tokenBalance() external view returns (uint256) {
-        return token.balanceOf(address(ledger));
-    }
-
     /* NOTES */
 
-    modifier acted(string memory action) {
-        calls[action][token.behaviour()] += 1;
-        _;
-        note();
-    }
-
-    function note() private {
-        HeadReplay.State memory state = replayed;
-        state.advance(vm.getRecordedLogs(), address(ledger));
-        replayed = state;
+    function note() internal override {
+        super.note();
         for (uint256 i; i < leases.length; ++i) {
             Lease memory before = noted[leases[i]].last;
             Lease memory now_ = ledger.lease(leases[i]);
@@ -426,49 +362,7 @@ contract DisputeHandler is LedgerTest {
         return from == LeaseState.Disputed && to == LeaseState.Closed;
     }
 
-    /// What a call that reverted had emitted is recorded too, and never happened.
-    function dropLogs() private {
-        vm.getRecordedLogs();
-    }
-
     /* HELP */
-
-    /// Deposits if the token lets it, and checks what was credited.
-    function pay(address account, uint256 amount) private {
-        token.mint(account, amount);
-        uint64 before = freeOf(account);
-        uint256 held = token.balanceOf(address(ledger));
-        vm.startPrank(account);
-        token.approve(address(ledger), amount);
-        try ledger.deposit(account, amount) {}
-        catch {
-            dropLogs();
-        }
-        vm.stopPrank();
-        uint256 arrived = token.balanceOf(address(ledger)) - held;
-        if (freeOf(account) - before != arrived) broke["credit"] = true;
-    }
-
-    /// Under a token that transfers it succeeds; else only this call fails, and the balance stays.
-    function tryWithdraw(address account, uint256 amount) private {
-        uint64 before = freeOf(account);
-        uint256 held = token.balanceOf(address(ledger));
-        Behaviour now_ = token.behaviour();
-        bool stuck = now_ == Behaviour.FalseReturn || now_ == Behaviour.Pause || now_ == Behaviour.RevertBomb
-            || (now_ == Behaviour.Blocklist && (token.blocked() == account || token.blocked() == address(ledger)));
-        vm.prank(account);
-        try ledger.withdraw(account, account, amount) {
-            if (stuck) broke["withdrawn"] = true;
-            if (freeOf(account) + amount != before) broke["withdrawn"] = true;
-            // What a rebasing token rounds is its own affair: count it as its shortfall.
-            uint256 left = held - token.balanceOf(address(ledger));
-            if (left > amount) shortfall += left - amount;
-        } catch {
-            dropLogs();
-            if (!stuck && held >= amount + 2) broke["stuck"] = true;
-            if (freeOf(account) != before) broke["balance lost"] = true;
-        }
-    }
 
     function finaliseIfDue(bytes32 id) private {
         Order memory order = orderOf(id);
@@ -481,6 +375,7 @@ contract DisputeHandler is LedgerTest {
         uint256 ofProvider = wealthOf(stored.provider);
         uint256 before = wealth();
 
+        noteCall("finalise");
         vm.prank(stranger);
         ledger.finalise(order, noted[id].fill);
 
@@ -542,9 +437,12 @@ contract DisputeHandler is LedgerTest {
         return false;
     }
 
-    function pick(uint256 index) private view returns (bytes32 id, bool found) {
-        if (leases.length == 0) return (0, false);
-        return (leases[index % leases.length], true);
+    /// The first lease from `index` on that is in one of `states` (1 << state), so that most calls have somebody to meet.
+    function pick(uint256 index, uint256 states) private view returns (bytes32 id, bool found) {
+        for (uint256 i; i < leases.length; ++i) {
+            id = leases[addmod(index, i, leases.length)];
+            if (states >> uint8(ledger.lease(id).state) & 1 == 1) return (id, true);
+        }
     }
 
     function orderOf(bytes32 id) private view returns (Order memory) {

@@ -6,6 +6,7 @@ import {Test} from "forge-std/Test.sol";
 import {IComputeLedger} from "../../src/interfaces/IComputeLedger.sol";
 import {Claim, Dispute, Lease, LeaseState, Order} from "../../src/interfaces/LedgerTypes.sol";
 import {DisputeHandler} from "./DisputeHandler.sol";
+import {MoneyHandler} from "./MoneyHandler.sol";
 
 /// @dev README.md says each invariant in a sentence.
 contract DisputeInvariants is Test {
@@ -15,29 +16,44 @@ contract DisputeInvariants is Test {
     function setUp() public {
         handler = new DisputeHandler();
         ledger = IComputeLedger(handler.ledgerAddress());
-        bytes4[21] memory actions = [
-            DisputeHandler.become.selector,
-            DisputeHandler.deposit.selector,
-            DisputeHandler.withdraw.selector,
+        bytes4[36] memory actions = [
+            MoneyHandler.become.selector,
+            MoneyHandler.deposit.selector,
+            MoneyHandler.depositWithPermit.selector,
+            MoneyHandler.depositWithAuthorization.selector,
+            MoneyHandler.withdraw.selector,
+            MoneyHandler.setBeneficiary.selector,
+            MoneyHandler.approveDelegate.selector,
+            MoneyHandler.cancel.selector,
+            MoneyHandler.bumpEpoch.selector,
             DisputeHandler.redeem.selector,
             DisputeHandler.close.selector,
             DisputeHandler.resign.selector,
+            DisputeHandler.resign.selector,
+            DisputeHandler.acknowledge.selector,
+            DisputeHandler.acknowledge.selector,
             DisputeHandler.acknowledge.selector,
             DisputeHandler.closeLast.selector,
             DisputeHandler.trespass.selector,
+            DisputeHandler.rule.selector,
             DisputeHandler.rule.selector,
             // The following move the story on, so they come more often.
             DisputeHandler.open.selector,
             DisputeHandler.open.selector,
             DisputeHandler.open.selector,
+            DisputeHandler.open.selector,
             DisputeHandler.claim.selector,
             DisputeHandler.claim.selector,
             DisputeHandler.claim.selector,
+            DisputeHandler.claim.selector,
+            DisputeHandler.challenge.selector,
             DisputeHandler.challenge.selector,
             DisputeHandler.challenge.selector,
             DisputeHandler.finalise.selector,
-            DisputeHandler.pass.selector,
-            DisputeHandler.pass.selector
+            DisputeHandler.finalise.selector,
+            MoneyHandler.pass.selector,
+            MoneyHandler.pass.selector,
+            MoneyHandler.pass.selector
         ];
         bytes4[] memory selectors = new bytes4[](actions.length);
         for (uint256 i; i < actions.length; ++i) {
@@ -45,6 +61,11 @@ contract DisputeInvariants is Test {
         }
         targetContract(address(handler));
         targetSelector(FuzzSelector({addr: address(handler), selectors: selectors}));
+    }
+
+    /// tools/count_calls.py adds these up: every action under every behaviour must have been done.
+    function afterInvariant() external {
+        vm.writeLine("cache/invariant-calls.txt", handler.countsAsText());
     }
 
     /* SUMS */
@@ -238,6 +259,19 @@ contract DisputeInvariants is Test {
 
     function invariant_AFailedWithdrawalCostsNothing() public view {
         assertFalse(handler.broke("balance lost"));
+    }
+
+    function invariant_OnlyTheControllerMovesMoney() public view {
+        assertFalse(handler.broke("controller"));
+    }
+
+    function invariant_EpochsOnlyRise() public view {
+        assertFalse(handler.broke("epoch"));
+    }
+
+    function invariant_MandatesStayAsTheyWereLeft() public view {
+        assertTrue(handler.mandatesHold());
+        assertFalse(handler.broke("delegate"));
     }
 
     function invariant_EndConserves() public view {

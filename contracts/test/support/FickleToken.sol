@@ -50,6 +50,27 @@ contract FickleToken {
         return true;
     }
 
+    /// Whose signature it is, is the token's affair: here it takes any.
+    function permit(address owner, address spender, uint256 amount, uint256, uint8, bytes32, bytes32) external {
+        allowance[owner][spender] = amount;
+    }
+
+    /// Signed by anybody, as above; paid to its caller alone (EIP-3009).
+    function receiveWithAuthorization(
+        address from,
+        address to,
+        uint256 amount,
+        uint256,
+        uint256,
+        bytes32,
+        uint8,
+        bytes32,
+        bytes32
+    ) external {
+        require(to == msg.sender, "not the payee");
+        move(from, to, amount);
+    }
+
     function balanceOf(address who) public view returns (uint256) {
         return parts[who] * scale / ONE;
     }
