@@ -393,7 +393,7 @@ def _opened(row: EventRow, event: LeaseOpened) -> LeaseRow:
 
 
 def _claim(lease: bytes, result: bytes, **changes: Any) -> ClaimRow:
-    nothing = {"start": bytes(32), "work": 0, "target_base": 0, "reveal_time": 0, "last": False}
+    nothing: dict[str, Any] = {"start": bytes(32), "work": 0, "target_base": 0, "reveal_time": 0, "last": False}
     return ClaimRow(lease=lease, result=result, **nothing | changes)
 
 
