@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-CONTRACTS = ("ComputeLedger", "ProviderRegistry", "TestDollar")
+CONTRACTS = ("ComputeLedger", "ProviderRegistry", "ReexecutionCourt", "TestDollar")
 PROJECT = Path(__file__).resolve().parents[1]
 TARGET = PROJECT.parent / "protocol" / "abi"
 
