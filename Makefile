@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas coverage vectors bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -70,6 +70,9 @@ vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'
+
+coverage: setup ## Measure what the contracts' tests execute: contracts/test/COVERAGE.md (3 minutes)
+	$(PY) contracts/tools/coverage.py
 
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
