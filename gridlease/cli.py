@@ -42,7 +42,7 @@ COMMANDS: Final[dict[str, Listed]] = {
     "provider": Listed(help="Offer this machine and be paid for verified work.", panel=_SELL, extra="provider"),
     "demo": Listed(help="Start everything, run one real job, prove it, stop.", panel=_MARKET, extra="server"),
     "dev": Listed(help="Keep a whole local market running.", panel=_MARKET, extra="server"),
-    "deploy": Listed(help="Put a ledger on a chain.", panel=_MARKET, extra="server"),
+    "deploy": Listed(help="Put a ledger on a chain, or verify what is there.", panel=_MARKET, extra="server"),
     "serve": Listed(help="Serve the API and the explorer.", panel=_MARKET, extra="server"),
     "worker": Listed(help="Match, submit and settle in the background.", panel=_MARKET, extra="server"),
     "indexer": Listed(help="Follow the chain into the mirror; verify or rebuild it.", panel=_MARKET, extra="server"),
@@ -50,7 +50,16 @@ COMMANDS: Final[dict[str, Listed]] = {
 
 _ROOMS: Final = ("protocol", "indexer", "explorer", "backend", "provider", "client", "gridlease")
 _USAGE_CODES: Final = frozenset(
-    {"bad_manifest", "term_out_of_range", "bad_hex", "bad_cid", "keystore", "bad_login", "not_logged_in"}
+    {
+        "bad_manifest",
+        "term_out_of_range",
+        "bad_hex",
+        "bad_cid",
+        "keystore",
+        "bad_login",
+        "not_logged_in",
+        "token_needed",
+    }
 )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 DataDir = Annotated[Path, typer.Option("--data-dir", help="Folder for this run; what an earlier run left is removed.")]
+_DAYS_14 = 14 * 86_400
 Port = Annotated[int, typer.Option("--port", min=1, max=65535, help="First port to try.")]
 
 
@@ -43,17 +44,54 @@ def serve() -> None:
 
 def deploy(
     rpc_url: Annotated[str, typer.Option("--rpc", help="The node's JSON-RPC.")],
-    chain_id: Annotated[int, typer.Option(help="The chain that you mean; another one is refused.")],
-    key_file: Annotated[Path, typer.Option(help="File with the deployer's private key in hex.")],
+    chain_id: Annotated[int | None, typer.Option(help="The chain that you mean; another one is refused.")] = None,
+    key_file: Annotated[Path | None, typer.Option(help="File with the deployer's private key in hex.")] = None,
     token: Annotated[
         str | None, typer.Option(help="The 6-decimals stablecoin; on a dev chain a test dollar is made without it.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for <chain-id>.json.")] = Path("contracts/deployments"),
+    verify: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Send nothing: compare what FILE names with the committed bytecode."),
+    ] = None,
+    court_stake: Annotated[
+        str | None, typer.Option(metavar="DOLLARS", help="What a juror stakes. Default: 100; 1 on a dev chain.")
+    ] = None,
+    court_fee: Annotated[
+        str | None, typer.Option(metavar="DOLLARS", help="What a juror earns a case. Default: 1; 0.01 on a dev chain.")
+    ] = None,
+    court_move: Annotated[
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, max=_DAYS_14, help="For each move. Default: 6 h; 60 s on a dev chain."),
+    ] = None,
+    court_commit: Annotated[
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, max=_DAYS_14, help="For a jury to commit. Default: 12 h, or 60 s."),
+    ] = None,
+    court_reveal: Annotated[
+        int | None,
+        typer.Option(metavar="SECONDS", min=1, max=_DAYS_14, help="For a jury to reveal. Default: 12 h, or 60 s."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, also for errors.")
+    ] = False,
 ) -> None:
-    """Deploy the ledger from the committed bytecode.
+    """Deploy registry, ledger and court from the committed bytecode, or verify a deployment.
 
-    Example: gridlease deploy --rpc http://127.0.0.1:8545 --chain-id 31337 --key-file deployer.key
+    Every address follows from the bytecode and its settings (CREATE2), so a second run finds what is there and sends
+    nothing. The longest case of a court, 33 moves and two juries, must be over within 14 days.
+
+    Examples: gridlease deploy --rpc http://127.0.0.1:8545 --chain-id 31337 --key-file deployer.key ·
+    gridlease deploy --rpc http://127.0.0.1:8545 --verify contracts/deployments/31337.json
     """
-    from gridlease.deploy import run_deploy
+    from gridlease.deploying import CourtOptions, run_deploy, run_verify
 
-    run_deploy(rpc_url, chain_id, key_file, token, out)
+    if verify is not None:
+        if key_file is not None or token is not None:
+            raise typer.BadParameter("--verify sends nothing, so it takes neither --key-file nor --token")
+        run_verify(rpc_url, chain_id, verify, as_json=as_json)
+        return
+    if chain_id is None or key_file is None:
+        raise typer.BadParameter("give --chain-id and --key-file, or --verify FILE")
+    options = CourtOptions(stake=court_stake, fee=court_fee, move=court_move, commit=court_commit, reveal=court_reveal)
+    run_deploy(rpc_url, chain_id, key_file, token, out, options, as_json=as_json)

@@ -100,13 +100,14 @@ def sign_transaction(
     gas: int,
     max_fee_wei: int,
     priority_fee_wei: int,
+    value_wei: int = 0,
 ) -> tuple[bytes, bytes]:
     """An EIP-1559 transaction as (raw bytes, hash); `to` None creates a contract. Fees are wei per gas."""
     fields: dict[str, Any] = {
         "type": 2,
         "chainId": chain_id,
         "nonce": nonce,
-        "value": 0,
+        "value": value_wei,
         "data": data,
         "gas": gas,
         "maxFeePerGas": max_fee_wei,

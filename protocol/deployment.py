@@ -5,7 +5,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol.errors import DeploymentMissing
+from protocol.errors import DeploymentMissing, DeploymentOutdated
 from protocol.hashing import Address, checksum_address
 from protocol.messages import Domain
 
@@ -20,6 +20,8 @@ class Deployment:
     token: Address
     #: whose attestations count
     registry: Address
+    #: who rules on the disputes of orders that name it as their arbiter
+    court: Address
     #: block that holds the ledger's creation
     deploy_block: int
     #: hash of block 0: a dev chain that was reset is another chain
@@ -40,6 +42,7 @@ class Deployment:
             "ledger": self.ledger,
             "token": self.token,
             "registry": self.registry,
+            "court": self.court,
             "deployBlock": self.deploy_block,
             "genesisHash": self.genesis_hash,
             "minNotice": self.min_notice,
@@ -52,14 +55,17 @@ class Deployment:
 
 
 def load_deployment(path: Path) -> Deployment:
-    """Reads a deployment file; raises `DeploymentMissing`."""
+    """Reads a deployment file; raises `DeploymentMissing`, `DeploymentOutdated`."""
     try:
         content = json.loads(path.read_text())
+        if "ledger" in content and "court" not in content:
+            raise DeploymentOutdated(str(path))
         return Deployment(
             chain_id=int(content["chainId"]),
             ledger=checksum_address(content["ledger"]),
             token=checksum_address(content["token"]),
             registry=checksum_address(content["registry"]),
+            court=checksum_address(content["court"]),
             deploy_block=int(content["deployBlock"]),
             genesis_hash=str(content["genesisHash"]),
             min_notice=int(content["minNotice"]),

@@ -8,7 +8,7 @@ GridleaseError
 ├── ChainError               the node or the ledger said no
 │   ├── WrongChain · NodeUnavailable · RpcRefused
 │   ├── TransactionReverted · TransactionNotMined
-│   └── DeploymentMissing
+│   └── DeploymentMissing · DeploymentOutdated
 ├── MirrorError              the mirror and the chain differ (room: indexer)
 └── MarketError              the market refused a request (rooms: backend, client, provider)
 
@@ -152,6 +152,16 @@ class DeploymentMissing(ChainError):
 
     def __init__(self, where: str) -> None:
         super().__init__(f"no ledger found at {where}; run `gridlease deploy` or set GRIDLEASE_DEPLOYMENT")
+
+
+class DeploymentOutdated(ChainError):
+    """A deployment file that an older version wrote."""
+
+    code = "deployment_outdated"
+
+    def __init__(self, path: str) -> None:
+        self.remedy = "run `gridlease deploy` again, which keeps what is there and adds what is not"
+        super().__init__(f"{path} names no court, so an older version wrote it; {self.remedy}")
 
 
 class MirrorError(GridleaseError):

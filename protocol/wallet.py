@@ -36,12 +36,17 @@ def transact(
     key: LocalKey,
     to: Address | None,
     data: bytes,
-    contract: str,
+    contract: str | None,
     what: str,
     timeout_seconds: int = 60,
+    *,
+    value_wei: int = 0,
 ) -> dict[str, Any]:
-    """Sends raw calldata (or, with `to` None, a contract's creation) and returns the transaction receipt."""
-    request = {"from": key.address, "data": to_hex(data)} | ({"to": to} if to else {})
+    """Sends raw calldata (or, with `to` None, a contract's creation) and returns the transaction receipt.
+
+    `contract` names whose errors a revert may carry.
+    """
+    request = {"from": key.address, "data": to_hex(data), "value": hex(value_wei)} | ({"to": to} if to else {})
     try:
         gas = int(rpc.call("eth_estimateGas", request), 16)
     except RpcRefused as error:
@@ -52,13 +57,14 @@ def transact(
         chain_id=chain_id,
         nonce=nonce,
         to=to,
+        value_wei=value_wei,
         data=data,
         gas=gas * 5 // 4,
         max_fee_wei=2 * base_fee + _PRIORITY_WEI,
         priority_fee_wei=_PRIORITY_WEI,
     )
     rpc.call("eth_sendRawTransaction", to_hex(raw))
-    return _wait(rpc, to_hex(tx_hash), what, timeout_seconds)
+    return wait_mined(rpc, to_hex(tx_hash), what, timeout_seconds)
 
 
 def _context(rpc: Rpc, address: Address) -> tuple[int, int, int]:
@@ -72,7 +78,8 @@ def _context(rpc: Rpc, address: Address) -> tuple[int, int, int]:
     return int(chain_id, 16), int(nonce, 16), int(block.get("baseFeePerGas", "0x0"), 16)
 
 
-def _wait(rpc: Rpc, tx_hash: str, what: str, timeout_seconds: int) -> dict[str, Any]:
+def wait_mined(rpc: Rpc, tx_hash: str, what: str, timeout_seconds: int = 60) -> dict[str, Any]:
+    """The receipt of a transaction once a block holds it; raises `TransactionReverted`, `TransactionNotMined`."""
     deadline = time.monotonic() + timeout_seconds
     while time.monotonic() < deadline:
         found: dict[str, Any] | None = rpc.call("eth_getTransactionReceipt", tx_hash)
@@ -86,8 +93,8 @@ def _wait(rpc: Rpc, tx_hash: str, what: str, timeout_seconds: int) -> dict[str, 
     raise TransactionNotMined(tx_hash, timeout_seconds)
 
 
-def _reverted(contract: str, what: str, error: RpcRefused) -> TransactionReverted:
+def _reverted(contract: str | None, what: str, error: RpcRefused) -> TransactionReverted:
     data = error.data
-    if isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
+    if contract is not None and isinstance(data, str) and data.startswith("0x") and len(data) >= 10:
         return TransactionReverted(what, decode_error(contract, from_hex(data)))
     return TransactionReverted(what, error.rpc_message)

@@ -98,6 +98,7 @@ def open_chain(settings: AgentSettings, info: ChainInfo) -> Chain:
         ledger=checksum_address(info.ledger),
         token=checksum_address(info.token),
         registry=checksum_address(info.registry),
+        court=checksum_address(info.court),
         deploy_block=info.deploy_block,
         genesis_hash="",
         min_notice=info.min_notice,

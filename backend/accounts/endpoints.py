@@ -33,6 +33,7 @@ async def chain(market: TheMarket) -> ChainInfo:
         ledger=deployment.ledger,
         token=deployment.token,
         registry=deployment.registry,
+        court=deployment.court,
         rpc_url=market.settings.rpc_url,
         matcher=market.submission_key.address,
         fee_base=market.settings.fee_base,

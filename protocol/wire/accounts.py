@@ -15,6 +15,8 @@ class ChainInfo(Wire):
     token: Account
     #: whose attestations count
     registry: Account
+    #: who rules on the disputes of orders that name it as their arbiter
+    court: Account
     rpc_url: str
     #: address that opens leases for this market
     matcher: Account

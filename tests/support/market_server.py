@@ -206,6 +206,7 @@ class _Handler(BaseHTTPRequestHandler):
             ledger=LEDGER,
             token=TOKEN,
             registry=TOKEN,
+            court=TOKEN,
             rpc_url="http://127.0.0.1:1",
             matcher=PROVIDER,
             fee_base=100,

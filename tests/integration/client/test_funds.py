@@ -44,6 +44,7 @@ def chain(rpc: Rpc) -> ChainInfo:
         ledger=deployed.ledger,
         token=deployed.token,
         registry=deployed.registry,
+        court=deployed.court,
         rpc_url=rpc.url,
         matcher=dev_key(1).address,
         fee_base=100,
