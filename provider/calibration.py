@@ -17,7 +17,7 @@ from provider.runtimes.model import RunSpec, job_result
 from provider.runtimes.wasi_det import WasiDet
 
 SEGMENTS: Final = 4
-EXPECTED: Final = "0xb9dcbec4531d5cfadec4a5e494cdfbe3e2dd9fe1c7edf0cc4f94924e15252416"
+EXPECTED: Final = "0x4442d165901bd8fd3917d775cd5a17c79d04ba5e7b4a15e99553ec2199efe15e"
 """Result hash on every machine that this agent may serve from."""
 
 # Floating-point vectors, integers and memory: what jobs are made of.

@@ -41,9 +41,9 @@ class Checkpoint:
     memory: bytes
 
     def state_hash(self) -> bytes:
-        """The state without its place: equal states of one job have equal hashes."""
+        """The state with its place and work: a voucher for it says where a successor goes on, and no other place."""
         host = (self.host.clock_calls, self.host.random_bytes, self.host.log_bytes)
-        words = [*host, len(self.globals)]
+        words = [self.segments, self.work, *host, len(self.globals)]
         for kind, value in self.globals:
             words += [_KINDS.index(kind), value]
         encoded = b"".join(word.to_bytes(32, "big") for word in words)

@@ -68,9 +68,10 @@ def skipping(number: int) -> Told:
     assert before.checkpoint is not None
     kept = Checkpoint.decode(before.checkpoint, memory_limit_bytes=JOB.manifest.limits.memory_bytes)
     billed = 2 * before.leaf.work - (_segments()[number - 3].leaf.work if number > 2 else 0)
-    file = replace(kept, segments=number, work=billed).encode()
+    renamed = replace(kept, segments=number, work=billed)
+    file = renamed.encode()
     invented = Segment(
-        leaf=TraceLeaf(index=number - 1, state_hash=before.leaf.state_hash, work=billed),
+        leaf=TraceLeaf(index=number - 1, state_hash=renamed.state_hash(), work=billed),
         log=skipped.log,
         checkpoint=file,
         end=None,
@@ -91,6 +92,20 @@ def forging_the_output() -> Told:
     told = honest()
     forged = replace(told.result.outputs[0], sha256=keccak256(b"a file that the job never wrote"))
     return replace(told, result=replace(told.result, outputs=(forged, *told.result.outputs[1:])))
+
+
+def misplacing(true: int, said: int) -> Told:
+    """A successor that got the checkpoint after `true` segments says that it lies after `said`, fewer, and runs the
+    segments between once more: more work to bill, and another result."""
+    base, place = honest(), _segments()[said - 1].leaf
+    kept = Checkpoint.decode(base.snapshots[true], memory_limit_bytes=JOB.manifest.limits.memory_bytes)
+    moved = replace(kept, segments=said, work=place.work)
+    start = replace(place, state_hash=moved.state_hash())
+    rest = run(JOB, ResumePoint(leaf=start, checkpoint=moved.encode()))
+    # What it was paid to start from is the true state; only the checkpoint file that it serves is its own.
+    named = replace(place, state_hash=base.trace[true - 1].state_hash)
+    told = _told([*_segments()[: said - 1], replace(_segments()[said - 1], leaf=named), *rest])
+    return replace(told, snapshots=told.snapshots | {said: moved.encode()})
 
 
 def going_on() -> Told:

@@ -3,16 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from eth_abi.abi import encode
-
-from protocol.calls import artefact
+from gridlease.court_terms import CourtTerms
 from protocol.court import CONTRACT
-from protocol.hashing import ZERO_HASH, Address, checksum_address, from_hex
+from protocol.hashing import ZERO_HASH, Address
 from protocol.ids import lease_id
 from protocol.keys import LocalKey
 from protocol.messages import Domain, digest, sign
 from protocol.terms import Attestation, Offer, Order
-from protocol.wallet import read, send, transact
+from protocol.wallet import read, send
 from tests.support.anvil import DEPLOYER, Anvil
 from tests.support.court_job import JOB_HASH
 from tests.support.ledger_world import DOLLAR, FAR, Leased, LedgerWorld
@@ -39,8 +37,15 @@ SILENCE: Final = SEAT_BOND // 10
 MOVE_SECONDS: Final = 6 * 3600
 COMMIT_SECONDS: Final = 12 * 3600
 REVEAL_SECONDS: Final = 10 * 3600
-ARBITER_SECONDS: Final = 14 * 24 * 3600
 WINDOW_SECONDS: Final = 3600
+
+TERMS: Final = CourtTerms(
+    seat_bond=SEAT_BOND,
+    fee_per_seat=SEAT_FEE,
+    move_time=MOVE_SECONDS,
+    commit_time=COMMIT_SECONDS,
+    reveal_time=REVEAL_SECONDS,
+)
 
 ZONES: Final = (7, 8)
 """Of the two providers."""
@@ -63,15 +68,8 @@ class CourtWorld:
 
     @classmethod
     def deploy(cls, node: Anvil) -> "CourtWorld":
-        ledger = LedgerWorld.deploy(node, deposit_base=100 * DOLLAR)
-        times = (MOVE_SECONDS, COMMIT_SECONDS, REVEAL_SECONDS)
-        arguments = encode(
-            ["address", "uint48", "uint48", "uint32", "uint32", "uint32"],
-            [ledger.deployment.ledger, SEAT_BOND, SEAT_FEE, *times],
-        )
-        code = from_hex(artefact(CONTRACT)["bytecode"]) + arguments
-        mined = transact(node.rpc, DEPLOYER, None, code, CONTRACT, f"creating {CONTRACT}")
-        world = cls(ledger, checksum_address(mined["contractAddress"]))
+        ledger = LedgerWorld.deploy(node, court_terms=TERMS)
+        world = cls(ledger, ledger.deployment.court)
         for key in (world.stranger, ledger.voucher_signer):
             node.rpc.call("anvil_setBalance", key.address, hex(10**20))
         for key in (*ledger.providers, ledger.voucher_signer):

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+from gridlease.court_terms import CourtTerms
 from gridlease.deploy import deploy_ledger
 from protocol.calls import signed_voucher
 from protocol.deployment import Deployment
@@ -48,8 +49,10 @@ class LedgerWorld:
     salts: Any = field(default_factory=lambda: count(1))
 
     @classmethod
-    def deploy(cls, node: Anvil, deposit_base: int = 100 * DOLLAR) -> "LedgerWorld":
-        deployment = deploy_ledger(node.rpc, DEPLOYER, CHAIN_ID, None)
+    def deploy(
+        cls, node: Anvil, deposit_base: int = 100 * DOLLAR, court_terms: CourtTerms | None = None
+    ) -> "LedgerWorld":
+        deployment = deploy_ledger(node.rpc, DEPLOYER, CHAIN_ID, None, court_terms=court_terms)
         world = cls(node, deployment)
         world.providers = [LocalKey.derive(bytes(32), f"provider {number}") for number in (1, 2)]
         for key in world.providers:

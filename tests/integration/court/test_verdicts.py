@@ -19,6 +19,7 @@ from tests.support.court_job import (
     going_on,
     honest,
     inflating,
+    misplacing,
     skipping,
 )
 from tests.support.court_money import Money, Purse, each
@@ -189,6 +190,32 @@ def test_a_successor_answers_for_its_own_part_alone(
     trial.vote_truly(trial.draw())
     money.mirrored(trial, LeaseState.DISPUTED)
     trial.tally(world.stranger)
+    first.pass_time(first.deadline)
+    first.finalise(world.stranger)
+    expected = lost_by_the_provider(world, trial, loser="second")
+    assert money.closed(first, trial) == expected | {
+        "buyer": Purse(free=BOND - FEES - paid),
+        "provider": Purse(free=paid),
+    }
+
+
+def test_a_successor_cannot_move_the_place_where_it_started(world: CourtWorld, money: Money, lease: Leases) -> None:
+    true, said, told = 8, 5, honest()
+    first = lease(told)
+    paid = earned_down(1, RATE, told.work(true))
+    voucher = first.redeem(paid, result=told.trace[true - 1].state_hash)
+    world.send_ledger(first.leased.provider, "resign", *first.terms)
+    trial = lease(misplacing(true, said), order=first.leased.order, fill=1, provider=1)
+    trial.start = (said, (0, voucher))
+    trial.dispute()
+    trial.open_trace()
+    trial.bisect()
+    # The challenger finds none of it, so the first segment of the lease is left; nobody can run it from there.
+    assert (trial.case.lo.position, trial.case.hi.position) == (said, said + 1)
+    trial.vote_truly(trial.draw())
+    money.mirrored(trial, LeaseState.DISPUTED)
+    trial.tally(world.stranger)
+    assert trial.case.outcome is Outcome.BUYER_WINS
     first.pass_time(first.deadline)
     first.finalise(world.stranger)
     expected = lost_by_the_provider(world, trial, loser="second")

@@ -68,12 +68,14 @@ def test_a_checkpoint_over_the_memory_limit_is_refused() -> None:
         Checkpoint.decode(_state().encode(), memory_limit_bytes=0)
 
 
-def test_the_state_hash_covers_memory_globals_and_host() -> None:
+def test_the_state_hash_covers_memory_globals_host_place_and_work() -> None:
     state = _state()
     changed = (
         replace(state, memory=b"\1" + state.memory[1:]),
         replace(state, globals=(("i64", 7),)),
         replace(state, host=HostState(clock_calls=1, random_bytes=8)),
         replace(state, job_hash=keccak256(b"other")),
+        replace(state, segments=state.segments + 1),
+        replace(state, work=state.work + 1),
     )
     assert len({state.state_hash(), *(other.state_hash() for other in changed)}) == len(changed) + 1
