@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs `forge coverage` and writes its figures into test/COVERAGE.md.
 
-Ends with 1 if something is not covered and not explained there, or is explained there and covered by now. Only the standard
-library is used.
+Ends with 1 if something is not covered and not explained there, or is explained there and covered by now. Only the
+standard library is used.
 """
 
 import os
