@@ -47,6 +47,22 @@ contract CourtReach is Test {
         }
     }
 
+    /// The fuzzer's dictionary is full of numbers beside the largest; here with cases that have ended, among which it looks on.
+    function test_NoNumberStopsTheHandler() public {
+        CourtHandler handler = new CourtHandler();
+        uint256 most = type(uint256).max;
+        for (uint256 i; i < 3; ++i) {
+            handler.openCase(most - i, type(uint48).max, type(uint32).max);
+        }
+        handler.pass(19 days << 8, most);
+        for (uint256 i; i < 30; ++i) {
+            handler.step(most - i % 3, most - i);
+            handler.visit(most - i % 3, most - i);
+            handler.pass(most - i % 3, most - i);
+        }
+        assertEq(handler.ways("default by time"), 3, "ended");
+    }
+
     function act(CourtHandler handler, uint256 dice) private {
         uint256 a = uint256(keccak256(abi.encode(dice, "a")));
         uint256 b = uint256(keccak256(abi.encode(dice, "b")));
