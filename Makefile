@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,9 @@ vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'
 	$(PY) contracts/tools/gas_floors.py
+
+coverage: setup ## Measure what the contracts' tests execute: contracts/test/COVERAGE.md (3 minutes)
+	$(PY) contracts/tools/coverage.py
 
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)

@@ -1,6 +1,7 @@
 """Errors on their way out: RFC 9457 problem+json with a stable code, a remedy, and no internals."""
 
 from http import HTTPStatus
+from typing import Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -14,6 +15,10 @@ from protocol.ids import new_id
 from protocol.wire.problems import MEDIA_TYPE, Problem
 
 log = structlog.get_logger()
+
+
+_REMEDIES: Final = {404: "see /docs for the paths", 405: "see /docs for the methods of this path"}
+"""For what the framework refuses by itself."""
 
 
 def problem(status: int, code: str, detail: str, remedy: str | None, **facts: object) -> JSONResponse:
@@ -53,7 +58,10 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         code = HTTPStatus(error.status_code).name.lower()
-        return problem(error.status_code, code, str(error.detail), None)
+        answer = problem(error.status_code, code, str(error.detail), _REMEDIES.get(error.status_code))
+        # Such as `Allow`, without which a 405 does not say what would be taken.
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from client.errors import NotFunded
 from protocol import wallet
 from protocol.errors import TransactionReverted, WrongChain
-from protocol.hashing import Address, checksum_address
+from protocol.hashing import ZERO_ADDRESS, Address, checksum_address
 from protocol.keys import LocalKey
 from protocol.rpc import Rpc
 from protocol.units import format_dollars
@@ -47,10 +47,15 @@ class Funds:
         """Base units in the wallet itself, outside the ledger."""
         return int(self._token_view("balanceOf", self._key.address))
 
-    def free_balance(self) -> int:
-        """Base units that the ledger would let go now."""
-        free: int = self._view("account", self._key.address)[0][0]
+    def free_balance(self, account: Address | None = None) -> int:
+        """Base units that the ledger would let go now, by default from the wallet's own account."""
+        free: int = self._view("account", account or self._key.address)[0][0]
         return free
+
+    def beneficiary(self, account: Address) -> Address | None:
+        """Who alone withdraws the account's money; None if the account itself does."""
+        found = checksum_address(self._view("beneficiary", account)[0])
+        return None if found == ZERO_ADDRESS else found
 
     def deposit(self, amount_base: int) -> Sent:
         """Into the wallet's own account: in one transaction by permit, else approve and deposit."""
@@ -71,9 +76,10 @@ class Funds:
         self._sent(wallet.send(self._rpc, self._key, "TestDollar", self._token, "approve", self._ledger, amount_base))
         return self._send("deposit", self._key.address, amount_base)
 
-    def withdraw(self, amount_base: int, to: Address | None = None) -> Sent:
-        """Out of the ledger's free balance."""
-        free = self.free_balance()
+    def withdraw(self, amount_base: int, to: Address | None = None, *, account: Address | None = None) -> Sent:
+        """Out of the ledger's free balance: the wallet's own, or that of an account whose beneficiary it is."""
+        account = account or self._key.address
+        free = self.free_balance(account)
         if free < amount_base:
             raise NotFunded(
                 "not_funded",
@@ -81,7 +87,11 @@ class Funds:
                 f"{format_dollars(free)} are free, withdrawal needs {format_dollars(amount_base)}",
                 "wait for open leases to end, or withdraw less",
             )
-        return self._send("withdraw", self._key.address, to or self._key.address, amount_base)
+        return self._send("withdraw", account, to or self._key.address, amount_base)
+
+    def set_beneficiary(self, account: Address, beneficiary: Address | None) -> Sent:
+        """From now on only `beneficiary` withdraws the account's money or changes this; None is the account itself."""
+        return self._send("setBeneficiary", account, beneficiary or ZERO_ADDRESS)
 
     def approve_delegate(self, delegate: Address, cap_base: int, until_time: int) -> Sent:
         """`delegate` may commit at most `cap_base` of the buyer's money until `until_time`; 0 and 0 revoke."""

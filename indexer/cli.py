@@ -144,7 +144,9 @@ def _report_facts(report: "Report") -> dict[str, Any]:
 
 
 def _report_table(report: "Report") -> Table:
-    table = Table(title=f"mirror at block {report.block_number}: {report.events} events", box=None)
+    table = Table(
+        title=f"mirror at block {report.block_number}: {report.events} events, Skipped ones included", box=None
+    )
     for heading in ("check", "holds", "says"):
         table.add_column(heading, overflow="fold")
     for check in report.checks:

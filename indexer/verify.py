@@ -43,6 +43,7 @@ class Report:
 
     block_number: int
     block_hash: bytes
+    #: Skipped ones included, which the ledger's own count leaves out
     events: int
     checks: tuple[Check, ...]
     #: the difference at the earliest event

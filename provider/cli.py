@@ -31,15 +31,24 @@ def join(
         Path | None, typer.Option(help="Password of the operator key. Default: a new one in the folder.")
     ] = None,
     rpc_url: Annotated[str | None, typer.Option("--rpc", help="Your own node. Default: the market's.")] = None,
+    beneficiary: Annotated[
+        str | None,
+        typer.Option(help="Your wallet, which alone withdraws what this machine earns. Needs gas on the operator key."),
+    ] = None,
     serve: Annotated[bool, typer.Option("--serve", help="Go on serving.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Tests this machine, makes its operator key, and signs an offer."""
+    from protocol.hashing import checksum_address
     from provider import joining
+    from provider.beneficiary import name_beneficiary
     from provider.settings import default_folder
 
     folder = data_dir or default_folder()
+    owner = None if beneficiary is None else checksum_address(beneficiary)
+    if owner is not None:
+        typer.echo(f"Only {owner} will withdraw what this machine earns, and only it can change that.", err=True)
     if not yes:
         typer.confirm(f"Offer this machine at {url} from {folder}?", abort=True)
     request = joining.JoinRequest(
@@ -55,6 +64,9 @@ def join(
         "machine": joined.machine.description,
         "data_dir": str(joined.settings.data_dir),
     }
+    if owner is not None:
+        name_beneficiary(joined.settings, joined.key, owner)
+        facts["beneficiary"] = owner
     if serve:
         _print_facts(facts, as_json=as_json)
         _serve(joined.settings.data_dir)

@@ -114,6 +114,7 @@ async def account(market: TheMarket, caller: Caller) -> AccountInfo:
         bonded_base=row.bonded_base,
         open_leases=row.open_leases,
         epoch=row.epoch,
+        beneficiary=row.beneficiary,
         delegate=delegate,
         block_number=status.block_number,
         block_hash=to_hex(status.block_hash),

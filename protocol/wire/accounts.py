@@ -97,9 +97,12 @@ class AccountInfo(Wire):
     free_base: Base
     #: locked and not yet paid, as a buyer
     locked_base: Base
+    #: held as bonds: of leases that it serves, and of its challenges
     bonded_base: Base
     open_leases: int
     epoch: Base
+    #: who alone withdraws; null = the account itself
+    beneficiary: Account | None
     delegate: DelegateInfo | None
     block_number: int
     block_hash: Hash32

@@ -90,7 +90,7 @@ class FakeMirror(Mirror):
     lease_rows: dict[bytes, LeaseRow] = field(default_factory=dict)
     claims: dict[bytes, ClaimRow] = field(default_factory=dict)
     disputes: dict[bytes, DisputeRow] = field(default_factory=dict)
-    beneficiary: Address | None = None
+    beneficiaries: dict[str, Address] = field(default_factory=dict)
     head_block: int = HEAD_BLOCK
     proved_block: int | None = HEAD_BLOCK - 1
     halted: str | None = None
@@ -204,9 +204,17 @@ class FakeMirror(Mirror):
                 bonded_base=0,
                 open_leases=0,
                 epoch=0,
-                beneficiary=self.beneficiary,
+                beneficiary=self.beneficiaries.get(address),
             )
-        return AccountRow(address=Address(address), free_base=0, locked_base=0, bonded_base=0, open_leases=0, epoch=0)
+        return AccountRow(
+            address=Address(address),
+            free_base=0,
+            locked_base=0,
+            bonded_base=0,
+            open_leases=0,
+            epoch=0,
+            beneficiary=self.beneficiaries.get(address),
+        )
 
     def lease(self, lease: bytes) -> LeaseRow | None:
         return self.lease_rows.get(lease)

@@ -41,6 +41,24 @@ class Seen:
     body: bytes
 
 
+def chain_info() -> ChainInfo:
+    """Of a ledger that no node has."""
+    return ChainInfo(
+        chain_id=31337,
+        ledger=LEDGER,
+        token=TOKEN,
+        registry=TOKEN,
+        court=TOKEN,
+        rpc_url="http://127.0.0.1:1",
+        matcher=PROVIDER,
+        fee_base=100,
+        deploy_block=1,
+        min_notice=10,
+        block_time=1_700_000_000,
+        block_number=7,
+    )
+
+
 @dataclass(slots=True)
 class MarketState:
     """What the market holds, and the faults that it is told to show."""
@@ -61,6 +79,8 @@ class MarketState:
     lies: bool = False
     matches: bool = True
     signed_in: str | None = None
+    beneficiary: str | None = None
+    chain: ChainInfo = field(default_factory=chain_info)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def requests(self, method: str, path: str) -> list[Seen]:
@@ -159,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _people(self, room: str, rest: list[str], body: bytes) -> tuple[int, Any]:
         match (self.command, room, rest):
             case ("GET", "chain", []):
-                return 200, self._chain()
+                return 200, self.server.state.chain
             case ("POST", "auth", ["nonce"]):
                 return 200, self._nonce()
             case ("POST", "auth", ["verify"]):
@@ -200,22 +220,6 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, state.jobs[job_id]
         return 404, {}
 
-    def _chain(self) -> ChainInfo:
-        return ChainInfo(
-            chain_id=31337,
-            ledger=LEDGER,
-            token=TOKEN,
-            registry=TOKEN,
-            court=TOKEN,
-            rpc_url="http://127.0.0.1:1",
-            matcher=PROVIDER,
-            fee_base=100,
-            deploy_block=1,
-            min_notice=10,
-            block_time=1_700_000_000,
-            block_number=7,
-        )
-
     def _nonce(self) -> NonceAnswer:
         expires_at = datetime.now(UTC) + timedelta(minutes=5)
         host = urlsplit(self.server.url).netloc
@@ -242,9 +246,10 @@ class _Handler(BaseHTTPRequestHandler):
             address=BUYER.address,
             free_base=5_000_000,
             locked_base=250_000,
-            bonded_base=0,
+            bonded_base=750_000,
             open_leases=1,
             epoch=0,
+            beneficiary=self.server.state.beneficiary,
             delegate=DelegateInfo(address=DELEGATE, remaining_base=2_000_000, until_time=1_800_000_000),
             block_number=7,
             block_hash=to_hex(bytes(32)),

@@ -1,8 +1,13 @@
 """Every refusal of the market has a status, a stable code and a remedy or a fact that says it."""
 
+import asyncio
 from collections.abc import Iterator
 
-from backend import errors
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from backend import errors, problems
 from backend.errors import STATUSES, RequestRefused, status_of
 from protocol.errors import BadManifest, BadSignature, NodeUnavailable
 
@@ -25,3 +30,20 @@ def test_errors_of_other_rooms_get_the_status_of_their_nearest_class() -> None:
     assert status_of(BadSignature("by somebody else")) == 422
     assert status_of(NodeUnavailable("http://x", "down")) == 503
     assert status_of(errors.NotFunded("no money")) == 402
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/here", 405)])
+def test_what_the_framework_refuses_has_a_remedy_too(method: str, path: str, status: int) -> None:
+    app = FastAPI()
+    app.add_api_route("/here", lambda: "here")
+    problems.install(app)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market") as client:
+            return await client.request(method, path)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "/docs" in answer.json()["remedy"]
+    assert ("allow" in answer.headers) == (status == 405)

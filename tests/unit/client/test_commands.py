@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -216,6 +217,28 @@ class TestAccount:
         said = runner.invoke(app, ["account", "balance"]).stdout
         assert "$5.000000" in said
         assert "may commit $2.000000 more until 2027-01-15" in said
+        assert re.search(r"^bonded +\$0\.750000 at stake", said, re.MULTILINE)
+        assert "alone withdraws" not in said
+
+    def test_balance_names_the_beneficiary(self, runner: CliRunner, market: MarketServer) -> None:
+        market.state.beneficiary = LEDGER
+        assert f"{LEDGER} alone withdraws" in runner.invoke(app, ["account", "balance"]).stdout
+        body = json.loads(runner.invoke(app, ["account", "balance", "--json"]).stdout)
+        assert (body["beneficiary"], body["bonded_base"]) == (LEDGER, "750000")
+
+    @pytest.mark.parametrize(
+        ("arguments", "fact"),
+        [
+            ([], "either ADDRESS or --none"),
+            (["--none", BUYER.address], "either ADDRESS or --none"),
+            (["0x" + "00" * 20], "zero address"),
+            (["0x12"], "40 hex digits"),
+        ],
+    )
+    def test_a_beneficiary_is_an_address_or_none(self, runner: CliRunner, arguments: list[str], fact: str) -> None:
+        result = runner.invoke(app, ["account", "beneficiary", "--yes", *arguments])
+        assert result.exit_code == 2
+        assert fact in result.stderr
 
     def test_another_wallet_than_the_keys_is_refused(self, runner: CliRunner, tmp_path: Path) -> None:
         path = tmp_path / "key"

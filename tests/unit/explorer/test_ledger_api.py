@@ -208,6 +208,6 @@ def test_a_lease_shows_its_claim_and_its_dispute(reader: Reader, mirror: FakeMir
 
 
 def test_an_account_names_its_beneficiary(reader: Reader, mirror: FakeMirror) -> None:
-    mirror.beneficiary = PROVIDER
+    mirror.beneficiaries[BUYER] = PROVIDER
     assert reader.get(f"/v1/ledger/accounts/{BUYER}").json()["data"]["beneficiary"] == PROVIDER
     assert reader.get(f"/v1/ledger/accounts/{PROVIDER}").json()["data"]["beneficiary"] is None

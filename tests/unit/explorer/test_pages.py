@@ -324,5 +324,7 @@ def test_money_that_moved_at_a_close_is_not_called_a_voucher(reader: Reader, mir
 
 def test_the_page_of_an_account_names_who_withdraws(reader: Reader, mirror: FakeMirror) -> None:
     assert "Only this one withdraws" not in reader.get(f"/address/{BUYER}").text
-    mirror.beneficiary = PROVIDER
+    assert "Only this one withdraws" not in reader.get(f"/provider/{PROVIDER}").text
+    mirror.beneficiaries |= {BUYER: PROVIDER, PROVIDER: BUYER}
     assert "Only this one withdraws" in reader.get(f"/address/{BUYER}").text
+    assert "Only this one withdraws" in reader.get(f"/provider/{PROVIDER}").text
