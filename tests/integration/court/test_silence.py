@@ -83,6 +83,7 @@ def test_a_silent_provider_loses_its_bond(
 def test_a_move_at_its_deadline_is_too_late(money: Money, lease: Leases, world: CourtWorld) -> None:
     trial = lease(honest())
     trial.dispute()
+    money.mirrored(trial, LeaseState.DISPUTED)
     trial.pass_time(trial.case.deadline)
     with pytest.raises(TransactionReverted, match="DeadlinePassed"):
         trial.open_trace()

@@ -9,7 +9,7 @@ from protocol.court import Outcome
 from protocol.events import LeaseState
 from protocol.hashing import ZERO_HASH
 from protocol.terms import UsageReceipt
-from protocol.trace import UNREPLAYABLE
+from protocol.trace import UNREPLAYABLE, final_value, segment_value
 from protocol.units import earned_down
 from tests.integration.court.conftest import Leases
 from tests.support.court_job import (
@@ -29,6 +29,14 @@ from tests.support.court_world import BOND, EARNED, RATE, SEAT_BOND, SEAT_FEE, C
 pytestmark = pytest.mark.node
 
 FEES = 3 * SEAT_FEE
+
+
+def true_value(segment: int) -> bytes:
+    """What an honest run finds in the segment, without any help of the provider."""
+    leaf = honest().trace[segment - 1]
+    if segment == SEGMENTS:
+        return final_value(leaf.state_hash, leaf.work, honest().end)
+    return segment_value(leaf.state_hash, leaf.work)
 
 
 def lost_by_the_provider(world: CourtWorld, trial: Trial, *, loser: str = "provider") -> dict[str, Purse]:
@@ -92,7 +100,8 @@ def test_a_cheater_is_found_by_bisection_and_slashed(
     assert (trial.case.lo.position, trial.case.hi.position) == (segment - 1, segment)
     trial.vote_truly(trial.draw())
     money.mirrored(trial, LeaseState.DISPUTED)
-    assert trial.value() != world.view("claimedValue", trial.leased.id)
+    # From the cheater's own snapshot the jurors find what the job really does.
+    assert trial.value() == true_value(segment) != world.view("claimedValue", trial.leased.id)
     trial.tally(world.stranger)
     assert trial.case.outcome is Outcome.BUYER_WINS
     assert money.closed(trial) == lost_by_the_provider(world, trial)
@@ -148,6 +157,7 @@ def test_the_buyer_is_made_whole_first(world: CourtWorld, money: Money, lease: L
     trial.open_trace()
     trial.bisect()
     assert trial.case.lo.position == 1
+    assert trial.value() == true_value(2)
     jury = trial.draw()
     trial.vote_truly(jury)
     money.mirrored(trial, LeaseState.DISPUTED)
@@ -187,6 +197,7 @@ def test_a_successor_answers_for_its_own_part_alone(
     assert trial.case.lo.position == position
     trial.bisect()
     assert trial.case.hi.position == 20
+    assert trial.value() == true_value(20)
     trial.vote_truly(trial.draw())
     money.mirrored(trial, LeaseState.DISPUTED)
     trial.tally(world.stranger)
@@ -212,6 +223,7 @@ def test_a_successor_cannot_move_the_place_where_it_started(world: CourtWorld, m
     trial.bisect()
     # The challenger finds none of it, so the first segment of the lease is left; nobody can run it from there.
     assert (trial.case.lo.position, trial.case.hi.position) == (said, said + 1)
+    assert trial.value() == UNREPLAYABLE
     trial.vote_truly(trial.draw())
     money.mirrored(trial, LeaseState.DISPUTED)
     trial.tally(world.stranger)
