@@ -1,6 +1,6 @@
 """Answers one SMT-LIB file for halmos: `smt.py FILE`.
 
-Yices first, which is quick on bits; after half a second also cvc5 with bit vectors taken as integers, which is quick on
+Yices first, which is quick on bits; soon after also cvc5 with bit vectors taken as integers, which is quick on
 products and quotients, where bit-blasting is lost. The first verdict counts. Both are wheels of tools/prove.txt.
 """
 
@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-HEAD_START = 0.5  # seconds
+HEAD_START = 0.2  # seconds
 LIMIT = 300  # seconds, of either; halmos has its own, which is shorter
 
 

@@ -54,10 +54,4 @@ contract ResourcesProof is Symbolic {
         uint256 want = needed >> lane * 16 & 0xffff;
         return _and(_and(have < 0x8000, want < 0x8000), want <= have);
     }
-
-    function _and(bool a, bool b) private pure returns (bool both) {
-        assembly ("memory-safe") {
-            both := and(a, b)
-        }
-    }
 }

@@ -34,27 +34,30 @@ contract SettlementProof is Scene {
         _finalise(s, LeaseState.Disputed);
     }
 
-    /// At its time it succeeds, sums stay, the provider has between what vouchers paid and the lock, the bond is free.
+    /// At its time it succeeds; sums stay; the provider has between what vouchers paid and the lock; its bond is free, less
+    /// the minimum charge at most; nobody else loses anything.
     function _finalise(Setting memory s, LeaseState state) private {
-        bytes32 id = _put(s, state);
-        uint256 end = s.stored.deadline;
-        if (state == LeaseState.Open) end += s.order.notice;
-        vm.assume(end <= type(uint40).max);
-        uint256 sum = _sum(id);
-        (bool done,) = address(ledger).call(abi.encodeCall(ledger.finalise, (s.order, s.fill)));
-        assert(done == (s.time >= end));
-        vm.assume(done);
-        assert(_sum(id) == sum);
-        Leases.StoredLease memory after_ = ledger.readLease(id);
-        assert(after_.status.isClosed() && after_.locked == s.stored.locked);
-        assert(s.stored.paid <= after_.paid && after_.paid <= after_.locked);
-        Account memory provider = ledger.account(PROVIDER);
-        assert(provider.bonded == s.provider.bonded - s.order.bond);
-        assert(provider.openLeases == s.provider.openLeases - 1);
-        // It loses of its bond the minimum charge at most.
-        assert(_worth(PROVIDER) + s.order.minCharge >= uint256(s.provider.free) + s.provider.bonded);
-        assert(_worth(BUYER) >= uint256(s.buyer.free) + s.buyer.bonded);
-        assert(_worth(CHALLENGER) == uint256(s.challenger.free) + s.challenger.bonded);
+        unchecked {
+            bytes32 id = _put(s, state);
+            uint256 end = s.stored.deadline;
+            if (state == LeaseState.Open) end += s.order.notice;
+            vm.assume(end <= type(uint40).max);
+            uint256 sum = _sum(id);
+            (bool done,) = address(ledger).call(abi.encodeCall(ledger.finalise, (s.order, s.fill)));
+            assert(done == (s.time >= end));
+            vm.assume(done);
+            Leases.StoredLease memory after_ = ledger.readLease(id);
+            Account memory provider = ledger.account(PROVIDER);
+            bool right = _and(_sum(id) == sum, after_.status.isClosed());
+            right = _and(right, _and(s.stored.paid <= after_.paid, after_.paid <= after_.locked));
+            right = _and(right, provider.bonded == s.provider.bonded - s.order.bond);
+            right = _and(right, provider.openLeases == s.provider.openLeases - 1);
+            uint256 before = uint256(s.provider.free) + s.provider.bonded;
+            right = _and(right, _worth(PROVIDER) + s.order.minCharge >= before);
+            right = _and(right, _worth(BUYER) >= uint256(s.buyer.free) + s.buyer.bonded);
+            right = _and(right, _and(_kept(CHALLENGER, s.challenger), _kept(ARBITER, s.arbiter)));
+            assert(right);
+        }
     }
 
     function check_TheMinimumChargeIsPaidOnce(

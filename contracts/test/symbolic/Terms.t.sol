@@ -70,16 +70,4 @@ contract TermsProof is Symbolic {
         all = _and(all, _and(offer.notice <= order.notice, minNotice <= order.notice));
         all = _and(all, order.notice <= 30 days);
     }
-
-    function _and(bool a, bool b) private pure returns (bool both) {
-        assembly ("memory-safe") {
-            both := and(a, b)
-        }
-    }
-
-    function _or(bool a, bool b) private pure returns (bool either) {
-        assembly ("memory-safe") {
-            either := or(a, b)
-        }
-    }
 }

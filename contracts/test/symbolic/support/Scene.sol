@@ -76,6 +76,13 @@ abstract contract Scene is Symbolic {
         }
     }
 
+    /// @dev Whether the account has what it had, wherever it has it.
+    function _kept(address who, Account memory before) internal view returns (bool) {
+        unchecked {
+            return _worth(who) == uint256(before.free) + before.bonded;
+        }
+    }
+
     function _worth(address who) internal view returns (uint256) {
         Account memory account = ledger.account(who);
         unchecked {

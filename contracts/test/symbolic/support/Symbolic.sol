@@ -16,6 +16,20 @@ interface Vm {
 abstract contract Symbolic {
     Vm internal constant vm = Vm(address(uint160(uint256(keccak256("hevm cheat code")))));
 
+    /// @dev Without a jump, which would double the paths.
+    function _and(bool a, bool b) internal pure returns (bool both) {
+        assembly ("memory-safe") {
+            both := and(a, b)
+        }
+    }
+
+    /// @dev As above.
+    function _or(bool a, bool b) internal pure returns (bool either) {
+        assembly ("memory-safe") {
+            either := or(a, b)
+        }
+    }
+
     /// @dev By name, so that a check compiles without compiling the ledger again.
     function _deploy(string memory harness, bytes memory arguments) internal returns (address deployed) {
         string memory artifact = string.concat(".prove/out/", harness, ".sol/", harness, ".json");
