@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts check fix abi gas vectors prove bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -71,8 +71,17 @@ vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'
 
+prove: .setup/node .setup/prove ## Prove the lease arithmetic and money steps symbolically
+	.venv-prove/bin/python contracts/tools/prove.py
+
+.setup/prove: contracts/tools/prove.txt
+	@mkdir -p .setup
+	python3 -m venv .venv-prove
+	.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check -r contracts/tools/prove.txt
+	@touch $@
+
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
 
 clean: ## Remove what setup, tests and runs made
-	rm -rf .setup .venv .gridlease contracts/out contracts/cache contracts/lib contracts/node_modules
+	rm -rf .setup .venv .venv-prove .gridlease contracts/out contracts/cache contracts/.prove contracts/lib contracts/node_modules
