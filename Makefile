@@ -7,7 +7,7 @@ PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors prove bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,8 +80,17 @@ gas: setup ## Measure gas and write contracts/snapshots
 coverage: setup ## Measure what the contracts' tests execute: contracts/test/COVERAGE.md (3 minutes)
 	$(PY) contracts/tools/coverage.py
 
+prove: .setup/node .setup/prove ## Prove the lease arithmetic and money steps symbolically
+	.venv-prove/bin/python contracts/tools/prove.py
+
+.setup/prove: contracts/tools/prove.txt
+	@mkdir -p .setup
+	python3 -m venv .venv-prove
+	.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check -r contracts/tools/prove.txt
+	@touch $@
+
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
 
 clean: ## Remove what setup, tests and runs made
-	rm -rf .setup .venv .gridlease contracts/out contracts/cache contracts/lib contracts/node_modules
+	rm -rf .setup .venv .venv-prove .gridlease contracts/out contracts/cache contracts/.prove contracts/lib contracts/node_modules

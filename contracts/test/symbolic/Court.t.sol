@@ -66,9 +66,7 @@ contract CourtProof is Symbolic {
         assert(uint256(m.paid) + award <= m.locked);
     }
 
-    function check_JurorsGetWhatTheVerdictGivesThem(Money memory m, Order memory order, Seat[3] memory seats)
-        external
-    {
+    function check_JurorsGetWhatTheVerdictGivesThem(Money memory m, Order memory order, Seat[3] memory seats) external {
         _tally(m, order, seats);
         vm.assume(ledger.ruled());
         uint256 owed;

@@ -73,8 +73,7 @@ contract LeaseMathProof is Symbolic {
         unchecked {
             vm.assume(first + second >= first);
             // True of all numbers; asserted, then given to the solver, which does not find it by itself.
-            bool distributes =
-                uint256(rate) * first + uint256(rate) * second == uint256(rate) * (first + second);
+            bool distributes = uint256(rate) * first + uint256(rate) * second == uint256(rate) * (first + second);
             assert(distributes);
             vm.assume(distributes);
             uint256 parts = LeaseMath.earnedByWorkDown(rate, first) + LeaseMath.earnedByWorkDown(rate, second);
@@ -103,10 +102,7 @@ contract LeaseMathProof is Symbolic {
         assert(LeaseMath.dueOf(lower, locked, paid) == 0);
     }
 
-    function check_TheOrderOfVouchersIsIrrelevant(uint48 one, uint48 other, uint48 locked, uint48 paid)
-        external
-        pure
-    {
+    function check_TheOrderOfVouchersIsIrrelevant(uint48 one, uint48 other, uint48 locked, uint48 paid) external pure {
         vm.assume(paid <= locked);
         assert(_paidAfter(one, other, locked, paid) == _paidAfter(other, one, locked, paid));
     }

@@ -89,9 +89,7 @@ contract RulingProof is Scene {
         else vm.assume(w.award <= s.claim.target - s.stored.paid);
         vm.prank(ARBITER);
         (bool done,) = address(ledger)
-            .call(
-                abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors))
-            );
+            .call(abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors)));
         assert(done);
     }
 
@@ -106,9 +104,7 @@ contract RulingProof is Scene {
         _put(s, LeaseState.Closed);
         vm.prank(ARBITER);
         (bool done,) = address(ledger)
-            .call(
-                abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors))
-            );
+            .call(abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors)));
         assert(!done);
     }
 

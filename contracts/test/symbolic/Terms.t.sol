@@ -9,10 +9,7 @@ import {Symbolic} from "./support/Symbolic.sol";
 /// @title Whether an offer serves an order: one test for all terms says what SPEC "Open" says one by one
 /// @dev The conditions are joined without jumps; each `&&` would double the paths.
 contract TermsProof is Symbolic {
-    function check_AMatchHoldsWhenEachTermDoes(Offer memory offer, Order memory order, uint32 minNotice)
-        external
-        pure
-    {
+    function check_AMatchHoldsWhenEachTermDoes(Offer memory offer, Order memory order, uint32 minNotice) external pure {
         vm.assume(minNotice != 0 && minNotice <= 30 days);
         vm.assume(_each(offer, order, minNotice));
         assert(Terms.mismatch(offer, order, minNotice) == Skip.None);

@@ -43,19 +43,19 @@ abstract contract Scene is Symbolic {
         id = ledger.leaseId(ledger.hashOrder(s.order), s.fill);
 
         // What `open` checked.
-        vm.assume(s.order.minCharge <= s.order.bond && s.order.minCharge <= s.stored.locked);
-        vm.assume(s.order.notice <= 30 days && s.order.challengeWindow <= 30 days);
+        bool holds = _and(s.order.minCharge <= s.order.bond, s.order.minCharge <= s.stored.locked);
+        holds = _and(holds, _and(s.order.notice <= 30 days, s.order.challengeWindow <= 30 days));
         // The invariants.
-        vm.assume(s.stored.paid <= s.stored.locked);
-        vm.assume(s.provider.bonded >= s.order.bond && s.provider.openLeases != 0);
+        holds = _and(holds, s.stored.paid <= s.stored.locked);
+        holds = _and(holds, _and(s.provider.bonded >= s.order.bond, s.provider.openLeases != 0));
         if (state == LeaseState.Claimed || state == LeaseState.Disputed) {
-            vm.assume(s.claim.target <= s.stored.locked);
+            holds = _and(holds, s.claim.target <= s.stored.locked);
             ledger.setClaim(id, s.claim);
         }
         if (state == LeaseState.Disputed) {
             s.dispute.challenger = CHALLENGER;
             s.dispute.bond = s.order.bond;
-            vm.assume(s.challenger.bonded >= s.order.bond);
+            holds = _and(holds, s.challenger.bonded >= s.order.bond);
             ledger.setDispute(id, s.dispute);
         }
         ledger.setLease(id, s.stored);
@@ -63,7 +63,7 @@ abstract contract Scene is Symbolic {
         ledger.setAccount(BUYER, s.buyer);
         ledger.setAccount(CHALLENGER, s.challenger);
         ledger.setAccount(ARBITER, s.arbiter);
-        vm.assume(_sum(id) <= type(uint64).max);
+        vm.assume(_and(holds, _sum(id) <= type(uint64).max));
         vm.warp(s.time);
     }
 
