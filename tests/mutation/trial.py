@@ -1,0 +1,138 @@
+"""One mutant: compiled, then given to one test after another until one sees it."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from tests.mutation.compiler import Compiler, Refused, StackTooDeep
+from tests.mutation.easing import groups
+from tests.mutation.edits import Edit, applied, crosses
+from tests.mutation.model import disagreement
+from tests.mutation.mutating import Mutant
+from tests.mutation.sources import DEPLOYED, Source, main_file
+from tests.mutation.workspace import Workspace
+
+_LEDGER: Final = ("test/unit/*", "test/vectors/*")
+_COURT: Final = ("test/court/unit/*", "test/court/vectors/*", "test/court/*.t.sol")
+_REST: Final = ("test/fuzz/*", "test/invariant/*", "test/court/invariant/*")
+#: Lives of 500 operations each, first and then for what has survived all else.
+_LIVES: Final = range(3)
+_MORE_LIVES: Final = range(3, 23)
+_SECONDS: Final = 600
+_LONG: Final = 3600
+
+#: Tests that have code of a file inside, not behind an address: they are compiled with the mutant.
+_INSIDE: Final[dict[str, dict[str, str]]] = {
+    "src/ProviderRegistry.sol": {"RegistryTest": "test/unit/registry.t.sol"},
+    "src/libraries/LeaseMath.sol": {"LeaseMathTest": "test/fuzz/LeaseMath.t.sol"},
+    "src/libraries/Resources.sol": {"ResourcesTest": "test/fuzz/Resources.t.sol"},
+    "src/libraries/Trace.sol": {"CourtVectorsTest": "test/court/vectors/Court.t.sol"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant."""
+
+    #: "killed", "survived", or not counted: "not compiled", "same code"
+    what: str
+    #: the stage that killed it
+    by: str = ""
+    #: the test, the difference, the compiler's error
+    detail: str = ""
+
+
+class Bench:
+    """Compiler, workspace and the unmutated contracts."""
+
+    def __init__(self, compiler: Compiler, sources: dict[str, Source], workspace: Workspace) -> None:
+        self._compiler, self._sources, self._workspace = compiler, sources, workspace
+        self._eased = {
+            name: applied(source.text, _flat(groups(source))) for name, source in sources.items() if groups(source)
+        }
+        self._original = self._compile(dict.fromkeys(DEPLOYED, ""), {})
+        self._in_place: dict[str, bytes] = {}
+
+    def _compile(self, contracts: dict[str, str], changed: dict[str, str]) -> dict[str, bytes]:
+        targets = {contract: file or main_file(contract) for contract, file in contracts.items()}
+        try:
+            return self._compiler.bytecode(targets, self._eased | changed)
+        except StackTooDeep:
+            originals = {name: source.text.decode() for name, source in self._sources.items()}
+            return self._compiler.bytecode(targets, {**originals, **changed}, release=True)
+
+    def unmutated(self) -> Verdict:
+        """The originals, compiled in the same way: every test must pass."""
+        return self._tested(self._original, court=True, ledger=True)
+
+    def text_of(self, mutant: Mutant) -> str:
+        """The mutated file, eased where that does not touch the mutation."""
+        source = self._sources[mutant.file]
+        kept = [group for group in groups(source) if not any(crosses(mutant.edit, edit) for edit in group)]
+        edits = [edit for group in kept for edit in group if not _inside(edit, mutant.edit)]
+        return applied(source.text, [*edits, mutant.edit])
+
+    def is_same_release(self, mutant: Mutant) -> bool:
+        """Whether the compiler of the release makes the very same code of it: then it is no other program."""
+        source = self._sources[mutant.file]
+        targets = {contract: main_file(contract) for contract in source.contracts}
+        plain = {name: other.text.decode() for name, other in self._sources.items()}
+        mutated = {mutant.file: applied(source.text, [mutant.edit])}
+        original = self._compiler.bytecode(targets, plain, release=True)
+        return original == self._compiler.bytecode(targets, plain | mutated, release=True)
+
+    def tried(self, mutant: Mutant) -> Verdict:
+        source = self._sources[mutant.file]
+        changed = {mutant.file: self.text_of(mutant)}
+        try:
+            codes = self._compile(dict.fromkeys(source.contracts, ""), changed)
+        except Refused as refused:
+            return Verdict("not compiled", detail=str(refused).split("\n", maxsplit=1)[0])
+        if all(code == self._original[contract] for contract, code in codes.items()):
+            return Verdict("same code")
+        verdict = self._tested(codes, court="ReexecutionCourt" in codes, ledger=not source.is_court)
+        if verdict.what == "survived" and mutant.file in _INSIDE:
+            tests = self._compile(_INSIDE[mutant.file], changed)
+            for contract, file in _INSIDE[mutant.file].items():
+                self._workspace.put(file, contract, tests[contract])
+                failing = self._workspace.failing(file, seconds=_SECONDS)
+                if failing:
+                    self._workspace.prepare()
+                    self._in_place = {}
+                    return Verdict("killed", "forge", failing)
+            self._workspace.prepare()
+            self._in_place = {}
+        return verdict
+
+    def _tested(self, codes: dict[str, bytes], *, court: bool, ledger: bool) -> Verdict:
+        if ledger:
+            found = disagreement(codes, _LIVES)
+            if found:
+                return Verdict("killed", "model", found)
+        self._put(codes)
+        stages = [("unit", _LEDGER)] if ledger else []
+        stages += [("court", _COURT)] if court else []
+        # A ledger's mutant that survives its own tests meets those of the court too.
+        stages += [] if court else [("court", _COURT)]
+        for name, paths in stages:
+            failing = self._workspace.failing(*paths, seconds=_SECONDS)
+            if failing:
+                return Verdict("killed", name, failing)
+        failing = self._workspace.failing(*_REST, seconds=_LONG)
+        if failing:
+            return Verdict("killed", "fuzz and invariants", failing)
+        found = disagreement(codes, _MORE_LIVES) if ledger else ""
+        return Verdict("killed", "model", found) if found else Verdict("survived")
+
+    def _put(self, codes: dict[str, bytes]) -> None:
+        for contract, code in (self._original | codes).items():
+            if self._in_place.get(contract) != code:
+                self._workspace.put(main_file(contract), contract, code)
+                self._in_place[contract] = code
+
+
+def _flat(edits: list[list[Edit]]) -> list[Edit]:
+    return [edit for group in edits for edit in group]
+
+
+def _inside(edit: Edit, outer: Edit) -> bool:
+    return outer.start < edit.start < outer.end
