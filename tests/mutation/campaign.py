@@ -10,7 +10,7 @@ from tests.mutation.mutating import Mutant
 from tests.mutation.sources import Source
 from tests.mutation.trial import Verdict
 
-COUNTED: Final = ("killed", "survived")
+COUNTED: Final = ("killed", "left", "survived")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ only writes contracts/test/mutation/RESULTS.md. Needs the tests' build: `forge b
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -18,15 +19,17 @@ from tests.mutation.drawing import drawn
 from tests.mutation.mutating import Mutant, mutants
 from tests.mutation.report import write
 from tests.mutation.sources import Source, fingerprint, load
-from tests.mutation.trial import Bench
+from tests.mutation.trial import Bench, Verdict
 from tests.mutation.workspace import Workspace
 
 _HOME: Final = Path(__file__).parents[2] / ".gridlease" / "mutation"
 
 
-def _try(campaign: Campaign, bench: Bench, sources: dict[str, Source], number: int, mutant: Mutant) -> None:
+def _try(
+    campaign: Campaign, trial: Callable[[Mutant], Verdict], sources: dict[str, Source], number: int, mutant: Mutant
+) -> None:
     begun = time.monotonic()
-    verdict = bench.tried(mutant)
+    verdict = trial(mutant)
     record = record_of(number, mutant, sources[mutant.file], verdict, time.monotonic() - begun)
     campaign.add(record)
     killer = f" by {record.by}: {record.detail}" if record.by else ""
@@ -54,16 +57,18 @@ def main() -> int:
         bench = Bench(compiler, sources, workspace)
         if not campaign.records:
             verdict = bench.unmutated()
-            if verdict.what != "survived":
+            if verdict.what != "left":
                 print(f"the unmutated contracts fail: {verdict}", file=sys.stderr)
                 return 1
         for number in options.again:
-            _try(campaign, bench, sources, number, order[number])
+            _try(campaign, bench.quickly, sources, number, order[number])
         for number in count() if not options.again else ():
             if sum(record.what in COUNTED for record in campaign.records.values()) >= options.mutants:
                 break
             if number not in campaign.records:
-                _try(campaign, bench, sources, number, order[number])
+                _try(campaign, bench.quickly, sources, number, order[number])
+        for number in [number for number, record in campaign.records.items() if record.what == "left"]:
+            _try(campaign, bench.thoroughly, sources, number, order[number])
     compiler.close()
     print(write(campaign, len(candidates)))
     return 0

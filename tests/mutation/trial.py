@@ -12,13 +12,15 @@ from tests.mutation.sources import DEPLOYED, Source, main_file
 from tests.mutation.workspace import Workspace
 
 _LEDGER: Final = ("test/unit/*", "test/vectors/*")
-_COURT: Final = ("test/court/unit/*", "test/court/vectors/*", "test/court/*.t.sol")
+_COURT: Final = ("test/court/unit/*", "test/court/stories.t.sol")
 _REST: Final = ("test/fuzz/*", "test/invariant/*", "test/court/invariant/*")
+#: The old code generator trusts what is in memory, so dirty bits are cut in the release alone.
+_RELEASE_ONLY: Final = "BitsAboveItsTypes"
 #: Lives of 500 operations each, first and then for what has survived all else.
 _LIVES: Final = range(3)
 _MORE_LIVES: Final = range(3, 23)
 _SECONDS: Final = 600
-_LONG: Final = 3600
+_LONG: Final = 1800
 
 #: Tests that have code of a file inside, not behind an address: they are compiled with the mutant.
 _INSIDE: Final[dict[str, dict[str, str]]] = {
@@ -33,7 +35,7 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
 class Verdict:
     """What became of a mutant."""
 
-    #: "killed", "survived", or not counted: "not compiled", "same code"
+    #: "killed", "left" by the fast tests, "survived" the slow ones too, or not counted: "not compiled", "same code"
     what: str
     #: the stage that killed it
     by: str = ""
@@ -51,6 +53,7 @@ class Bench:
         }
         self._original = self._compile(dict.fromkeys(DEPLOYED, ""), {})
         self._in_place: dict[str, bytes] = {}
+        self._released: dict[str, bytes] = {}
 
     def _compile(self, contracts: dict[str, str], changed: dict[str, str]) -> dict[str, bytes]:
         targets = {contract: file or main_file(contract) for contract, file in contracts.items()}
@@ -62,7 +65,7 @@ class Bench:
 
     def unmutated(self) -> Verdict:
         """The originals, compiled in the same way: every test must pass."""
-        return self._tested(self._original, court=True, ledger=True)
+        return self._fast_tests(self._original, court=True, ledger=True)
 
     def text_of(self, mutant: Mutant) -> str:
         """The mutated file, eased where that does not touch the mutation."""
@@ -71,16 +74,8 @@ class Bench:
         edits = [edit for group in kept for edit in group if not _inside(edit, mutant.edit)]
         return applied(source.text, [*edits, mutant.edit])
 
-    def is_same_release(self, mutant: Mutant) -> bool:
-        """Whether the compiler of the release makes the very same code of it: then it is no other program."""
-        source = self._sources[mutant.file]
-        targets = {contract: main_file(contract) for contract in source.contracts}
-        plain = {name: other.text.decode() for name, other in self._sources.items()}
-        mutated = {mutant.file: applied(source.text, [mutant.edit])}
-        original = self._compiler.bytecode(targets, plain, release=True)
-        return original == self._compiler.bytecode(targets, plain | mutated, release=True)
-
-    def tried(self, mutant: Mutant) -> Verdict:
+    def quickly(self, mutant: Mutant) -> Verdict:
+        """Seconds a mutant."""
         source = self._sources[mutant.file]
         changed = {mutant.file: self.text_of(mutant)}
         try:
@@ -89,39 +84,65 @@ class Bench:
             return Verdict("not compiled", detail=str(refused).split("\n", maxsplit=1)[0])
         if all(code == self._original[contract] for contract, code in codes.items()):
             return Verdict("same code")
-        verdict = self._tested(codes, court="ReexecutionCourt" in codes, ledger=not source.is_court)
-        if verdict.what == "survived" and mutant.file in _INSIDE:
-            tests = self._compile(_INSIDE[mutant.file], changed)
-            for contract, file in _INSIDE[mutant.file].items():
-                self._workspace.put(file, contract, tests[contract])
-                failing = self._workspace.failing(file, seconds=_SECONDS)
-                if failing:
-                    self._workspace.prepare()
-                    self._in_place = {}
-                    return Verdict("killed", "forge", failing)
-            self._workspace.prepare()
-            self._in_place = {}
-        return verdict
+        verdict = self._fast_tests(codes, court="ReexecutionCourt" in codes, ledger=not source.is_court)
+        return verdict if verdict.what == "killed" else self._with_code_inside(mutant, changed)
 
-    def _tested(self, codes: dict[str, bytes], *, court: bool, ledger: bool) -> Verdict:
-        if ledger:
-            found = disagreement(codes, _LIVES)
-            if found:
-                return Verdict("killed", "model", found)
+    def thoroughly(self, mutant: Mutant) -> Verdict:
+        """Minutes, for what the fast tests left."""
+        source = self._sources[mutant.file]
+        verdict = self._as_released(mutant)
+        if verdict.what != "left":
+            return verdict
+        codes = self._compile(dict.fromkeys(source.contracts, ""), {mutant.file: self.text_of(mutant)})
+        if not source.is_court and (found := disagreement(codes, _MORE_LIVES)):
+            return Verdict("killed", "model", found)
         self._put(codes)
-        stages = [("unit", _LEDGER)] if ledger else []
+        failing = self._workspace.failing(*_REST, seconds=_LONG)
+        return Verdict("killed", "fuzz and invariants", failing) if failing else Verdict("survived")
+
+    def _with_code_inside(self, mutant: Mutant, changed: dict[str, str]) -> Verdict:
+        """The tests that carry the file's code themselves."""
+        tests = _INSIDE.get(mutant.file, {})
+        if not tests:
+            return Verdict("left")
+        compiled = self._compile(tests, changed)
+        for contract, file in tests.items():
+            self._workspace.put(file, contract, compiled[contract])
+        failing = self._workspace.failing(*tests.values(), seconds=_SECONDS)
+        self._workspace.prepare()
+        self._in_place = {}
+        return Verdict("killed", "unit", failing) if failing else Verdict("left")
+
+    def _as_released(self, mutant: Mutant) -> Verdict:
+        """Compiled by the settings of foundry.toml. If that is the original's bytecode, it is no other program."""
+        source = self._sources[mutant.file]
+        targets = {contract: main_file(contract) for contract in source.contracts}
+        plain = {name: other.text.decode() for name, other in self._sources.items()}
+        for contract, file in targets.items():
+            if contract not in self._released:
+                self._released |= self._compiler.bytecode({contract: file}, plain, release=True)
+        mutated = plain | {mutant.file: applied(source.text, [mutant.edit])}
+        try:
+            codes = self._compiler.bytecode(targets, mutated, release=True)
+        except Refused as refused:
+            return Verdict("not compiled", detail=str(refused).split("\n", maxsplit=1)[0])
+        if all(code == self._released[contract] for contract, code in codes.items()):
+            return Verdict("same code", detail="as released")
+        self._put(codes)
+        failing = self._workspace.failing(*_LEDGER, *_COURT, seconds=_SECONDS)
+        return Verdict("killed", "unit", failing) if failing else Verdict("left")
+
+    def _fast_tests(self, codes: dict[str, bytes], *, court: bool, ledger: bool) -> Verdict:
+        if ledger and (found := disagreement(codes, _LIVES)):
+            return Verdict("killed", "model", found)
+        self._put(codes)
+        stages: list[tuple[str, tuple[str, ...]]] = [("unit", _LEDGER)] if ledger else []
         stages += [("court", _COURT)] if court else []
-        # A ledger's mutant that survives its own tests meets those of the court too.
-        stages += [] if court else [("court", _COURT)]
         for name, paths in stages:
-            failing = self._workspace.failing(*paths, seconds=_SECONDS)
+            failing = self._workspace.failing(*paths, seconds=_SECONDS, without=_RELEASE_ONLY)
             if failing:
                 return Verdict("killed", name, failing)
-        failing = self._workspace.failing(*_REST, seconds=_LONG)
-        if failing:
-            return Verdict("killed", "fuzz and invariants", failing)
-        found = disagreement(codes, _MORE_LIVES) if ledger else ""
-        return Verdict("killed", "model", found) if found else Verdict("survived")
+        return Verdict("left")
 
     def _put(self, codes: dict[str, bytes]) -> None:
         for contract, code in (self._original | codes).items():
