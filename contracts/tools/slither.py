@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs slither over contracts/src; fails if test/slither.toml does not explain a finding, or explains what is not found.
+"""Runs slither over contracts/src; fails if test/slither.toml lacks a finding, or explains one that is gone.
 
 An explanation is for one detector and one place, a function or variable, so that a moved line changes nothing. Slither
-gets the compiler's syntax trees as a forge build-info, made here, because crytic-compile knows no compiler behind a wrapper.
+gets the syntax trees as a forge build-info, made here, because crytic-compile knows no compiler behind a wrapper.
 `--write` also writes test/SLITHER.md.
 """
 
@@ -101,8 +101,8 @@ def report_of(found: list[Finding], why: dict[tuple[str, str], str]) -> str:
     lines = [
         "# What slither finds",
         "",
-        "`make slither` runs every detector of slither-analyzer over `contracts/src` and fails if one finding is not",
-        "explained. The explanations are in `slither.toml`, each for one detector at one place; this file is made of them.",
+        "`make slither` runs every detector of slither-analyzer over `contracts/src` and fails if one finding is",
+        "not explained. The explanations are in `slither.toml`, each for one detector at one place; `make` writes this.",
         "",
         f"{len(found)} findings, {sum((item['check'], item['place']) not in why for item in found)} unexplained.",
     ]
