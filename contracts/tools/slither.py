@@ -102,7 +102,7 @@ def report_of(found: list[Finding], why: dict[tuple[str, str], str]) -> str:
         "# What slither finds",
         "",
         "`make slither` runs every detector of slither-analyzer over `contracts/src` and fails if one finding is",
-        "not explained. The explanations are in `slither.toml`, each for one detector at one place; `make` writes this.",
+        "not explained. The explanations are in `slither.toml`, each for one detector at one place; `make` writes it.",
         "",
         f"{len(found)} findings, {sum((item['check'], item['place']) not in why for item in found)} unexplained.",
     ]
