@@ -13,7 +13,7 @@ class Edit:
 
 
 def crosses(edit: Edit, other: Edit) -> bool:
-    """Whether `edit` touches the inside of `other`, or they share a byte."""
+    """Whether they share a byte, or one inserts inside the other."""
     if edit.start == edit.end:
         return other.start < edit.start < other.end
     return edit.start < other.end and other.start < edit.end

@@ -55,11 +55,10 @@ def main() -> int:
         workspace = Workspace(_HOME / "workspace")
         workspace.prepare()
         bench = Bench(compiler, sources, workspace)
-        if not campaign.records:
-            verdict = bench.unmutated()
-            if verdict.what != "left":
-                print(f"the unmutated contracts fail: {verdict}", file=sys.stderr)
-                return 1
+        verdict = bench.unmutated()
+        if verdict.what != "left":
+            print(f"the unmutated contracts fail: {verdict}", file=sys.stderr)
+            return 1
         for number in options.again:
             _try(campaign, bench.quickly, sources, number, order[number])
         for number in count() if not options.again else ():

@@ -71,8 +71,7 @@ class Bench:
         """The mutated file, eased where that does not touch the mutation."""
         source = self._sources[mutant.file]
         kept = [group for group in groups(source) if not any(crosses(mutant.edit, edit) for edit in group)]
-        edits = [edit for group in kept for edit in group if not _inside(edit, mutant.edit)]
-        return applied(source.text, [*edits, mutant.edit])
+        return applied(source.text, [*_flat(kept), mutant.edit])
 
     def quickly(self, mutant: Mutant) -> Verdict:
         """Seconds a mutant."""
@@ -109,8 +108,8 @@ class Bench:
         for contract, file in tests.items():
             self._workspace.put(file, contract, compiled[contract])
         failing = self._workspace.failing(*tests.values(), seconds=_SECONDS)
-        self._workspace.prepare()
-        self._in_place = {}
+        for contract, file in tests.items():
+            self._workspace.put_back(file, contract)
         return Verdict("killed", "unit", failing) if failing else Verdict("left")
 
     def _as_released(self, mutant: Mutant) -> Verdict:
@@ -153,7 +152,3 @@ class Bench:
 
 def _flat(edits: list[list[Edit]]) -> list[Edit]:
     return [edit for group in edits for edit in group]
-
-
-def _inside(edit: Edit, outer: Edit) -> bool:
-    return outer.start < edit.start < outer.end

@@ -30,6 +30,7 @@ class Workspace:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "contracts"
+        self._built: dict[Path, str] = {}
 
     def prepare(self) -> None:
         """A fresh copy of what `forge build` left."""
@@ -53,9 +54,14 @@ class Workspace:
     def put(self, file: str, contract: str, code: bytes) -> None:
         """Deploying `contract` by name deploys `code` from now on."""
         path = self._folder / "out" / Path(file).name / f"{contract}.json"
-        artefact = json.loads(path.read_text())
+        artefact = json.loads(self._built.setdefault(path, path.read_text()))
         artefact["bytecode"] = {"object": "0x" + code.hex(), "sourceMap": "", "linkReferences": {}}
         path.write_text(json.dumps(artefact))
+
+    def put_back(self, file: str, contract: str) -> None:
+        """As `forge build` left it."""
+        path = self._folder / "out" / Path(file).name / f"{contract}.json"
+        path.write_text(self._built[path])
 
     def failing(self, *paths: str, seconds: int, without: str = "") -> str:
         """The first test that fails in files of these patterns, or nothing; tests that match `without` are not run."""
