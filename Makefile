@@ -6,8 +6,10 @@ SHELL := /bin/bash
 PY := .venv/bin/python
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
+SEED ?= 1
+MUTANTS ?= 400
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors prove bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors prove mutants slither bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -92,5 +94,17 @@ prove: .setup/node .setup/prove ## Prove the lease arithmetic and money steps sy
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
 
+mutants: setup ## Break ledger and court in 400 places (SEED=1); every break must be seen
+	cd contracts && $(FORGE) build
+	$(PY) -m tests.mutation.run --seed $(SEED) --mutants $(MUTANTS)
+
+slither: .setup/slither ## Let slither look at the contracts; each finding must be explained
+	.venv-slither/bin/python contracts/tools/slither.py --write
+
+.setup/slither: contracts/tools/slither.txt .setup/node
+	python3 -m venv .venv-slither
+	.venv-slither/bin/pip install --quiet --disable-pip-version-check -r contracts/tools/slither.txt
+	@touch $@
+
 clean: ## Remove what setup, tests and runs made
-	rm -rf .setup .venv .venv-prove .gridlease contracts/out contracts/cache contracts/.prove contracts/lib contracts/node_modules
+	rm -rf .setup .venv .venv-prove .venv-slither .gridlease contracts/out contracts/cache contracts/.prove contracts/lib contracts/node_modules

@@ -1,7 +1,7 @@
 """Where the bytecode runs: an EVM in this process (revm) for the counts, or a real node for fewer operations."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final, Protocol
@@ -16,6 +16,7 @@ CHAIN_ID: Final = 31337
 MIN_NOTICE: Final = 10
 GENESIS_TIME: Final = 1_800_000_000
 _DEPLOYER: Final = checksum_address(keccak256(b"deployer")[12:])
+_NO_LIMIT: Final = 1 << 20
 _REVERT: Final = re.compile(r"Revert \{ gas_used: \d+, output: 0x([0-9a-f]*) \}")
 
 Log = tuple[Address, list[bytes], bytes]
@@ -61,10 +62,12 @@ class Chain(Protocol):
 class InProcessChain:
     """revm with the rules of Cancun. Fees are zero, so balances of gas money do not matter."""
 
-    def __init__(self, patch: Callable[[bytes], bytes] = bytes) -> None:
-        """`patch` changes the ledger's bytecode, to show that a test sees it."""
-        self._patch = patch
-        env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID))
+    def __init__(self, patch: Callable[[bytes], bytes] = bytes, instead: Mapping[str, bytes] | None = None) -> None:
+        """To show that a test sees it, `patch` changes every bytecode, `instead` gives another by contract."""
+        self._patch, self._instead = patch, instead or {}
+        # Without the optimiser a contract is larger than EIP-170 allows.
+        limit = _NO_LIMIT if instead else None
+        env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID, limit_contract_code_size=limit))
         self._evm = pyrevm.EVM(env=env, spec_id="CANCUN")
         self._blocks = count(1)
         self._begin(GENESIS_TIME)
@@ -82,7 +85,7 @@ class InProcessChain:
         self._evm.set_block_env(pyrevm.BlockEnv(number=self._number, timestamp=time, prevrandao=self._randomness))
 
     def _create(self, contract: str, arguments: bytes) -> Address:
-        code = self._patch(from_hex(artefact(contract)["bytecode"]))
+        code = self._instead.get(contract) or self._patch(from_hex(artefact(contract)["bytecode"]))
         return checksum_address(self._evm.deploy(_DEPLOYER, code + arguments))
 
     def send(self, caller: Address, to: Address, data: bytes, at: int) -> Answer:

@@ -542,6 +542,14 @@ contract CourtBisectionTest is CourtTest {
         ledger.finalise(order, fill);
     }
 
+    /// However long ago it was.
+    function test_Timeout_LongAfterTheLedgerWaited() public {
+        bringClaim();
+        vm.warp(ledger.lease(lease).deadline + 1 days);
+        court.timeout(order, fill);
+        assertEnded(Outcome.Default);
+    }
+
     function test_Timeout_AfterFinalise() public {
         bringClaim();
         vm.warp(ledger.lease(lease).deadline);
