@@ -2,114 +2,135 @@
 pragma solidity ^0.8.28;
 
 import {Leases} from "../../src/Leases.sol";
-import {Account, LeaseState} from "../../src/interfaces/LedgerTypes.sol";
+import {Account, EndReason, LeaseState} from "../../src/interfaces/LedgerTypes.sol";
+import {LeaseStatuses} from "../../src/libraries/LeaseStatus.sol";
 import {Scene} from "./support/Scene.sol";
 
-/// @title A ruling takes from a bond at most the bond, and from the lock at most the claim
+/// @title A ruling takes from a bond at most the bond, and from the lock at most the claim; it moves money and makes none
 contract RulingProof is Scene {
     struct Words {
-        bool providerWins;
         uint48 award;
         uint48 toWinner;
         uint48 toJurors;
     }
 
-    function check_ARulingMovesMoneyAndMakesNone(Setting memory s, Words memory w) external {
-        bytes32 id = _put(s, LeaseState.Disputed);
-        uint256 sum = _sum(id);
-        _rule(s, w);
-        assert(_sum(id) == sum);
-    }
-
     function check_ALosingProviderLosesAtMostItsBond(Setting memory s, Words memory w) external {
         bytes32 id = _put(s, LeaseState.Disputed);
-        w.providerWins = false;
-        _rule(s, w);
+        _rule(s, w, ARBITER, false);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
         unchecked {
             uint256 slash = uint256(w.toWinner) + w.toJurors;
-            bool right = slash <= s.order.bond;
-            // No award, no minimum charge: what vouchers paid, and the bond less the slash.
-            right = _and(right, ledger.readLease(id).paid == s.stored.paid);
-            right = _and(right, _worth(PROVIDER) == uint256(s.provider.free) + s.provider.bonded - slash);
-            right = _and(right, ledger.account(PROVIDER).bonded == s.provider.bonded - s.order.bond);
-            right = _and(right, _kept(CHALLENGER, s.challenger));
-            right = _and(right, _worth(ARBITER) == uint256(s.arbiter.free) + s.arbiter.bonded + w.toJurors);
-            assert(right);
+            bool right = _and(slash <= s.order.bond, w.award == 0);
+            // What vouchers paid stays, and the bond is free again less the slash.
+            right = _and(right, after_.paid == s.stored.paid);
+            right = _and(right, accounts[P].bonded == s.accounts[P].bonded - s.order.bond);
+            right = _and(right, _worth(accounts[P]) == _worth(s.accounts[P]) - slash);
+            right = _and(right, _worth(accounts[C]) == _worth(s.accounts[C]));
+            right = _and(right, _worth(accounts[A]) == _worth(s.accounts[A]) + w.toJurors);
+            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
         }
     }
 
     function check_ALosingChallengerLosesAtMostItsBond(Setting memory s, Words memory w) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Disputed, EndReason.Claimed);
         bytes32 id = _put(s, LeaseState.Disputed);
-        w.providerWins = true;
-        _rule(s, w);
+        _rule(s, w, ARBITER, true);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
+        unchecked {
+            bool right = after_.paid == s.stored.paid + w.award;
+            right = _and(right, _or(w.award == 0, after_.paid <= s.claim.target));
+            _assertProviderWon(s, w, after_, accounts, right);
+        }
+    }
+
+    /// As above, but the buyer's side had ended the lease, so the minimum charge is due besides.
+    function check_ALosingChallengerThatEndedTheLeaseLosesAtMostItsBond(Setting memory s, Words memory w) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Disputed, EndReason.Unresponsive).withEarly();
+        bytes32 id = _put(s, LeaseState.Disputed);
+        _rule(s, w, ARBITER, true);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
+        unchecked {
+            uint256 paid = uint256(s.stored.paid) + w.award;
+            bool right = after_.paid == (paid < s.order.minCharge ? s.order.minCharge : paid);
+            right = _and(right, _or(w.award == 0, paid <= s.claim.target));
+            _assertProviderWon(s, w, after_, accounts, right);
+        }
+    }
+
+    function _assertProviderWon(
+        Setting memory s,
+        Words memory w,
+        Leases.StoredLease memory after_,
+        Account[4] memory accounts,
+        bool right
+    ) private pure {
         unchecked {
             uint256 slash = uint256(w.toWinner) + w.toJurors;
-            bool right = slash <= s.order.bond;
-            right = _and(right, _worth(CHALLENGER) == uint256(s.challenger.free) + s.challenger.bonded - slash);
-            right = _and(right, ledger.account(CHALLENGER).bonded == s.challenger.bonded - s.order.bond);
+            right = _and(right, _and(slash <= s.order.bond, after_.paid <= s.stored.locked));
+            right = _and(right, accounts[C].bonded == s.accounts[C].bonded - s.order.bond);
+            right = _and(right, _worth(accounts[C]) == _worth(s.accounts[C]) - slash);
             // All of the provider's bond is free again, and the winner's part is added.
-            uint256 gained = ledger.readLease(id).paid - s.stored.paid;
-            right = _and(right, ledger.account(PROVIDER).free == s.provider.free + gained + s.order.bond + w.toWinner);
-            right = _and(right, _worth(ARBITER) == uint256(s.arbiter.free) + s.arbiter.bonded + w.toJurors);
-            assert(right);
+            uint64 gained = uint64(after_.paid) - s.stored.paid + s.order.bond + w.toWinner;
+            right = _and(right, accounts[P].free == s.accounts[P].free + gained);
+            right = _and(right, _worth(accounts[A]) == _worth(s.accounts[A]) + w.toJurors);
+            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
         }
     }
 
-    function check_AnAwardIsWithinClaimAndLock(Setting memory s, Words memory w) external {
-        bytes32 id = _put(s, LeaseState.Disputed);
-        _rule(s, w);
-        unchecked {
-            uint256 paid = ledger.readLease(id).paid;
-            bool right = _and(s.stored.paid <= paid, paid <= s.stored.locked);
-            right = _and(right, _or(w.award == 0, _and(w.providerWins, s.stored.paid + w.award <= s.claim.target)));
-            // Beyond the award only the minimum charge can lift it.
-            right = _and(right, _or(paid == uint256(s.stored.paid) + w.award, paid == s.order.minCharge));
-            assert(right);
-        }
-    }
-
-    function check_AgreementTakesNothingFromABond(Setting memory s, Words memory w) external {
+    function check_AgreementTakesNothingFromABond(Setting memory s, Words memory w, bool providerWins) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Claimed, EndReason.Claimed);
         bytes32 id = _put(s, LeaseState.Claimed);
-        uint256 sum = _sum(id);
-        _rule(s, w);
+        _rule(s, w, ARBITER, providerWins);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
         unchecked {
-            bool right = _and(w.providerWins, _and(w.toWinner == 0, w.toJurors == 0));
-            right = _and(right, _and(s.claim.revealFrom == 0, _sum(id) == sum));
-            right = _and(right, _worth(PROVIDER) >= uint256(s.provider.free) + s.provider.bonded);
-            right = _and(right, _and(_kept(CHALLENGER, s.challenger), _kept(ARBITER, s.arbiter)));
-            assert(right);
+            bool right = _and(providerWins, _and(w.toWinner == 0, w.toJurors == 0));
+            right = _and(right, s.claim.revealFrom == 0);
+            right = _and(right, after_.paid == s.stored.paid + w.award);
+            right = _and(right, _or(w.award == 0, after_.paid <= s.claim.target));
+            right = _and(right, _worth(accounts[P]) == _worth(s.accounts[P]) + w.award);
+            right = _and(right, _and(_same(accounts[C], s.accounts[C]), _same(accounts[A], s.accounts[A])));
+            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
         }
     }
 
-    function check_ARulingWithinItsBoundsNeverFails(Setting memory s, Words memory w) external {
+    function check_ARulingAgainstTheProviderNeverFails(Setting memory s, Words memory w) external {
         _put(s, LeaseState.Disputed);
-        vm.assume(s.time < s.stored.deadline);
-        vm.assume(uint256(w.toWinner) + w.toJurors <= s.order.bond);
-        if (!w.providerWins || s.claim.target <= s.stored.paid) w.award = 0;
-        else vm.assume(w.award <= s.claim.target - s.stored.paid);
-        vm.prank(ARBITER);
-        (bool done,) = address(ledger)
-            .call(abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors)));
-        assert(done);
+        w.award = 0;
+        _assertRules(s, w, false);
+    }
+
+    function check_ARulingForTheProviderNeverFails(Setting memory s, Words memory w) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Disputed, EndReason.Claimed);
+        _put(s, LeaseState.Disputed);
+        vm.assume(uint256(s.stored.paid) + w.award <= s.claim.target);
+        _assertRules(s, w, true);
+    }
+
+    function _assertRules(Setting memory s, Words memory w, bool providerWins) private {
+        vm.assume(_and(s.time < s.stored.deadline, uint256(w.toWinner) + w.toJurors <= s.order.bond));
+        assert(_tryRule(s, w, providerWins));
     }
 
     function check_OnlyTheArbiterRulesAndInTime(Setting memory s, Words memory w, address caller) external {
         _put(s, LeaseState.Disputed);
-        vm.prank(caller);
-        ledger.rule(s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors);
-        assert(caller == ARBITER && s.time < s.stored.deadline);
+        _rule(s, w, caller, false);
+        assert(_and(caller == ARBITER, s.time < s.stored.deadline));
     }
 
     function check_AClosedLeaseIsNeverRuled(Setting memory s, Words memory w) external {
         _put(s, LeaseState.Closed);
-        vm.prank(ARBITER);
-        (bool done,) = address(ledger)
-            .call(abi.encodeCall(ledger.rule, (s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors)));
-        assert(!done);
+        assert(!_tryRule(s, w, true));
     }
 
-    function _rule(Setting memory s, Words memory w) private {
+    function _rule(Setting memory s, Words memory w, address caller, bool providerWins) private {
+        vm.prank(caller);
+        ledger.rule(s.order, s.fill, providerWins, w.award, w.toWinner, w.toJurors);
+    }
+
+    function _tryRule(Setting memory s, Words memory w, bool providerWins) private returns (bool done) {
+        bytes memory call =
+            abi.encodeCall(ledger.rule, (s.order, s.fill, providerWins, w.award, w.toWinner, w.toJurors));
         vm.prank(ARBITER);
-        ledger.rule(s.order, s.fill, w.providerWins, w.award, w.toWinner, w.toJurors);
+        (done,) = address(ledger).call(call);
     }
 }

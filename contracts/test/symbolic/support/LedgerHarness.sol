@@ -17,16 +17,36 @@ contract LedgerHarness is ComputeLedger {
         _leases[id] = stored;
     }
 
-    function setClaim(bytes32 id, Claim calldata claim_) external {
+    /// @dev All in one call, since calls are what halmos is slow at.
+    function put(
+        bytes32 id,
+        StoredLease calldata stored,
+        Claim calldata claim_,
+        Dispute calldata dispute,
+        address[4] calldata who,
+        Account[4] calldata accounts
+    ) external {
+        _leases[id] = stored;
         _claims[id] = claim_;
-    }
-
-    function setDispute(bytes32 id, Dispute calldata dispute) external {
         _disputes[id] = dispute;
+        for (uint256 i; i < 4; ++i) {
+            _accounts[who[i]] = accounts[i];
+        }
     }
 
-    function setHead(uint208 hash, uint48 count) external {
-        _storeHead(Head({hash: hash, count: count}));
+    function look(bytes32 id, address[4] calldata who)
+        external
+        view
+        returns (StoredLease memory stored, Account[4] memory accounts)
+    {
+        stored = _read(id);
+        for (uint256 i; i < 4; ++i) {
+            accounts[i] = _accounts[who[i]];
+        }
+    }
+
+    function idOf(Order calldata order, uint8 fill) external view returns (bytes32) {
+        return leaseId(_hashOrder(order), fill);
     }
 
     function readLease(bytes32 id) external view returns (StoredLease memory) {

@@ -15,11 +15,8 @@ abstract contract Scene is Symbolic {
         uint8 fill;
         Leases.StoredLease stored;
         Claim claim;
-        Dispute dispute;
-        Account provider;
-        Account buyer;
-        Account challenger;
-        Account arbiter;
+        bytes32 receipt;
+        Account[4] accounts;
         uint40 time;
     }
 
@@ -28,65 +25,72 @@ abstract contract Scene is Symbolic {
     address internal constant CHALLENGER = address(0x1003);
     address internal constant ARBITER = address(0x1004);
 
+    /// Places in the lists of accounts.
+    uint256 internal constant P = 0;
+    uint256 internal constant B = 1;
+    uint256 internal constant C = 2;
+    uint256 internal constant A = 3;
+
     LedgerHarness internal ledger;
 
     function setUp() public {
         ledger = LedgerHarness(_deploy("LedgerHarness", abi.encode(address(1), address(this))));
     }
 
+    /// @dev The challenger is the order's voucher signer.
     function _put(Setting memory s, LeaseState state) internal returns (bytes32 id) {
         s.order.buyer = BUYER;
         s.order.voucherSigner = CHALLENGER;
         s.order.arbiter = ARBITER;
         s.stored.provider = PROVIDER;
         s.stored.status = s.stored.status.withState(state);
-        id = ledger.leaseId(ledger.hashOrder(s.order), s.fill);
+        id = ledger.idOf(s.order, s.fill);
 
         // What `open` checked.
         bool holds = _and(s.order.minCharge <= s.order.bond, s.order.minCharge <= s.stored.locked);
         holds = _and(holds, _and(s.order.notice <= 30 days, s.order.challengeWindow <= 30 days));
         // The invariants.
         holds = _and(holds, s.stored.paid <= s.stored.locked);
-        holds = _and(holds, _and(s.provider.bonded >= s.order.bond, s.provider.openLeases != 0));
+        holds = _and(holds, _and(s.accounts[P].bonded >= s.order.bond, s.accounts[P].openLeases != 0));
+        Dispute memory dispute;
+        if (state == LeaseState.Disputed) {
+            dispute = Dispute({challenger: CHALLENGER, bond: s.order.bond, receipt: s.receipt});
+            holds = _and(holds, s.accounts[C].bonded >= s.order.bond);
+        }
         if (state == LeaseState.Claimed || state == LeaseState.Disputed) {
             holds = _and(holds, s.claim.target <= s.stored.locked);
-            ledger.setClaim(id, s.claim);
+        } else {
+            delete s.claim;
         }
-        if (state == LeaseState.Disputed) {
-            s.dispute.challenger = CHALLENGER;
-            s.dispute.bond = s.order.bond;
-            holds = _and(holds, s.challenger.bonded >= s.order.bond);
-            ledger.setDispute(id, s.dispute);
-        }
-        ledger.setLease(id, s.stored);
-        ledger.setAccount(PROVIDER, s.provider);
-        ledger.setAccount(BUYER, s.buyer);
-        ledger.setAccount(CHALLENGER, s.challenger);
-        ledger.setAccount(ARBITER, s.arbiter);
-        vm.assume(_and(holds, _sum(id) <= type(uint64).max));
+        vm.assume(_and(holds, _sum(s.stored, s.accounts) <= type(uint64).max));
+        ledger.put(id, s.stored, s.claim, dispute, _roles(), s.accounts);
         vm.warp(s.time);
     }
 
+    function _look(bytes32 id) internal view returns (Leases.StoredLease memory stored, Account[4] memory accounts) {
+        return ledger.look(id, _roles());
+    }
+
+    function _roles() internal pure returns (address[4] memory) {
+        return [PROVIDER, BUYER, CHALLENGER, ARBITER];
+    }
+
     /// @dev All that these four and the lease have. A deposit keeps it within 64 bits.
-    function _sum(bytes32 id) internal view returns (uint256 sum) {
+    function _sum(Leases.StoredLease memory stored, Account[4] memory accounts) internal pure returns (uint256 sum) {
         unchecked {
-            sum = _worth(PROVIDER) + _worth(BUYER) + _worth(CHALLENGER) + _worth(ARBITER);
-            Leases.StoredLease memory stored = ledger.readLease(id);
+            sum = _worth(accounts[P]) + _worth(accounts[B]) + _worth(accounts[C]) + _worth(accounts[A]);
             if (!stored.status.isClosed()) sum += stored.locked - stored.paid;
         }
     }
 
-    /// @dev Whether the account has what it had, wherever it has it.
-    function _kept(address who, Account memory before) internal view returns (bool) {
-        unchecked {
-            return _worth(who) == uint256(before.free) + before.bonded;
-        }
-    }
-
-    function _worth(address who) internal view returns (uint256) {
-        Account memory account = ledger.account(who);
+    function _worth(Account memory account) internal pure returns (uint256) {
         unchecked {
             return uint256(account.free) + account.bonded;
         }
+    }
+
+    function _same(Account memory a, Account memory b) internal pure returns (bool) {
+        bool money = _and(a.free == b.free, a.bonded == b.bonded);
+        return _and(money, _and(a.openLeases == b.openLeases, _and(a.epoch == b.epoch, a.guarded == b.guarded)));
     }
 }
