@@ -309,7 +309,10 @@ contract CourtBisectionTest is CourtTest {
     function test_Open_OneSegment() public {
         makeJob(1);
         bringClaim();
-        openTrace(anOpening(true));
+        TraceOpening memory opening = anOpening(true);
+        vm.expectEmit(address(court));
+        emit IReexecutionCourt.DrawAnchored(lease, 1, 3, uint64(block.number + 1), 0);
+        openTrace(opening);
         assertPhase(Phase.Drawing);
         assertEq(court.caseOf(lease).lo.position, 0, "lo");
         assertEq(court.claimedValue(lease), finalValue(told[1], toldEnd), "the end");

@@ -289,6 +289,8 @@ contract CourtVoteTest is CourtTest {
         vote(votes(value, value, WRONG));
         uint256 before = freeOf(provider.addr);
         vm.expectEmit(address(court));
+        emit IReexecutionCourt.JurorSlashed(who[2], lease, SEAT_BOND, 0);
+        vm.expectEmit(address(court));
         emit IReexecutionCourt.CaseEnded(lease, Outcome.ProviderWins, value, 15e6, BOND - 2 * SEAT_FEE, 2 * SEAT_FEE);
         vm.expectEmit(address(ledger));
         emit IComputeLedger.LeaseRuled(
