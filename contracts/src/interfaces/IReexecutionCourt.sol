@@ -30,9 +30,9 @@ import {LeaseState, Order, StartVoucher, UsageReceipt} from "./LedgerTypes.sol";
 ///
 /// Every phase has a deadline after which anyone moves it on: Opening, Posting and Answering by `timeout`, Voting by `tally`;
 /// Drawing by `draw`, which ends the case as Default when no verdict can come in time.
-/// @dev Warning: the start of a lease that went on from a checkpoint is proved by a voucher of the buyer's side, which binds
-/// the state but not its place in the job. Place and work of it are the provider's word; the work that it is paid for is
-/// counted from there.
+/// @dev The start of a lease that went on from a checkpoint is proved by a voucher of the buyer's side. Its state hash covers
+/// its place in the job and the work so far (SPEC "Jobs"), so a juror that replays from another place finds another value.
+/// @dev Warning: vouchers that are redeemed during a case count as harm, so a buyer can leave the jurors without fees.
 /// @dev Warning: who proposes blocks can bias a draw. Whoever holds more than half of the listed seat bonds decides cases.
 interface IReexecutionCourt {
     /* EVENTS: each enters the court's own head, in storage slot 0, in emission order */
