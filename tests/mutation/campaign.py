@@ -37,6 +37,8 @@ class Campaign:
         self._path = path
         self.facts = facts
         self.records: dict[int, Record] = {}
+        #: that survived at first, until a test was written
+        self.escaped: set[int] = set()
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(facts) + "\n")
@@ -47,10 +49,15 @@ class Campaign:
             raise SystemExit(f"{path} is of other sources; move it away or take another seed")
         # A line of the same number is a later try: the newest counts.
         for record in (Record(**json.loads(line)) for line in lines):
-            self.records[record.number] = record
+            self._take(record)
+
+    def _take(self, record: Record) -> None:
+        self.records[record.number] = record
+        if record.what in ("left", "survived"):
+            self.escaped.add(record.number)
 
     def add(self, record: Record) -> None:
-        self.records[record.number] = record
+        self._take(record)
         with self._path.open("a") as file:
             file.write(json.dumps(asdict(record)) + "\n")
 

@@ -1,4 +1,4 @@
-"""contracts/test/mutation/RESULTS.md: the figures of a campaign, and every survivor with its explanation."""
+"""contracts/test/mutation/RESULTS.md, or RESULTS-<seed>.md for another seed than 1: the figures of a campaign, and every survivor with its explanation."""
 
 import tomllib
 from collections import Counter, defaultdict
@@ -9,6 +9,7 @@ from tests.mutation.campaign import Campaign, Record
 from tests.mutation.sources import CONTRACTS
 
 _FOLDER: Final = CONTRACTS / "test" / "mutation"
+_MAIN_SEED: Final = "1"
 _STAGES: Final = ("model", "unit", "court", "fuzz and invariants")
 
 
@@ -26,7 +27,8 @@ def write(campaign: Campaign, candidates: int) -> str:
     lines = [
         "# Mutation results",
         "",
-        f"**{share}**, {len(survivors)} survived, of these {len(unexplained)} without an explanation.",
+        f"**{share}**, {len(survivors)} survived, of these {len(unexplained)} without an explanation. "
+        f"{sum(record.what == 'left' for record in survivors)} of the survivors have yet to meet the slow tests.",
         "",
         f"Seed `{facts['seed']}`, begun at commit `{facts['commit']}`, sources `{facts['sources']}`: "
         f"`make mutants SEED={facts['seed']}` goes on or repeats it. {seconds / 60:.0f} minutes of work so far.",
@@ -37,19 +39,25 @@ def write(campaign: Campaign, candidates: int) -> str:
         "tests and the court's tests, compiled fast; what is left meets the unit tests as it would be released,",
         "10,000 more operations, fuzz and invariant tests (4 runs of 40). The first to fail counts.",
         "",
+        *([told["note"].strip(), ""] if "note" in told else []),
         *_table("file", counted, lambda record: record.file.removeprefix("src/")),
         "",
         *_table("operator", counted, lambda record: record.operator),
         "",
-        "## Survivors",
+        "## Survived at first",
+        "",
+        "Killed since then by the test named, most of them by one that was written for it.",
         "",
     ]
+    lines += [_closed(record) for record in counted if record.number in campaign.escaped and record.what == "killed"]
+    lines += ["", "## Survivors", ""]
     for record in survivors:
         lines += _told(record, told.get(str(record.number), "**not explained yet**"))
     if not survivors:
         lines.append("None.")
     _FOLDER.mkdir(exist_ok=True)
-    (_FOLDER / "RESULTS.md").write_text("\n".join(lines).rstrip() + "\n")
+    name = "RESULTS.md" if facts["seed"] == _MAIN_SEED else f"RESULTS-{facts['seed']}.md"
+    (_FOLDER / name).write_text("\n".join(lines).rstrip() + "\n")
     return f"{share}; {len(unexplained)} survivors without an explanation: {unexplained}"
 
 
@@ -72,6 +80,16 @@ def _table(title: str, counted: list[Record], name: Callable[[Record], str]) -> 
         cells = [len(records), by.total(), *(by[stage] for stage in _STAGES)]
         rows.append(f"| {label} | " + " | ".join(str(cell) for cell in cells) + " |")
     return rows
+
+
+def _closed(record: Record) -> str:
+    change = f"`{_line(record.before)}` → `{_line(record.after)}`"
+    place = f"{record.file.removeprefix('src/')}:{record.line}"
+    return f"- {record.number}: {place}, {record.operator}, {change}: `{record.detail}`"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split()) or " "
 
 
 def _told(record: Record, why: str) -> list[str]:

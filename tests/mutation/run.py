@@ -1,7 +1,7 @@
 """Mutation of ledger and court: `python -m tests.mutation.run --seed 1 --mutants 400`.
 
 The same command goes on where it was stopped. `--again 17 23` tries these numbers of the draw once more, `--report`
-only writes contracts/test/mutation/RESULTS.md. Needs the tests' build: `forge build` in contracts/.
+only writes contracts/test/mutation/RESULTS.md (RESULTS-<seed>.md but for seed 1). Needs the tests' build: `forge build` in contracts/.
 """
 
 import argparse
@@ -52,7 +52,7 @@ def main() -> int:
     candidates = [mutant for source in sources.values() for mutant in mutants(source, declarations)]
     order = list(drawn(options.seed, candidates))
     if not options.report:
-        workspace = Workspace(_HOME / "workspace")
+        workspace = Workspace(_HOME / f"workspace-{options.seed}")
         workspace.prepare()
         bench = Bench(compiler, sources, workspace)
         verdict = bench.unmutated()

@@ -27,6 +27,7 @@ _INSIDE: Final[dict[str, dict[str, str]]] = {
     "src/ProviderRegistry.sol": {"RegistryTest": "test/unit/registry.t.sol"},
     "src/libraries/LeaseMath.sol": {"LeaseMathTest": "test/fuzz/LeaseMath.t.sol"},
     "src/libraries/Resources.sol": {"ResourcesTest": "test/fuzz/Resources.t.sol"},
+    "src/libraries/Signatures.sol": {"SignaturesTest": "test/unit/signatures.t.sol"},
     "src/libraries/Trace.sol": {"CourtVectorsTest": "test/court/vectors/Court.t.sol"},
 }
 

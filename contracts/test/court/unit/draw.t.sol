@@ -302,6 +302,15 @@ contract CourtDrawTest is CourtTest {
         assertEq(case_.filled, 3, "filled");
         assertEq(case_.deadline, commitUntil, "commit until");
         assertEq(case_.revealUntil, commitUntil + REVEAL_TIME, "reveal until");
+        assertEq(case_.probes, looksForThree(case_.anchor), "looked");
+    }
+
+    /// How often one looks at three places until each was seen.
+    function looksForThree(uint64 anchor) private view returns (uint32 looks) {
+        bytes32 seed = keccak256(abi.encode(blockhash(anchor), lease));
+        for (uint256 seen; seen != 7; ++looks) {
+            seen |= 1 << uint256(keccak256(abi.encode(seed, looks))) % 3;
+        }
     }
 
     function assertSeatsNobody() private {
