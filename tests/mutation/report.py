@@ -1,4 +1,4 @@
-"""contracts/test/mutation/RESULTS.md, or RESULTS-<seed>.md for another seed than 1: the figures of a campaign, and every survivor with its explanation."""
+"""contracts/test/mutation/RESULTS.md, or RESULTS-<seed>.md: a campaign's figures, every survivor with its explanation."""
 
 import tomllib
 from collections import Counter, defaultdict

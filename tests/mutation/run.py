@@ -1,7 +1,8 @@
 """Mutation of ledger and court: `python -m tests.mutation.run --seed 1 --mutants 400`.
 
 The same command goes on where it was stopped. `--again 17 23` tries these numbers of the draw once more, `--report`
-only writes contracts/test/mutation/RESULTS.md (RESULTS-<seed>.md but for seed 1). Needs the tests' build: `forge build` in contracts/.
+only writes contracts/test/mutation/RESULTS.md (RESULTS-<seed>.md but for seed 1). Needs the tests' build: `forge
+build` in contracts/.
 """
 
 import argparse
