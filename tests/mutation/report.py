@@ -1,4 +1,4 @@
-"""contracts/test/mutation/RESULTS.md, or RESULTS-<seed>.md: a campaign's figures, every survivor with its explanation."""
+"""contracts/test/mutation/RESULTS.md, or RESULTS-<seed>.md: the figures of a campaign, and its survivors explained."""
 
 import tomllib
 from collections import Counter, defaultdict
