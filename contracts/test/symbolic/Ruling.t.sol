@@ -22,12 +22,15 @@ contract RulingProof is Scene {
             uint256 slash = uint256(w.toWinner) + w.toJurors;
             bool right = _and(slash <= s.order.bond, w.award == 0);
             // What vouchers paid stays, and the bond is free again less the slash.
-            right = _and(right, after_.paid == s.stored.paid);
-            right = _and(right, accounts[P].bonded == s.accounts[P].bonded - s.order.bond);
-            right = _and(right, _worth(accounts[P]) == _worth(s.accounts[P]) - slash);
-            right = _and(right, _worth(accounts[C]) == _worth(s.accounts[C]));
-            right = _and(right, _worth(accounts[A]) == _worth(s.accounts[A]) + w.toJurors);
-            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
+            right = _and(right, _and(after_.paid == s.stored.paid, after_.status.isClosed()));
+            s.accounts[P].free += s.order.bond - uint64(slash);
+            s.accounts[P].bonded -= s.order.bond;
+            s.accounts[P].openLeases -= 1;
+            s.accounts[B].free += uint64(s.stored.locked - s.stored.paid) + w.toWinner;
+            s.accounts[C].free += s.order.bond;
+            s.accounts[C].bonded -= s.order.bond;
+            s.accounts[A].free += w.toJurors;
+            assert(_and(right, _sameAll(accounts, s.accounts)));
         }
     }
 
@@ -67,13 +70,16 @@ contract RulingProof is Scene {
         unchecked {
             uint256 slash = uint256(w.toWinner) + w.toJurors;
             right = _and(right, _and(slash <= s.order.bond, after_.paid <= s.stored.locked));
-            right = _and(right, accounts[C].bonded == s.accounts[C].bonded - s.order.bond);
-            right = _and(right, _worth(accounts[C]) == _worth(s.accounts[C]) - slash);
             // All of the provider's bond is free again, and the winner's part is added.
-            uint64 gained = uint64(after_.paid) - s.stored.paid + s.order.bond + w.toWinner;
-            right = _and(right, accounts[P].free == s.accounts[P].free + gained);
-            right = _and(right, _worth(accounts[A]) == _worth(s.accounts[A]) + w.toJurors);
-            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
+            uint64 paid = after_.paid - s.stored.paid;
+            s.accounts[P].free += paid + s.order.bond + w.toWinner;
+            s.accounts[P].bonded -= s.order.bond;
+            s.accounts[P].openLeases -= 1;
+            s.accounts[B].free += s.stored.locked - after_.paid;
+            s.accounts[C].free += s.order.bond - uint64(slash);
+            s.accounts[C].bonded -= s.order.bond;
+            s.accounts[A].free += w.toJurors;
+            assert(_and(right, _sameAll(accounts, s.accounts)));
         }
     }
 
@@ -87,14 +93,17 @@ contract RulingProof is Scene {
             right = _and(right, s.claim.revealFrom == 0);
             right = _and(right, after_.paid == s.stored.paid + w.award);
             right = _and(right, _or(w.award == 0, after_.paid <= s.claim.target));
-            right = _and(right, _worth(accounts[P]) == _worth(s.accounts[P]) + w.award);
-            right = _and(right, _and(_same(accounts[C], s.accounts[C]), _same(accounts[A], s.accounts[A])));
-            assert(_and(right, _sum(after_, accounts) == _sum(s.stored, s.accounts)));
+            s.accounts[P].free += uint64(w.award) + s.order.bond;
+            s.accounts[P].bonded -= s.order.bond;
+            s.accounts[P].openLeases -= 1;
+            s.accounts[B].free += s.stored.locked - after_.paid;
+            assert(_and(right, _sameAll(accounts, s.accounts)));
         }
     }
 
     function check_ARulingAgainstTheProviderNeverFails(Setting memory s, Words memory w) external {
         _put(s, LeaseState.Disputed);
+        _assumeSolvent(s);
         w.award = 0;
         _assertRules(s, w, false);
     }
@@ -102,6 +111,7 @@ contract RulingProof is Scene {
     function check_ARulingForTheProviderNeverFails(Setting memory s, Words memory w) external {
         s.stored.status = LeaseStatuses.pack(LeaseState.Disputed, EndReason.Claimed);
         _put(s, LeaseState.Disputed);
+        _assumeSolvent(s);
         vm.assume(uint256(s.stored.paid) + w.award <= s.claim.target);
         _assertRules(s, w, true);
     }

@@ -13,51 +13,79 @@ import {
     StartVoucher,
     UsageReceipt
 } from "../../src/interfaces/LedgerTypes.sol";
-import {LeaseStatus} from "../../src/libraries/LeaseStatus.sol";
+import {LeaseStatus, LeaseStatuses} from "../../src/libraries/LeaseStatus.sol";
 import {Scene} from "./support/Scene.sol";
 
 /// @title Each step of a lease moves money and makes none, and pays what it should
 contract SettlementProof is Scene {
     /* FINALISE */
 
-    function check_FinaliseOfAClosingLease(Setting memory s) external {
+    function check_FinaliseSettlesAClosingLease(Setting memory s) external {
         _finalise(s, LeaseState.Closing);
     }
 
-    function check_FinaliseOfAnExpiredLease(Setting memory s) external {
+    function check_FinaliseSettlesAnExpiredLease(Setting memory s) external {
+        s.stored.status = LeaseStatus.wrap(0);
         _finalise(s, LeaseState.Open);
     }
 
-    function check_FinaliseOfAClaimedLease(Setting memory s) external {
+    function check_FinaliseSettlesAClaim(Setting memory s) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Claimed, EndReason.Claimed);
         _finalise(s, LeaseState.Claimed);
     }
 
-    function check_FinaliseOfADisputedLease(Setting memory s) external {
+    function check_FinaliseSettlesAClaimOfALeaseThatTheBuyerEnded(Setting memory s) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Claimed, EndReason.Unresponsive).withEarly().withResponded();
+        _finalise(s, LeaseState.Claimed);
+    }
+
+    function check_FinaliseSettlesADisputeThatNobodyRuled(Setting memory s) external {
         _finalise(s, LeaseState.Disputed);
     }
 
-    /// At its time it succeeds; sums stay; the provider has between what vouchers paid and the lock; its bond is free, less
-    /// the minimum charge at most; nobody else loses anything.
+    /// The provider has between what vouchers paid and the lock; its bond is free, less the minimum charge at most; what it
+    /// does not get of either the buyer gets; a challenger has its bond back.
     function _finalise(Setting memory s, LeaseState state) private {
+        bytes32 id = _put(s, state);
+        ledger.finalise(s.order, s.fill);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
         unchecked {
-            bytes32 id = _put(s, state);
-            uint256 end = s.stored.deadline;
-            if (state == LeaseState.Open) end += s.order.notice;
-            vm.assume(end <= type(uint40).max);
-            (bool done,) = address(ledger).call(abi.encodeCall(ledger.finalise, (s.order, s.fill)));
-            assert(done == (s.time >= end));
-            vm.assume(done);
-            (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
-            bool right = _and(_sum(after_, accounts) == _sum(s.stored, s.accounts), after_.status.isClosed());
+            uint64 paid = after_.paid - s.stored.paid;
+            uint64 penalty = s.accounts[P].free + paid + s.order.bond - accounts[P].free;
+            bool right = _and(after_.status.isClosed(), after_.locked == s.stored.locked);
             right = _and(right, _and(s.stored.paid <= after_.paid, after_.paid <= after_.locked));
-            right = _and(right, accounts[P].bonded == s.accounts[P].bonded - s.order.bond);
-            right = _and(right, accounts[P].openLeases == s.accounts[P].openLeases - 1);
-            right = _and(right, _worth(accounts[P]) + s.order.minCharge >= _worth(s.accounts[P]));
-            right = _and(right, _worth(accounts[B]) >= _worth(s.accounts[B]));
-            right = _and(right, _worth(accounts[C]) == _worth(s.accounts[C]));
-            right = _and(right, _same(accounts[A], s.accounts[A]));
-            assert(right);
+            right = _and(right, _or(penalty == 0, _and(penalty == s.order.minCharge, paid == 0)));
+            s.accounts[P].free += paid + s.order.bond - penalty;
+            s.accounts[P].bonded -= s.order.bond;
+            s.accounts[P].openLeases -= 1;
+            s.accounts[B].free += s.stored.locked - after_.paid + penalty;
+            if (state == LeaseState.Disputed) {
+                s.accounts[C].free += s.order.bond;
+                s.accounts[C].bonded -= s.order.bond;
+            }
+            assert(_and(right, _sameAll(accounts, s.accounts)));
         }
+    }
+
+    function check_FinaliseOfAClosingLeaseFailsOnlyBeforeItsTime(Setting memory s) external {
+        _finaliseAtItsTime(s, LeaseState.Closing);
+    }
+
+    function check_FinaliseOfAClaimFailsOnlyBeforeItsTime(Setting memory s) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Claimed, EndReason.Claimed);
+        _finaliseAtItsTime(s, LeaseState.Claimed);
+    }
+
+    function check_FinaliseOfADisputeFailsOnlyBeforeItsTime(Setting memory s) external {
+        s.stored.status = LeaseStatuses.pack(LeaseState.Disputed, EndReason.Claimed);
+        _finaliseAtItsTime(s, LeaseState.Disputed);
+    }
+
+    function _finaliseAtItsTime(Setting memory s, LeaseState state) private {
+        _put(s, state);
+        _assumeSolvent(s);
+        (bool done,) = address(ledger).call(abi.encodeCall(ledger.finalise, (s.order, s.fill)));
+        assert(done == (s.time >= s.stored.deadline));
     }
 
     function check_TheMinimumChargeIsPaidOnce(
@@ -81,6 +109,7 @@ contract SettlementProof is Scene {
         external
     {
         bytes32 id = _put(s, LeaseState.Open);
+        vm.assume(uint256(s.accounts[P].free) + s.stored.locked <= type(uint64).max);
         voucher.lease = id;
         _redeem(voucher);
         (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
@@ -117,6 +146,7 @@ contract SettlementProof is Scene {
         SignedVoucher memory other
     ) external {
         bytes32 id = _put(s, LeaseState.Open);
+        vm.assume(uint256(s.accounts[P].free) + s.stored.locked <= type(uint64).max);
         (one.lease, other.lease) = (id, id);
         _redeem(one);
         _redeem(other);
@@ -215,9 +245,5 @@ contract SettlementProof is Scene {
         bool right = _and(after_.paid == s.stored.paid, after_.locked == s.stored.locked);
         right = _and(right, after_.status.isClosed() == s.stored.status.isClosed());
         assert(_and(right, _and(after_.provider == PROVIDER, _sameAll(accounts, s.accounts))));
-    }
-
-    function _sameAll(Account[4] memory a, Account[4] memory b) private pure returns (bool) {
-        return _and(_and(_same(a[P], b[P]), _same(a[B], b[B])), _and(_same(a[C], b[C]), _same(a[A], b[A])));
     }
 }

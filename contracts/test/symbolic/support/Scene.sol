@@ -62,7 +62,7 @@ abstract contract Scene is Symbolic {
         } else {
             delete s.claim;
         }
-        vm.assume(_and(holds, _sum(s.stored, s.accounts) <= type(uint64).max));
+        vm.assume(holds);
         ledger.put(id, s.stored, s.claim, dispute, _roles(), s.accounts);
         vm.warp(s.time);
     }
@@ -75,21 +75,23 @@ abstract contract Scene is Symbolic {
         return [PROVIDER, BUYER, CHALLENGER, ARBITER];
     }
 
-    /// @dev All that these four and the lease have. A deposit keeps it within 64 bits.
-    function _sum(Leases.StoredLease memory stored, Account[4] memory accounts) internal pure returns (uint256 sum) {
+    /// @dev All credits together fit in 64 bits: `_credit` refuses the deposit that would break it.
+    function _assumeSolvent(Setting memory s) internal pure {
         unchecked {
-            sum = _worth(accounts[P]) + _worth(accounts[B]) + _worth(accounts[C]) + _worth(accounts[A]);
-            if (!stored.status.isClosed()) sum += stored.locked - stored.paid;
+            uint256 sum = s.stored.locked;
+            for (uint256 i; i < 4; ++i) {
+                sum += uint256(s.accounts[i].free) + s.accounts[i].bonded;
+            }
+            vm.assume(sum <= type(uint64).max);
         }
     }
 
-    function _worth(Account memory account) internal pure returns (uint256) {
-        unchecked {
-            return uint256(account.free) + account.bonded;
-        }
+    /// @dev Compares exactly. Where what is added and taken in `expected` adds up, no money was made or lost.
+    function _sameAll(Account[4] memory a, Account[4] memory b) internal pure returns (bool) {
+        return _and(_and(_same(a[P], b[P]), _same(a[B], b[B])), _and(_same(a[C], b[C]), _same(a[A], b[A])));
     }
 
-    function _same(Account memory a, Account memory b) internal pure returns (bool) {
+    function _same(Account memory a, Account memory b) private pure returns (bool) {
         bool money = _and(a.free == b.free, a.bonded == b.bonded);
         return _and(money, _and(a.openLeases == b.openLeases, _and(a.epoch == b.epoch, a.guarded == b.guarded)));
     }
