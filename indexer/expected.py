@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
 from indexer.commit import Facts, collect, fold, unpack
@@ -120,14 +120,22 @@ class Expected:
 
 
 def raw_rows(connection: Connection, table: str) -> list[Row]:
-    """Rows as the database holds them: an altered cell must be shown, not fail to be read."""
-    result = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 (our own table names)
+    """Rows as the database holds them: an altered cell must be shown, not fail to be read.
+
+    SQLite holds anything in any column, so there the columns' types are passed by; PostgreSQL keeps to them itself.
+    """
+    if connection.dialect.name == "sqlite":
+        result = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 (our own table names)
+    else:
+        result = connection.execute(select(TABLES[table]))
     return [dict(row) for row in result.mappings()]
 
 
 def _raw_form(connection: Connection, table: Table) -> Callable[[Row], Row]:
-    """Turns a row of values into cells as the database holds them."""
+    """Turns a row of values into cells as `raw_rows` gives them."""
     dialect = connection.dialect
+    if dialect.name != "sqlite":
+        return lambda row: row
     bind = {column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.c}
 
     def to_raw(row: Row) -> Row:

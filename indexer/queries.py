@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Select, and_, distinct, func, or_, select, tuple_
 from sqlalchemy.engine import Connection, RowMapping
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from indexer.commit import read_cursor
 from indexer.errors import MirrorMissing
@@ -91,6 +91,7 @@ _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
 _SEARCH_LIMIT: Final = 8
+_UNDEFINED_TABLE: Final = "42P01"
 
 
 class Mirror:
@@ -130,8 +131,9 @@ class Mirror:
         try:
             with engine.connect() as connection:
                 yield connection
-        except OperationalError as error:
-            if "no such table" in str(error):
+        except (OperationalError, ProgrammingError) as error:
+            # SQLite says it in words, PostgreSQL by a code.
+            if "no such table" in str(error) or getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
                 raise MirrorMissing(self._url) from error
             raise
 
