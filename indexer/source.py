@@ -88,6 +88,14 @@ class Source:
         self._finality_blocks = finality_blocks
         self._has_finalized_tag = True
 
+    def failed(self, error: Exception) -> bool:
+        """There is no other node to turn to."""
+        return False
+
+    def behind(self, wanted: int) -> bool:
+        """As above."""
+        return False
+
     def identity(self) -> tuple[int, str]:
         """Chain id and hash of block 0."""
         chain_id, genesis = self.rpc.batch([("eth_chainId", ()), ("eth_getBlockByNumber", ("0x0", False))])

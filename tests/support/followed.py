@@ -62,4 +62,4 @@ class Followed:
 
     def close(self) -> None:
         self.mirror.close()
-        self.engine.dispose()
+        self.follower.close()
