@@ -67,7 +67,7 @@ class Ahead:
             return blocks
 
     def _size(self) -> RangeSize:
-        node = self._source.current if isinstance(self._source, Pool) else 0
+        node = self._source.current
         if node not in self._sizes:
             self._sizes[node] = RangeSize(min(_FIRST_BLOCKS, self._most_blocks), self._most_blocks)
         return self._sizes[node]

@@ -25,12 +25,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 @app.command()
 def run() -> None:
-    """Follow the chain until SIGTERM. Set GRIDLEASE_RPC_URL, GRIDLEASE_DEPLOYMENT, GRIDLEASE_MIRROR_URL."""
+    """Follow the chain until SIGTERM.
+
+    Settings: GRIDLEASE_DEPLOYMENT (file), GRIDLEASE_RPC_URL (one node, or several by commas: another is used when one
+    fails, lies or stays behind), GRIDLEASE_RPC_WS_URL (where blocks are announced; default: the first node by
+    WebSocket), GRIDLEASE_MIRROR_URL (SQLite or PostgreSQL), GRIDLEASE_METRICS_PORT (/metrics, /livez, /readyz).
+    """
     from indexer.follower import Follower
     from indexer.pool import Pool
     from indexer.settings import IndexerSettings
     from indexer.source import Contracts, Source
     from indexer.store import open_writer
+    from indexer.watch import Watch, WatchServer
     from protocol.rpc import Rpc
 
     settings = IndexerSettings()
@@ -43,7 +49,12 @@ def run() -> None:
         with ExitStack() as stack:
             nodes = [stack.enter_context(Rpc(url)) for url in settings.rpc_urls]
             sources = [Source(rpc, Contracts.of(deployment), settings.finality_blocks) for rpc in nodes]
-            Follower(settings, deployment, Pool(sources), engine).run(stop)
+            watch = Watch()
+            if settings.metrics_port:
+                server = WatchServer(watch, settings.metrics_host, settings.metrics_port)
+                server.start()
+                stack.callback(server.close)
+            Follower(settings, deployment, Pool(sources), engine, watch).run(stop)
     finally:
         engine.dispose()
 

@@ -5,6 +5,7 @@ another block at a height that we know has reorganised, and we go back to the co
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
@@ -21,6 +22,7 @@ from indexer.rollback import common_ancestor, roll_back, stored_hash
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, NodeHead, ParentMismatch, Source
 from indexer.store import migrate
+from indexer.watch import Watch
 from protocol.clock import now_time
 from protocol.deployment import Deployment
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused, WrongChain
@@ -39,7 +41,12 @@ class Follower:
     """Follows one ledger into one mirror."""
 
     def __init__(
-        self, settings: IndexerSettings, deployment: Deployment, source: Source | Pool, engine: Engine
+        self,
+        settings: IndexerSettings,
+        deployment: Deployment,
+        source: Source | Pool,
+        engine: Engine,
+        watch: Watch | None = None,
     ) -> None:
         self._settings = settings
         self._deployment = deployment
@@ -47,6 +54,7 @@ class Follower:
         self._engine = engine
         self._contracts = Contracts.of(deployment)
         self._ahead = Ahead(source, settings.batch_blocks)
+        self._watch = watch or Watch()
         self._identified = False
         self._warned: str | None = None
 
@@ -80,6 +88,7 @@ class Follower:
                 # A restarted node may be another chain.
                 self._identified = False
                 switched = self._source.failed(error)
+                self._watch.failed(error)
                 wait = min(_LONGEST_WAIT_SECONDS, self._settings.poll_seconds * 2 ** min(failures, 8))
                 log.warning("step.failed", error=str(error), failures=failures, wait_seconds=0 if switched else wait)
                 if not switched:
@@ -116,10 +125,12 @@ class Follower:
         """One look at the node, and at most one change of the mirror; False when there was nothing to do."""
         self._identify()
         cursor = self.cursor()
+        self._watch.moved(cursor)
         if cursor.halted is not None:
             self._warn_once("mirror.halted", reason=cursor.halted)
             return False
         head = self._source.head()
+        self._watch.looked(head, self._source.current)
         if cursor.number is None or head.number > cursor.number:
             return self._advance(cursor, head)
         if head.number == cursor.number and head.hash == cursor.hash:
@@ -150,8 +161,11 @@ class Follower:
         if not blocks:
             return False
         self._ahead.fetch(blocks[-1].header, head.number)
+        begun = time.monotonic()
         with self._engine.begin() as connection:
             moved = commit_blocks(connection, cursor, blocks, self._contracts, head.finalized_number)
+        self._watch.committed(time.monotonic() - begun)
+        self._watch.moved(moved)
         log.info(
             "blocks.committed",
             number=moved.number,
@@ -194,6 +208,7 @@ class Follower:
         except ReorgTooDeep as error:
             self._halt(cursor, str(error))
             return
+        self._watch.undone((cursor.number or 0) - ancestor)
         log.warning(
             "reorg.undone",
             ancestor=ancestor,

@@ -34,6 +34,9 @@ class IndexerSettings(BaseSettings):
     idle_seconds: float = Field(default=5.0, gt=0)
     #: most blocks fetched in one step while catching up; fewer where a node is slow or refuses
     batch_blocks: int = Field(default=256, ge=1, le=10_000)
+    #: where /metrics, /livez and /readyz are served; 0 = nowhere
+    metrics_port: int = Field(default=0, ge=0, le=65535)
+    metrics_host: str = "127.0.0.1"
     #: blocks below the head that count as final where the node has no `finalized` tag
     finality_blocks: int = Field(default=64, ge=1)
     #: without new events the head is proved again after this many blocks

@@ -82,6 +82,9 @@ class ParentMismatch(Exception):
 class Source:
     """One node."""
 
+    #: of a pool: which one is in use
+    current = 0
+
     def __init__(self, rpc: Rpc, contracts: Contracts, finality_blocks: int) -> None:
         self.rpc = rpc
         self._contracts = contracts

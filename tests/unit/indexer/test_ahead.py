@@ -20,6 +20,8 @@ def chain(count: int, salt: bytes = b"") -> list[VerifiedBlock]:
 class Node:
     """Serves a chain, at most `limit` blocks at once."""
 
+    current = 0
+
     def __init__(self, blocks: list[VerifiedBlock], limit: int = 10_000) -> None:
         self.chain = blocks
         self.limit = limit
