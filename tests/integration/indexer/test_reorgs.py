@@ -10,6 +10,7 @@ from indexer.rebuild import rebuild_mirror
 from tests.faults.reorgs import Reorgs
 from tests.support.anvil import running_anvil
 from tests.support.databases import Database
+from tests.support.followed import canonical
 from tests.support.ledger_world import LedgerWorld
 
 pytestmark = pytest.mark.node
@@ -33,14 +34,3 @@ def test_reorgs_of_every_size_leave_the_mirror_equal_to_the_chain_and_to_its_own
     rebuild_mirror(followed.settings, followed.deployment, followed.rpc, lambda _: None)
     assert canonical(followed.rows()) == live
     reorgs.verify()
-
-
-def canonical(rows: dict[str, list[tuple[object, ...]]]) -> dict[str, list[tuple[object, ...]]]:
-    """Without orphaned rows, which a rebuild does not bring back, and without what is of one mirror's own life."""
-    hashes = {row[0] for row in rows["blocks"] if row[-1]}
-    of_block = {"blocks": 0, "bodies": 0, "transactions": 0, "events": 2}
-    return {
-        name: [row for row in of if name not in of_block or row[of_block[name]] in hashes]
-        for name, of in rows.items()
-        if name not in ("reorg_journal", "cursor")
-    }
