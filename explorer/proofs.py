@@ -12,7 +12,7 @@ from typing import Final
 from starlette.concurrency import run_in_threadpool
 
 from indexer.queries import Mirror
-from protocol.bundle import verify_bundle
+from protocol.bundle import verify_event
 from protocol.errors import BadProof, MirrorError
 
 _KEPT: Final = 256
@@ -43,7 +43,7 @@ class Proofs:
         """Builds the proof and verifies it against the mirror's block hash, as a reader would offline."""
         try:
             content = await self.fetch(tx_hash, log_index)
-            verify_bundle(content, block_hash)
+            verify_event(content, [block_hash])
         except MirrorError:
             return Outcome(holds=None, says="the mirror is changing; load the page again")
         except BadProof as error:

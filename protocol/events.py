@@ -476,13 +476,22 @@ TOPICS: Final[dict[bytes, type[LedgerEvent]]] = {keccak256(signature(kind).encod
 SKIPPED_TOPIC: Final = keccak256(signature(Skipped).encode())
 
 
-def decode_log(topics: list[bytes], data: bytes) -> LedgerEvent:
-    """The event in a log of the ledger; raises `BadEvent` unless the log is exactly what the ledger emits."""
+def kind_of(topics: list[bytes], data: bytes) -> type[LedgerEvent]:
+    """Which event a log is, by its selector and its shape; raises `BadEvent`.
+
+    The event hash joins topics and data, so only the shape says where the one ends and the other begins.
+    """
     kind = TOPICS.get(topics[0]) if topics else None
     if kind is None:
         raise BadEvent(f"unknown topic {topics[0].hex() if topics else '(none)'}; is this log of another contract?")
     if len(topics) != 1 + kind.INDEXED or len(data) != 32 * (len(kind.TYPES) - kind.INDEXED):
         raise BadEvent(f"{kind.__name__}: {len(topics)} topics and {len(data)} bytes of data do not fit")
+    return kind
+
+
+def decode_log(topics: list[bytes], data: bytes) -> LedgerEvent:
+    """The event in a log of the ledger; raises `BadEvent` unless the log is exactly what the ledger emits."""
+    kind = kind_of(topics, data)
     cells = [*topics[1:], *(data[i : i + 32] for i in range(0, len(data), 32))]
     values = [_value(name, solidity, cell) for (name, solidity), cell in zip(kind.TYPES.items(), cells, strict=True)]
     return kind(*values)
