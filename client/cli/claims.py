@@ -15,9 +15,8 @@ def sentence(verified: Verified) -> str:
         case VerifiedLease():
             return _lease(verified)
         case VerifiedAbsence():
-            return (
-                f"{_blocks(verified.first.number, verified.last.number)}: no log of the ledger, Skipped ones included."
-            )
+            span = _blocks(verified.first.number, verified.last.number)
+            return f"{span}: no log of the ledger, not even a Skipped."
         case VerifiedHistory():
             return _history(verified)
 

@@ -1,4 +1,4 @@
-"""`gridlease verify`: any proof file, checked offline. What must be trusted for it is a block hash, or two for a range."""
+"""`gridlease verify`: any proof file, checked offline. What must be trusted is a block hash, or two for a range."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +19,8 @@ app = typer.Typer(name="verify", add_completion=False)
 
 @app.command(
     name="verify",
-    epilog="Examples: gridlease verify proof.json --block-hash 0x… · gridlease verify proof.json --rpc http://127.0.0.1:8545 · "
+    epilog="Examples: gridlease verify proof.json --block-hash 0x… · "
+    "gridlease verify proof.json --rpc http://127.0.0.1:8545 · "
     "gridlease verify history.json --events events.ndjson --block-hash 0x…",
 )
 def check(
@@ -39,9 +40,7 @@ def check(
     ledger: Annotated[str | None, typer.Option("--ledger", help="Ledger that the proof must be about.")] = None,
     events: Annotated[
         Path | None,
-        typer.Option(
-            "--events", help="Events from `gridlease indexer export`, to compare.", exists=True, dir_okay=False
-        ),
+        typer.Option("--events", help="List from `gridlease indexer export`.", exists=True, dir_okay=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
