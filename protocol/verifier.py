@@ -1,4 +1,4 @@
-"""Checks a Gridlease proof bundle: copy it anywhere and run `python verifier.py FILE --block-hash 0x…`.
+"""Checks a Gridlease proof bundle: copy it anywhere, run `python verifier.py FILE --block-hash 0x…`.
 
 Standard library only; `sha3` (safe-pysha3) is used for speed where it is installed. Python 3.11 or newer. Joined from
 the modules that are named below by tools/join_verifier.py (`make verifier`): change those, not this. SPEC "Proofs".
@@ -569,9 +569,10 @@ def read_block(value: Any) -> tuple[bytes, int, bytes]:
 
 def check_header(stated: bytes, number: int, header_rlp: bytes) -> Header:
     """The header's fields, if its bytes are those of the stated block; raises `BadProof`."""
+    found = keccak256(header_rlp)
+    if found != stated:
+        raise BadProof("header", f"it hashes to {to_hex(found)}, not to {to_hex(stated)}")
     header = parse_header(header_rlp)
-    if header.hash != stated:
-        raise BadProof("header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
     if header.number != number:
         raise BadProof("header", f"it is of block {header.number}, not {number}")
     return header
@@ -1365,10 +1366,9 @@ def _check_trailer(content: dict[str, Any], history: VerifiedHistory, digest: st
         )
     if type(content["count"]) is not int or content["count"] != history.count:
         raise BadProof("events", f"the last line counts {content['count']} events, {history.count} are proved")
-    if type(content["first_block"]) is not int or (
-        history.after is not None and content["first_block"] != history.after.block.number + 1
-    ):
-        raise BadProof("events", "the last line names another first block")
+    first = 0 if history.after is None else history.after.block.number + 1
+    if type(content["first_block"]) is not int or content["first_block"] != first:
+        raise BadProof("events", f"they are exported from block {content['first_block']}, proved from block {first}")
 
 
 # protocol/tries.py: Builds Merkle-Patricia tries: the ordered ones of a block (transactions, receipts), and any with …
@@ -1780,17 +1780,28 @@ _CHECKS: Final[dict[str, Callable[[dict[str, Any], Collection[bytes]], Verified]
 }
 
 
-def verify(data: bytes, trusted: Collection[bytes] = ()) -> Verified:
+def verify(data: bytes, trusted: Collection[bytes] = (), ledger: bytes | None = None) -> Verified:
     """What a bundle proves, given the hashes of blocks that are known to be of the chain.
 
-    Without any it proves only "if these blocks are of the chain", and `trusted` of the answer is False. Raises
-    `BadProof` with the step that fails.
+    Without any it proves only "if these blocks are of the chain", and `trusted` of the answer is False. `ledger` is the
+    contract that the reader means; an absence needs it. Raises `BadProof` with the step that fails.
     """
     content = load(data)
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in _CHECKS:
         raise BadProof("file", f"kind must be one of {', '.join(_CHECKS)}")
-    return _CHECKS[kind](content, trusted)
+    verified = _CHECKS[kind](content, trusted)
+    check_ledger(verified, ledger)
+    return verified
+
+
+def check_ledger(verified: Verified, ledger: bytes | None) -> None:
+    """The proof is about the ledger that the reader means; raises `BadProof`."""
+    if ledger is None and isinstance(verified, VerifiedAbsence):
+        # Any address is absent from a block that it never touched: nothing in the blocks binds this one.
+        raise BadProof("ledger", f"say which ledger you mean: the file is about {verified.ledger}")
+    if ledger is not None and verified.ledger.lower() != to_hex(ledger):
+        raise BadProof("ledger", f"expected {to_hex(ledger)}, found {verified.ledger}")
 
 
 # protocol/bundle/command.py: `python verifier.py FILE`: the verifier as a program of its own, for people who install …
@@ -1803,16 +1814,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--block-hash", action="append", default=[], help="hash of a block that you trust; may be repeated"
     )
-    parser.add_argument("--ledger", help="address of the ledger that the proof must be about")
+    parser.add_argument("--ledger", help="address of the ledger that you mean; an absence needs it")
     parser.add_argument("--events", type=Path, help="exported events, to compare with a proof of kind history")
     options = parser.parse_args(arguments)
     try:
         trusted = [from_hex(text, 32) for text in options.block_hash]
         ledger = None if options.ledger is None else from_hex(options.ledger.lower(), 20)
         with options.file.open("rb") as file:
-            verified = verify(file.read(LARGEST_BYTES + 1), trusted)
-        if ledger is not None and verified.ledger.lower() != to_hex(ledger):
-            raise BadProof("ledger", f"expected {options.ledger}, found {verified.ledger}")
+            verified = verify(file.read(LARGEST_BYTES + 1), trusted, ledger)
         replayed = None if options.events is None else _replayed(verified, options.events)
     except BadProof as error:
         print(error, file=sys.stderr)

@@ -13,7 +13,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 TARGET: Final = ROOT / "protocol/verifier.py"
 ENTRY: Final = ("protocol.bundle.command", "main")
-HEAD: Final = '''"""Checks a Gridlease proof bundle: copy it anywhere and run `python verifier.py FILE --block-hash 0x…`.
+HEAD: Final = '''"""Checks a Gridlease proof bundle: copy it anywhere, run `python verifier.py FILE --block-hash 0x…`.
 
 Standard library only; `sha3` (safe-pysha3) is used for speed where it is installed. Python 3.11 or newer. Joined from
 the modules that are named below by tools/join_verifier.py (`make verifier`): change those, not this. SPEC "Proofs".

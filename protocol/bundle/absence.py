@@ -2,7 +2,7 @@
 
 A header whose bloom lacks the ledger's address is enough; else all transaction receipts of the block, which rebuild
 the header's receipts root and show no log of the ledger. Blocks are consecutive and each names its parent, so the hash
-of the last one is enough to trust all.
+of the last one is enough to trust all. Which ledger is meant, the reader says.
 """
 
 from collections.abc import Collection
@@ -61,8 +61,9 @@ def write_absence(ledger: bytes, blocks: list[tuple[bytes, list[bytes]]]) -> byt
 
 
 def verify_absence(data: bytes, trusted: Collection[bytes] = ()) -> VerifiedAbsence:
-    """Checks a bundle of this kind; raises `BadProof` with the step: file, anchor, header, link, receipts, receipt,
-    rlp or log.
+    """Checks a bundle of this kind; compare `ledger` of the answer, which nothing in the blocks binds.
+
+    Raises `BadProof` with the step: file, anchor, header, link, receipts, receipt, rlp or log.
     """
     return check_absence(load(data), trusted)
 

@@ -20,16 +20,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--block-hash", action="append", default=[], help="hash of a block that you trust; may be repeated"
     )
-    parser.add_argument("--ledger", help="address of the ledger that the proof must be about")
+    parser.add_argument("--ledger", help="address of the ledger that you mean; an absence needs it")
     parser.add_argument("--events", type=Path, help="exported events, to compare with a proof of kind history")
     options = parser.parse_args(arguments)
     try:
         trusted = [from_hex(text, 32) for text in options.block_hash]
         ledger = None if options.ledger is None else from_hex(options.ledger.lower(), 20)
         with options.file.open("rb") as file:
-            verified = verify(file.read(LARGEST_BYTES + 1), trusted)
-        if ledger is not None and verified.ledger.lower() != to_hex(ledger):
-            raise BadProof("ledger", f"expected {options.ledger}, found {verified.ledger}")
+            verified = verify(file.read(LARGEST_BYTES + 1), trusted, ledger)
         replayed = None if options.events is None else _replayed(verified, options.events)
     except BadProof as error:
         print(error, file=sys.stderr)

@@ -168,7 +168,7 @@ def export_line(seq: int, block_number: int, block_time: int, topics: list[bytes
 
 
 def export_trailer(count: int, first_block: int, last_block: ProvedBlock, digest: bytes) -> bytes:
-    """The last line: how many events, of which blocks, and the SHA-256 of all lines before it."""
+    """The last line: events, blocks (first 0 = from the ledger's beginning), and the SHA-256 of all lines before it."""
     return spell(
         {
             "count": count,
@@ -277,7 +277,6 @@ def _check_trailer(content: dict[str, Any], history: VerifiedHistory, digest: st
         )
     if type(content["count"]) is not int or content["count"] != history.count:
         raise BadProof("events", f"the last line counts {content['count']} events, {history.count} are proved")
-    if type(content["first_block"]) is not int or (
-        history.after is not None and content["first_block"] != history.after.block.number + 1
-    ):
-        raise BadProof("events", "the last line names another first block")
+    first = 0 if history.after is None else history.after.block.number + 1
+    if type(content["first_block"]) is not int or content["first_block"] != first:
+        raise BadProof("events", f"they are exported from block {content['first_block']}, proved from block {first}")

@@ -9,6 +9,7 @@ from protocol.bundle.file import load
 from protocol.bundle.history import HISTORY_KIND, VerifiedHistory, check_history
 from protocol.bundle.lease import LEASE_KIND, VerifiedLease, check_lease
 from protocol.errors import BadProof
+from protocol.hashing import to_hex
 
 Verified: TypeAlias = VerifiedEvent | VerifiedLease | VerifiedAbsence | VerifiedHistory
 
@@ -20,14 +21,25 @@ _CHECKS: Final[dict[str, Callable[[dict[str, Any], Collection[bytes]], Verified]
 }
 
 
-def verify(data: bytes, trusted: Collection[bytes] = ()) -> Verified:
+def verify(data: bytes, trusted: Collection[bytes] = (), ledger: bytes | None = None) -> Verified:
     """What a bundle proves, given the hashes of blocks that are known to be of the chain.
 
-    Without any it proves only "if these blocks are of the chain", and `trusted` of the answer is False. Raises
-    `BadProof` with the step that fails.
+    Without any it proves only "if these blocks are of the chain", and `trusted` of the answer is False. `ledger` is the
+    contract that the reader means; an absence needs it. Raises `BadProof` with the step that fails.
     """
     content = load(data)
     kind = content.get("kind")
     if not isinstance(kind, str) or kind not in _CHECKS:
         raise BadProof("file", f"kind must be one of {', '.join(_CHECKS)}")
-    return _CHECKS[kind](content, trusted)
+    verified = _CHECKS[kind](content, trusted)
+    check_ledger(verified, ledger)
+    return verified
+
+
+def check_ledger(verified: Verified, ledger: bytes | None) -> None:
+    """The proof is about the ledger that the reader means; raises `BadProof`."""
+    if ledger is None and isinstance(verified, VerifiedAbsence):
+        # Any address is absent from a block that it never touched: nothing in the blocks binds this one.
+        raise BadProof("ledger", f"say which ledger you mean: the file is about {verified.ledger}")
+    if ledger is not None and verified.ledger.lower() != to_hex(ledger):
+        raise BadProof("ledger", f"expected {to_hex(ledger)}, found {verified.ledger}")

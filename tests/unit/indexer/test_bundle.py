@@ -1,4 +1,4 @@
-"""A bundle proves one event, has one spelling, and no other byte passes."""
+"""A bundle of kind event proves one event, has one spelling, and no other byte passes."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from protocol.hashing import from_hex
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 BUNDLE = (VECTORS / "proof.json").read_bytes()
-EXPECTED = json.loads((VECTORS / "proof.expected.json").read_text())
+EXPECTED = json.loads((VECTORS / "proofs.expected.json").read_text())["proof.json"]["facts"]
 ANCHOR = from_hex(EXPECTED["block_hash"], 32)
 
 
