@@ -18,8 +18,9 @@ from protocol.bundle.block import ProvedBlock  # noqa: E402
 from protocol.bundle.history import export_line, export_trailer  # noqa: E402
 from protocol.bundle.lease import lease_slots  # noqa: E402
 from protocol.errors import BadProof  # noqa: E402
-from protocol.events import HEAD_SLOT, EndReason, LeaseState, LedgerHead  # noqa: E402
+from protocol.events import EVENTS, HEAD_SLOT, EndReason, LeaseState, LedgerHead, Skip, signature  # noqa: E402
 from protocol.hashing import from_hex, keccak256, to_hex  # noqa: E402
+from protocol.messages import camel  # noqa: E402
 from tests.support.paper_chain import LEDGER, STRANGER, PaperBlock, PaperChain, deposit, log_of  # noqa: E402
 
 FOLDER: Final = Path(__file__).parent
@@ -197,10 +198,35 @@ def _step(content: bytes, name: str, files: dict[str, bytes]) -> str:
     raise SystemExit(f"it passes: {content[:200]!r}")
 
 
+def event_table() -> dict[str, Any]:
+    """Every event and enum of the ledger, for verifiers in other languages."""
+    events = [
+        {
+            "signature": signature(kind),
+            "indexed": kind.INDEXED,
+            "fields": [[solidity, camel(name)] for name, solidity in kind.TYPES.items()],
+        }
+        for kind in EVENTS
+    ]
+    enums = {enum.__name__: [value.name.lower() for value in enum] for enum in (EndReason, Skip, LeaseState)}
+    return {"events": events, "enums": enums}
+
+
+def hashes() -> list[dict[str, Any]]:
+    """keccak256 around the sizes at which its blocks end."""
+    sizes = (1, 7, 8, 135, 136, 137, 271, 272, 273, 1000)
+    return [{"size": size, "digest": keccak256(bytes(i * 7 % 256 for i in range(size))).hex()} for size in sizes]
+
+
 def vectors() -> dict[str, bytes]:
     """All files of this generator."""
     files = bundles()
-    texts = {"proofs.expected.json": expected(files), "proofs.refused.json": refused(files)}
+    texts = {
+        "proofs.expected.json": expected(files),
+        "proofs.refused.json": refused(files),
+        "proofs.events.json": event_table(),
+        "keccak.json": hashes(),
+    }
     made = {name: content for name, content in files.items() if name != "proof.json"}
     made["proof-history.ndjson"], made["proof-range.ndjson"] = events(0), events(4)
     return made | {name: (json.dumps(content, indent=1) + "\n").encode() for name, content in texts.items()}
