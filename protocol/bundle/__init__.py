@@ -8,7 +8,7 @@ from protocol.bundle.absence import VerifiedAbsence, verify_absence, write_absen
 from protocol.bundle.event import VerifiedEvent, event_member, verify_event, write_event
 from protocol.bundle.history import VerifiedHistory, replay, verify_history, write_history
 from protocol.bundle.lease import VerifiedLease, verify_lease, write_lease
-from protocol.bundle.verify import Verified, verify
+from protocol.bundle.verify import Verified, peek, verify
 
 __all__ = [
     "Verified",
@@ -17,6 +17,7 @@ __all__ = [
     "VerifiedHistory",
     "VerifiedLease",
     "event_member",
+    "peek",
     "replay",
     "verify",
     "verify_absence",

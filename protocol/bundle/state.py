@@ -34,3 +34,11 @@ def shared_nodes(account: list[bytes], storage: Iterable[list[bytes]]) -> list[b
     # Nodes spell an empty trie as its one empty string; its root says that already.
     nodes.pop(encode(b""), None)
     return list(nodes)
+
+
+def mapping_word(header: Header, ledger: bytes, slot: int, account: list[bytes], path: list[bytes]) -> int:
+    """One word by its own path, for whoever must know it before choosing the other paths; raises `BadProof`."""
+    walk = StateWalk(header, ledger, shared_nodes(account, [path]))
+    word = walk.word(slot)
+    walk.finish()
+    return word

@@ -27,16 +27,24 @@ def verify(data: bytes, trusted: Collection[bytes] = (), ledger: bytes | None = 
     Without any it proves only "if these blocks are of the chain", and `trusted` of the answer is False. `ledger` is the
     contract that the reader means; an absence needs it. Raises `BadProof` with the step that fails.
     """
-    content = load(data)
-    kind = content.get("kind")
-    if not isinstance(kind, str) or kind not in _CHECKS:
-        raise BadProof("file", f"kind must be one of {', '.join(_CHECKS)}")
-    verified = _CHECKS[kind](content, trusted)
-    check_ledger(verified, ledger)
+    verified = _verified(load(data), trusted)
+    _check_ledger(verified, ledger)
     return verified
 
 
-def check_ledger(verified: Verified, ledger: bytes | None) -> None:
+def peek(data: bytes) -> Verified:
+    """What a bundle claims, checked against itself only: which blocks it stands on, and which ledger it speaks of."""
+    return _verified(load(data), ())
+
+
+def _verified(content: dict[str, Any], trusted: Collection[bytes]) -> Verified:
+    kind = content.get("kind")
+    if not isinstance(kind, str) or kind not in _CHECKS:
+        raise BadProof("file", f"kind must be one of {', '.join(_CHECKS)}")
+    return _CHECKS[kind](content, trusted)
+
+
+def _check_ledger(verified: Verified, ledger: bytes | None) -> None:
     """The proof is about the ledger that the reader means; raises `BadProof`."""
     if ledger is None and isinstance(verified, VerifiedAbsence):
         # Any address is absent from a block that it never touched: nothing in the blocks binds this one.
