@@ -160,7 +160,10 @@ EDITS: Final = [
     ("proof-history.json", '"after":null', '"after":{}'),
     ("proof-history-million.json", '"count":1000000', '"count":1000001'),
     ("proof-range.json", '"count":3', '"count":2'),
+    ("proof-lease.json", '"],"v":1}', '","0xc0"],"v":1}'),
+    ("proof-history.json", '"]},"v":1}', '","0xc0"]},"v":1}'),
     ("proof.json", '"last":false', '"last":0'),
+    ("proof.json", '"last":false', '"last":"\\u00e9"'),
     ("proof.json", '"amount":"123456"', '"amount":"123457"'),
 ]
 

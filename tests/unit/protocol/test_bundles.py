@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,14 +18,16 @@ from typing import Any
 import pytest
 import rfc8785
 
-from protocol.bundle import verify, verify_history, write_absence, write_history
+from protocol.bundle import verify, verify_history, verify_lease, write_absence, write_history, write_lease
 from protocol.bundle.file import LARGEST_BYTES, spell
 from protocol.bundle.history import replay
+from protocol.bundle.lease import lease_slots
 from protocol.errors import BadProof
 from protocol.events import HEAD_SLOT, LedgerHead
 from protocol.hashing import from_hex, keccak256
 from protocol.keccak import plain_keccak256
-from tests.support.paper_chain import LEDGER, STRANGER, PaperBlock, PaperChain, deposit, log_of
+from protocol.tries import trie_path
+from tests.support.paper_chain import LEDGER, START_TIME, STRANGER, PaperBlock, PaperChain, deposit, log_of
 
 ROOT = Path(__file__).parents[3]
 VECTORS = ROOT / "tests/vectors"
@@ -209,8 +212,6 @@ def lines_of(name: str) -> list[bytes]:
 
 def retold(lines: list[bytes]) -> bytes:
     """The list with event numbers and its last line made to fit, as a liar would."""
-    from hashlib import sha256
-
     events = [json.loads(line) for line in lines[:-1]]
     told = b"".join(spell(event | {"seq": index}) + b"\n" for index, event in enumerate(events, start=1))
     trailer = json.loads(lines[-1]) | {"count": len(events), "sha256": "0x" + sha256(told).hexdigest()}
@@ -246,6 +247,14 @@ def test_a_topic_that_moved_into_the_data_is_refused_though_the_hash_is_the_same
     lines[0] = spell(event) + b"\n"
     with pytest.raises(BadProof, match="do not fit"):
         replayed("proof-history", retold(lines))
+
+
+def test_events_are_numbered_as_the_head_counts_them() -> None:
+    lines = lines_of("proof-history")
+    renumbered = [spell(json.loads(line) | {"seq": index}) + b"\n" for index, line in enumerate(lines[:-1], start=2)]
+    digest = "0x" + sha256(b"".join(renumbered)).hexdigest()
+    with pytest.raises(BadProof, match="expected is 1"):
+        replayed("proof-history", b"".join([*renumbered, spell(json.loads(lines[-1]) | {"sha256": digest}) + b"\n"]))
 
 
 def test_a_cut_file_and_an_endless_line_are_named() -> None:
@@ -319,6 +328,40 @@ def test_blocks_that_do_not_follow_each_other_are_refused() -> None:
     blocks = [chain.add() for _ in range(3)]
     with pytest.raises(BadProof, match="link"):
         write_absence(LEDGER, [(blocks[0].header, []), (blocks[2].header, [])])
+
+
+def test_blocks_of_two_branches_are_refused_though_their_numbers_follow() -> None:
+    chain, other = PaperChain(), PaperChain()
+    first, _ = chain.add(), other.add([(STRANGER, [bytes(32)], b"")])
+    with pytest.raises(BadProof, match="link"):
+        write_absence(LEDGER, [(first.header, []), (other.add().header, [])])
+
+
+# Leases
+
+
+def test_a_word_with_a_bit_that_no_field_has_is_no_lease() -> None:
+    lease, chain = keccak256(b"lease"), PaperChain()
+    chain.set_lease(lease, (1, 1 << 240 | 1 << 255))
+    block = chain.add()
+    with pytest.raises(BadProof, match="no field of the ledger"):
+        write_lease(block.header, LEDGER, lease, block.nodes(lease_slots(lease)[:2]))
+
+
+@pytest.mark.parametrize(("deadline", "then"), [(START_TIME + 13, "open"), (START_TIME + 12, "closing")])
+def test_an_open_lease_at_its_deadline_is_closing_and_before_it_is_open(deadline: int, then: str) -> None:
+    lease, chain = keccak256(b"lease"), PaperChain()
+    chain.set_lease(lease, (1, 1 << 240 | deadline << 160))
+    block = chain.add()
+    proved = verify_lease(write_lease(block.header, LEDGER, lease, block.nodes(lease_slots(lease)[:2])))
+    assert proved.fields is not None
+    assert (proved.fields["state"], proved.state_then) == ("open", then)
+
+
+def test_an_address_without_a_contract_proves_nothing() -> None:
+    block = PaperChain().add()
+    with pytest.raises(BadProof, match="account"):
+        write_history(STRANGER, (block.header, trie_path(block.accounts, keccak256(STRANGER))))
 
 
 def test_an_absence_needs_a_reader_who_says_of_what() -> None:
