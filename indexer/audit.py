@@ -4,9 +4,10 @@ from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.engine import Connection
 
 from indexer.bundles.state import storage_paths
-from indexer.commit import TABLES, CursorRow, move_cursor
+from indexer.commit import CursorRow, move_cursor
 from indexer.errors import HeadMismatch
 from indexer.source import Contracts
+from indexer.tables import TABLES
 from protocol.events import HEAD_SLOT, LedgerHead
 from protocol.proofs import parse_header, verify_storage
 from protocol.rpc import Rpc

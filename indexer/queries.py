@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from sqlalchemy import Engine, Select, and_, distinct, func, or_, select, tuple_
 from sqlalchemy.engine import Connection, RowMapping
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from indexer.commit import TABLES, read_cursor
+from indexer.commit import read_cursor
 from indexer.errors import MirrorMissing
 from indexer.prove import NoSuchLog, build_proof
 from indexer.reading import (
@@ -49,6 +49,7 @@ from indexer.rows import (
     TransactionRow,
 )
 from indexer.store import open_reader, sqlite_path
+from indexer.tables import TABLES
 from protocol.events import LeaseState
 from protocol.hashing import Address, checksum_address, from_hex
 
@@ -83,7 +84,6 @@ _DELEGATES: Final = TABLES["delegate_versions"]
 _DISPUTES: Final = TABLES["disputes"]
 _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
-_LOGS: Final = TABLES["logs"]
 _PARTIES: Final = TABLES["parties"]
 _PAYMENTS: Final = TABLES["payments"]
 _REORGS: Final = TABLES["reorg_journal"]
@@ -91,6 +91,7 @@ _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
 _SEARCH_LIMIT: Final = 8
+_UNDEFINED_TABLE: Final = "42P01"
 
 
 class Mirror:
@@ -130,8 +131,9 @@ class Mirror:
         try:
             with engine.connect() as connection:
                 yield connection
-        except OperationalError as error:
-            if "no such table" in str(error):
+        except (OperationalError, ProgrammingError) as error:
+            # SQLite says it in words, PostgreSQL by a code.
+            if "no such table" in str(error) or getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
                 raise MirrorMissing(self._url) from error
             raise
 
@@ -370,7 +372,10 @@ class Mirror:
         limit: int = 50,
         before: Place | None = None,
     ) -> list[EventRow]:
-        """Newest first; `before` is (block_number, log_index); `canonical` None gives orphaned ones too."""
+        """Newest first; `before` is (block_number, log_index); `canonical` None gives orphaned ones too.
+
+        With an account, canonical ones only.
+        """
         wanted = [
             (_EVENTS.c.lease, lease),
             (_TRANSACTIONS.c.hash, tx_hash),
@@ -380,10 +385,8 @@ class Mirror:
         ]
         query = select_events().where(*[column == value for column, value in wanted if value is not None])
         if account is not None:
-            concerns = select(_PARTIES.c.block_hash, _PARTIES.c.log_index).where(
-                _PARTIES.c.account == from_hex(account, 20)
-            )
-            query = query.where(tuple_(_EVENTS.c.block_hash, _EVENTS.c.log_index).in_(concerns))
+            concerns = select(_PARTIES.c.seq).where(_PARTIES.c.account == from_hex(account, 20))
+            query = query.where(_EVENTS.c.canonical, _EVENTS.c.seq.in_(concerns))
         rows = self._all(page(query, _EVENTS.c.block_number, _EVENTS.c.log_index, limit, before))
         return [event_row(row) for row in rows]
 
@@ -400,11 +403,8 @@ class Mirror:
         """Sent by it, to it, or with an event that concerns it; `before` is (block_number, tx_index)."""
         account = from_hex(address, 20)
         concerns = (
-            select(_LOGS.c.block_hash, _LOGS.c.tx_index)
-            .join(
-                _PARTIES,
-                and_(_PARTIES.c.block_hash == _LOGS.c.block_hash, _PARTIES.c.log_index == _LOGS.c.log_index),
-            )
+            select(_EVENTS.c.block_hash, _EVENTS.c.tx_index)
+            .join(_PARTIES, and_(_PARTIES.c.seq == _EVENTS.c.seq, _EVENTS.c.canonical))
             .where(_PARTIES.c.account == account)
         )
         query = select_transactions().where(

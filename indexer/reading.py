@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from sqlalchemy import RowMapping, Select, and_, select, tuple_
 
-from indexer.commit import TABLES
 from indexer.rows import (
     AccountRow,
     BlockRow,
@@ -19,15 +18,15 @@ from indexer.rows import (
     Place,
     TransactionRow,
 )
+from indexer.tables import TABLES
 from protocol.calls import CONTRACTS, artefact, selector
-from protocol.events import EndReason, LeaseState, decode_log
+from protocol.events import EndReason, LeaseState, decode_words, to_json
 from protocol.hashing import Address, checksum_address, to_hex
 
 _ACCOUNTS: Final = TABLES["account_versions"]
 _BLOCKS: Final = TABLES["blocks"]
 _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
-_LOGS: Final = TABLES["logs"]
 _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
@@ -65,15 +64,13 @@ def select_leases() -> Select[Any]:
 
 
 def select_events() -> Select[Any]:
-    """Events with their logs, transactions and block times."""
+    """Events with their transactions and block times."""
     return (
-        select(_EVENTS, _LOGS.c.topics, _LOGS.c.data, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
+        select(_EVENTS, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
         .join_from(
-            _EVENTS, _LOGS, and_(_LOGS.c.block_hash == _EVENTS.c.block_hash, _LOGS.c.log_index == _EVENTS.c.log_index)
-        )
-        .join(
+            _EVENTS,
             _TRANSACTIONS,
-            and_(_TRANSACTIONS.c.block_hash == _LOGS.c.block_hash, _TRANSACTIONS.c.tx_index == _LOGS.c.tx_index),
+            and_(_TRANSACTIONS.c.block_hash == _EVENTS.c.block_hash, _TRANSACTIONS.c.tx_index == _EVENTS.c.tx_index),
         )
         .join(_BLOCKS, _BLOCKS.c.hash == _EVENTS.c.block_hash)
     )
@@ -179,12 +176,12 @@ def payment_row(row: RowMapping) -> PaymentRow:
 
 
 def event_row(row: RowMapping) -> EventRow:
-    topics = [row["topics"][i : i + 32] for i in range(0, len(row["topics"]), 32)]
+    event = decode_words(row["topics"], row["data"])
     return EventRow(
         seq=row["seq"],
         kind=row["kind"],
-        args=row["args"],
-        event=decode_log(topics, row["data"]),
+        args=to_json(event),
+        event=event,
         block_number=row["block_number"],
         block_hash=row["block_hash"],
         block_time=row["time"],

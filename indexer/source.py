@@ -8,14 +8,14 @@ the header's roots. Receipts are asked by block hash, so two nodes behind one ad
 from dataclasses import dataclass
 from typing import Any, Final
 
-from indexer.encoding import Json, UnknownType, header_rlp, receipt_raw, transaction_raw
+from indexer.encoding import Json, UnknownType, header_rlp, read_receipt, transaction_raw
 from indexer.errors import BadBlock
 from indexer.transactions import recipient_of
 from indexer.trie import ordered_root
 from protocol.deployment import Deployment
 from protocol.errors import BadHex, BadProof, RpcRefused
 from protocol.hashing import from_hex, to_hex
-from protocol.proofs import Header, bloom_may_hold, parse_header
+from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_header, parse_receipt
 from protocol.rpc import Rpc
 
 _SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, BadHex)
@@ -43,6 +43,21 @@ class VerifiedBlock:
     transactions: tuple[bytes, ...]
     #: all of the block's, consensus-encoded, if it touches us; else empty
     receipts: tuple[bytes, ...]
+    #: what the receipts say
+    outcomes: tuple[TransactionReceipt, ...]
+
+    @classmethod
+    def of_raw(
+        cls, header: Header, encoded: bytes, transactions: tuple[bytes, ...], receipts: tuple[bytes, ...]
+    ) -> "VerifiedBlock":
+        """Raises `BadProof` when a receipt is none."""
+        return cls(
+            header=header,
+            header_rlp=encoded,
+            transactions=transactions,
+            receipts=receipts,
+            outcomes=tuple([parse_receipt(raw) for raw in receipts]),
+        )
 
     @property
     def touches(self) -> bool:
@@ -67,11 +82,22 @@ class ParentMismatch(Exception):
 class Source:
     """One node."""
 
+    #: of a pool: which one is in use
+    current = 0
+
     def __init__(self, rpc: Rpc, contracts: Contracts, finality_blocks: int) -> None:
         self.rpc = rpc
         self._contracts = contracts
         self._finality_blocks = finality_blocks
         self._has_finalized_tag = True
+
+    def failed(self, error: Exception) -> bool:
+        """There is no other node to turn to."""
+        return False
+
+    def behind(self, wanted: int) -> bool:
+        """As above."""
+        return False
 
     def identity(self) -> tuple[int, str]:
         """Chain id and hash of block 0."""
@@ -126,15 +152,19 @@ class Source:
         receipts = {
             header.hash: _verify_receipts(header, answer) for header, answer in zip(wanted, answers, strict=True)
         }
-        return [
-            VerifiedBlock(
-                header=header,
-                header_rlp=encoded,
-                transactions=transactions if header.hash in receipts else (),
-                receipts=receipts.get(header.hash, ()),
+        blocks = []
+        for header, encoded, transactions in found:
+            raw, outcomes = receipts.get(header.hash, ((), ()))
+            blocks.append(
+                VerifiedBlock(
+                    header=header,
+                    header_rlp=encoded,
+                    transactions=transactions if raw else (),
+                    receipts=raw,
+                    outcomes=outcomes,
+                )
             )
-            for header, encoded, transactions in found
-        ]
+        return blocks
 
     def _may_touch(self, header: Header, transactions: tuple[bytes, ...]) -> bool:
         """False proves it: the bloom has no false negatives, and the transactions are all there."""
@@ -165,13 +195,14 @@ def _verify_block(number: int, answer: Json) -> tuple[Header, bytes, tuple[bytes
     return header, encoded, transactions
 
 
-def _verify_receipts(header: Header, answer: Any) -> tuple[bytes, ...]:
+def _verify_receipts(header: Header, answer: Any) -> tuple[tuple[bytes, ...], tuple[TransactionReceipt, ...]]:
     try:
-        receipts = tuple([receipt_raw(item) for item in answer])
+        receipts = [read_receipt(item) for item in answer]
     except UnknownType as error:
         raise BadBlock(header.number, "receipts", str(error)) from error
     except _SHAPE as error:
         raise BadBlock(header.number, "receipts", f"{type(error).__name__}: {error}") from error
-    if ordered_root(list(receipts)) != header.receipts_root:
+    raw = [encoded for encoded, _ in receipts]
+    if ordered_root(raw) != header.receipts_root:
         raise BadBlock(header.number, "receipts root", "the receipts are not those of the header")
-    return receipts
+    return tuple(raw), tuple([outcome for _, outcome in receipts])

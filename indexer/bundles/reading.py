@@ -8,8 +8,9 @@ from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
 from indexer.bundles.errors import NoSuchBlock
-from indexer.commit import TABLES, unpack
+from indexer.commit import unpack
 from indexer.errors import MirrorMissing
+from indexer.tables import TABLES
 from protocol.events import LedgerHead
 
 #: rows of events that are in memory at once
@@ -76,12 +77,12 @@ def receipts_of(connection: Connection, block_hash: bytes) -> list[bytes]:
 
 def events_between(connection: Connection, first: int, last: int) -> Iterator[StoredEvent]:
     """The ledger's raw logs of blocks first … last, Skipped ones included, in order, a batch of rows at a time."""
-    logs, blocks = TABLES["logs"], TABLES["blocks"]
+    events, blocks = TABLES["events"], TABLES["blocks"]
     query = (
-        select(blocks.c.number, blocks.c.time, logs.c.topics, logs.c.data)
-        .join_from(logs, blocks, blocks.c.hash == logs.c.block_hash)
-        .where(blocks.c.canonical, logs.c.block_number >= first, logs.c.block_number <= last)
-        .order_by(logs.c.block_number, logs.c.log_index)
+        select(blocks.c.number, blocks.c.time, events.c.topics, events.c.data)
+        .join_from(events, blocks, blocks.c.hash == events.c.block_hash)
+        .where(blocks.c.canonical, events.c.block_number >= first, events.c.block_number <= last)
+        .order_by(events.c.block_number, events.c.log_index)
     )
     for number, time, topics, data in connection.execution_options(yield_per=_BATCH_ROWS).execute(query):
         yield StoredEvent(number, time, [topics[at : at + 32] for at in range(0, len(topics), 32)], data)

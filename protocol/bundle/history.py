@@ -22,7 +22,7 @@ from protocol.bundle.file import (
 )
 from protocol.bundle.state import StateWalk
 from protocol.errors import BadProof
-from protocol.events import HEAD_SLOT, SKIPPED_TOPIC, BadEvent, LedgerHead, event_hash, kind_of
+from protocol.events import HEAD_SLOT, SKIPPED_TOPIC, BadEvent, LedgerHead, event_hash, require_shape
 from protocol.hashing import Address, checksum_address, to_hex
 from protocol.proofs import Header, parse_header
 
@@ -255,7 +255,7 @@ def _advanced(head: LedgerHead, content: dict[str, Any], number: int) -> LedgerH
     topics = [require_hex(topic, 32, f"line {number}", "events") for topic in content["topics"]]
     data = require_hex(content["data"], None, f"line {number}", "events")
     try:
-        kind_of(topics, data)
+        require_shape(topics, data)
     except BadEvent as error:
         raise BadProof("events", f"line {number}: {error}") from error
     if topics[0] == SKIPPED_TOPIC:

@@ -17,7 +17,7 @@ from protocol.events import EndReason, LeaseState, LedgerHead
 from protocol.hashing import ZERO_HASH, from_hex, keccak256, to_hex
 from protocol.rpc import Rpc
 from protocol.wallet import read
-from tests.integration.indexer.test_verify import alter, command
+from tests.integration.indexer.test_verify import command
 from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 from tests.support.slow_path import RESULT, SlowPath
@@ -245,7 +245,7 @@ def test_a_node_that_lies_makes_an_error_and_no_file(
 
 
 def test_a_damaged_mirror_exports_no_last_line(followed: Followed, tmp_path: Path) -> None:
-    alter(followed.path, "UPDATE logs SET data = zeroblob(length(data)) WHERE rowid = (SELECT min(rowid) FROM logs)")
+    followed.alter("UPDATE events SET data = {zero32} WHERE seq = 1")
     out = tmp_path / "events.ndjson"
     done = command(followed, "export", "-o", str(out))
     assert done.exit_code == 1
