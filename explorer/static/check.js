@@ -1,7 +1,7 @@
 // The page that checks a proof in the browser: verify.js does it, nothing is sent anywhere. Text becomes text, never markup.
 
 // The version in this file's own address makes a browser load the verifier of the same release.
-const { verify } = await import(`./verify.js${new URL(import.meta.url).search}`);
+const { replay, verify } = await import(`./verify.js${new URL(import.meta.url).search}`);
 
 const form = document.querySelector("[data-check]");
 const verdict = document.getElementById("verdict");
@@ -16,7 +16,12 @@ function show(kind, claim, facts = "") {
   verdict.querySelector("pre").textContent = facts;
 }
 
-function check(data) {
+async function* chunksOf(file) {
+  const reader = file.stream().getReader();
+  for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+}
+
+async function check(data) {
   const trusted = words(fields.hash.value);
   const ledger = words(fields.ledger.value)[0] ?? null;
   try {
@@ -24,7 +29,9 @@ function check(data) {
     const claim = trusted.length
       ? `Proved: a proof of kind “${facts.kind}”, checked in this browser`
       : `Consistent. It proves this if the chain has ${anchors.map(({ number, hash }) => `block ${number} = ${hash}`).join(", ")}`;
-    show(trusted.length ? "good" : "wait", claim, JSON.stringify(facts, null, 2));
+    const [list] = fields.events.files;
+    const listed = list ? `; the ${await replay(facts, chunksOf(list))} events of the list are all of it, in order` : "";
+    show(trusted.length ? "good" : "wait", claim + listed, JSON.stringify(facts, null, 2));
   } catch (error) {
     show("bad", error.step ? error.message : `not checked: ${error.message}`);
   }
@@ -42,7 +49,7 @@ async function load() {
 async function run() {
   try {
     const data = await load();
-    if (data) check(data);
+    if (data) await check(data);
     else show("wait", "Choose a proof file");
   } catch (error) {
     show("bad", `not checked: ${error.message}`);

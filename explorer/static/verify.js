@@ -2,7 +2,8 @@
 // anybody. The same golden vectors hold it to protocol/bundle in Python: same facts, same failing steps.
 //
 //   import { verify } from "./verify.js";
-//   const facts = verify(bytes, { trusted: ["0x… block hash"], ledger: "0x…" });    // throws BadProof with .step
+//   const { facts } = verify(bytes, { trusted: ["0x… block hash"], ledger: "0x…" });    // throws BadProof with .step
+//   await replay(facts, chunks);    // a history's facts, and the exported events as an (async) iterable of bytes
 //
 // What a bundle says is either bound by its path to the block hash or refused, so a file with any other byte fails.
 
@@ -53,38 +54,47 @@ const CHECKS = new Map([
 
 function load(data) {
   if (data.length > LARGEST_BYTES) throw new BadProof("file", `more than ${LARGEST_BYTES} bytes`);
+  const content = parseJson(data, "file");
+  if (!isObject(content) || content.v !== VERSION) throw new BadProof("file", `not a bundle of version ${VERSION}`);
+  return content;
+}
+
+function parseJson(data, step) {
   if (data.some((byte) => byte < 0x20 || byte > 0x7e || byte === 0x5c)) {
-    throw new BadProof("file", "a byte that is not printable ASCII, or an escape");
+    throw new BadProof(step, "a byte that is not printable ASCII, or an escape");
   }
   const text = new TextDecoder().decode(data);
   let content;
   try {
     content = JSON.parse(text);
   } catch (error) {
-    throw new BadProof("file", `not JSON: ${error.message.slice(0, 80)}`);
+    throw new BadProof(step, `not JSON: ${error.message.slice(0, 80)}`);
   }
-  if (canonical(content, 0) !== text) {
-    throw new BadProof("file", "not in canonical form (RFC 8785): the same content has one spelling only");
+  if (canonical(content, step) !== text) {
+    throw new BadProof(step, "not in canonical form (RFC 8785): the same content has one spelling only");
   }
-  if (!isObject(content) || content.v !== VERSION) throw new BadProof("file", `not a bundle of version ${VERSION}`);
   return content;
 }
 
-function canonical(value, depth) {
-  if (depth > DEEPEST_JSON) throw new BadProof("file", `nested deeper than ${DEEPEST_JSON}`);
-  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new BadProof("file", `the number ${value}`);
-  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, depth + 1)).join(",")}]`;
+function canonical(value, step, depth = 0) {
+  if (depth > DEEPEST_JSON) throw new BadProof(step, `nested deeper than ${DEEPEST_JSON}`);
+  if (typeof value === "number" && !Number.isSafeInteger(value)) throw new BadProof(step, `the number ${value}`);
+  if (Array.isArray(value)) return `[${value.map((item) => canonical(item, step, depth + 1)).join(",")}]`;
   if (!isObject(value)) return JSON.stringify(value);
-  const members = Object.keys(value).sort();
-  return `{${members.map((name) => `${JSON.stringify(name)}:${canonical(value[name], depth + 1)}`).join(",")}}`;
+  const names = Object.keys(value).sort();
+  return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name], step, depth + 1)}`).join(",")}}`;
 }
 
 function isObject(value) {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+function has(value, names) {
+  return isObject(value) && Object.keys(value).sort().join() === [...names].sort().join();
+}
+
 function members(value, names, what) {
-  if (!isObject(value) || Object.keys(value).sort().join() !== [...names].sort().join()) {
+  if (!has(value, names)) {
     throw new BadProof("file", `${what} must have exactly the members ${[...names].sort().join(", ")}`);
   }
   return value;
@@ -102,10 +112,10 @@ function list(value, what) {
   return value;
 }
 
-function hex(value, size, what) {
+function hex(value, size, what, step = "file") {
   const fits = typeof value === "string" && /^0x([0-9a-f]{2})*$/.test(value);
   if (!fits || (size !== null && value.length !== 2 + 2 * size)) {
-    throw new BadProof("file", `${what}: expected lower-case 0x hex${size === null ? "" : ` of ${size} bytes`}`);
+    throw new BadProof(step, `${what}: expected lower-case 0x hex${size === null ? "" : ` of ${size} bytes`}`);
   }
   const data = new Uint8Array((value.length - 2) / 2);
   for (let index = 0; index < data.length; index++) data[index] = parseInt(value.slice(2 + 2 * index, 4 + 2 * index), 16);
@@ -117,7 +127,7 @@ function hexList(value, what) {
 }
 
 function same(proved, stated, step) {
-  if (canonical(proved, 0) !== canonical(stated, 0)) throw new BadProof(step, `proved is ${canonical(proved, 0)}`);
+  if (canonical(proved, step) !== canonical(stated, step)) throw new BadProof(step, `proved is ${canonical(proved, step)}`);
 }
 
 // Blocks
@@ -276,14 +286,20 @@ export function signature({ name, fields }) {
 
 /** The event in a log of the ledger, spelt as a bundle spells it; throws BadProof at `event`. */
 export function decodeEvent(topics, data) {
-  const kind = topics.length ? kindOf(toHex(topics[0])) : undefined;
-  if (!kind) throw new BadProof("event", "unknown topic; is this log of another contract?");
-  if (topics.length !== 1 + kind.indexed || data.length !== 32 * (kind.fields.length - kind.indexed)) {
-    throw new BadProof("event", `${kind.name}: ${topics.length} topics and ${data.length} bytes of data do not fit`);
-  }
+  const kind = kindOfLog(topics, data, "event");
   const cells = topics.slice(1);
   for (let start = 0; start < data.length; start += 32) cells.push(data.subarray(start, start + 32));
   return { kind: kind.name, fields: Object.fromEntries(kind.fields.map(([type, name], i) => [name, cell(type, cells[i])])) };
+}
+
+/** By selector and shape: the event hash joins topics and data, so only the shape says where the one ends. */
+function kindOfLog(topics, data, step) {
+  const kind = topics.length ? kindOf(toHex(topics[0])) : undefined;
+  if (!kind) throw new BadProof(step, "unknown topic; is this log of another contract?");
+  if (topics.length !== 1 + kind.indexed || data.length !== 32 * (kind.fields.length - kind.indexed)) {
+    throw new BadProof(step, `${kind.name}: ${topics.length} topics and ${data.length} bytes of data do not fit`);
+  }
+  return kind;
 }
 
 function cell(type, word) {
@@ -524,6 +540,164 @@ function checkRange(after, until) {
 function endFacts({ header, head }) {
   return { block: blockFacts(header), head };
 }
+
+// The list of a history
+
+const LONGEST_LINE = 4096;
+
+/**
+ * Reads exported events and says how many they are, if they are exactly those of a history; throws BadProof at `events`.
+ * One line is held at a time, so memory does not grow with the list.
+ *
+ * @param {object} facts of a verified bundle of kind history
+ * @param {AsyncIterable<Uint8Array> | Iterable<Uint8Array>} chunks the file's bytes, cut anywhere
+ */
+export async function replay(facts, chunks) {
+  if (facts.kind !== "history") throw new BadProof("events", `they go with a history, this is of kind ${facts.kind}`);
+  const list = new Replay(facts);
+  let rest = NOTHING;
+  for await (const chunk of chunks) {
+    let data = join([rest, chunk]);
+    for (let end = data.indexOf(10); end >= 0; end = data.indexOf(10)) {
+      list.take(data.subarray(0, end));
+      data = data.subarray(end + 1);
+    }
+    if (data.length > LONGEST_LINE) throw new BadProof("events", `a line is longer than ${LONGEST_LINE} bytes`);
+    rest = data.slice();
+  }
+  if (rest.length || !list.ended) throw new BadProof("events", "the last line, with the count, is missing: the file was cut");
+  return facts.count;
+}
+
+class Replay {
+  constructor(facts) {
+    this.facts = facts;
+    this.head = facts.after ? { ...facts.after.head } : { hash: `0x${"00".repeat(26)}`, count: 0 };
+    this.digest = new Sha256();
+    this.lines = 0;
+    this.ended = false;
+  }
+
+  take(line) {
+    this.lines += 1;
+    if (this.ended) throw new BadProof("events", "lines after the last line");
+    if (line.length >= LONGEST_LINE) throw new BadProof("events", `a line is longer than ${LONGEST_LINE} bytes`);
+    const content = parseJson(line, "events");
+    if (isObject(content) && "count" in content) {
+      this.end(content);
+      return;
+    }
+    this.advance(content);
+    this.digest.update(join([line, Uint8Array.of(10)]));
+    if (this.head.count > this.facts.until.head.count) {
+      throw new BadProof("events", `line ${this.lines} is more than the ${this.facts.count} events that are proved`);
+    }
+  }
+
+  advance(content) {
+    const where = `line ${this.lines}`;
+    const isEvent = has(content, ["block", "data", "seq", "time", "topics"]) && Array.isArray(content.topics);
+    if (!isEvent) throw new BadProof("events", `${where} is no event`);
+    const { block, seq, time } = content;
+    if (![block, seq, time].every((number) => Number.isSafeInteger(number) && number >= 0)) {
+      throw new BadProof("events", `${where}: block, seq and time must be whole numbers`);
+    }
+    if (seq !== this.head.count + 1) {
+      throw new BadProof("events", `${where} is event ${seq}, expected is ${this.head.count + 1}`);
+    }
+    const topics = content.topics.map((topic) => hex(topic, 32, where, "events"));
+    const data = hex(content.data, null, where, "events");
+    if (kindOfLog(topics, data, "events").name === "Skipped") {
+      throw new BadProof("events", `${where} is a Skipped, which no head holds`);
+    }
+    const words = [BigInt(this.head.hash), BigInt(this.head.count), BigInt(block), BigInt(time)].map(wordBytes);
+    const next = keccak256(join([...words, keccak256(join([...topics, data]))]));
+    this.head = { hash: toHex(next.subarray(6)), count: this.head.count + 1 };
+  }
+
+  end(content) {
+    const { facts } = this;
+    this.ended = true;
+    const last = facts.until.block;
+    const first = facts.after ? facts.after.block.number + 1 : 0;
+    const expected = {
+      count: facts.count,
+      first_block: first,
+      last_block: last.number,
+      last_hash: last.hash,
+      sha256: toHex(this.digest.finish()),
+    };
+    for (const name of Object.keys({ ...expected, ...content })) {
+      if (content[name] !== expected[name]) {
+        throw new BadProof("events", `the last line says ${name} ${content[name]}, expected is ${expected[name]}`);
+      }
+    }
+    if (this.head.hash !== facts.until.head.hash || this.head.count !== facts.until.head.count) {
+      const found = `${this.head.hash} after ${this.head.count} events`;
+      throw new BadProof("events", `they come to head ${found}: one is missing, invented, altered, or out of order`);
+    }
+  }
+}
+
+/** FIPS 180-4, fed piece by piece; browsers hash only what is in memory at once. */
+class Sha256 {
+  constructor() {
+    this.state = Int32Array.from(fractions(8, Math.sqrt));
+    this.rest = NOTHING;
+    this.size = 0;
+  }
+
+  update(data) {
+    this.size += data.length;
+    let bytes = join([this.rest, data]);
+    for (; bytes.length >= 64; bytes = bytes.subarray(64)) this.mix(bytes);
+    this.rest = bytes.slice();
+  }
+
+  finish() {
+    const bits = this.size * 8;
+    const padding = new Uint8Array((this.rest.length < 56 ? 64 : 128) - this.rest.length);
+    padding[0] = 0x80;
+    const view = new DataView(padding.buffer);
+    view.setUint32(padding.length - 8, Math.floor(bits / 2 ** 32));
+    view.setUint32(padding.length - 4, bits >>> 0);
+    this.update(padding);
+    const out = new DataView(new ArrayBuffer(32));
+    this.state.forEach((word, index) => out.setInt32(4 * index, word));
+    return new Uint8Array(out.buffer);
+  }
+
+  mix(bytes) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, 64);
+    const words = new Int32Array(64);
+    const turn = (word, by) => (word >>> by) | (word << (32 - by));
+    for (let index = 0; index < 16; index++) words[index] = view.getInt32(4 * index);
+    for (let index = 16; index < 64; index++) {
+      const [early, late] = [words[index - 15], words[index - 2]];
+      const low = turn(early, 7) ^ turn(early, 18) ^ (early >>> 3);
+      const high = turn(late, 17) ^ turn(late, 19) ^ (late >>> 10);
+      words[index] = words[index - 16] + low + words[index - 7] + high;
+    }
+    let [a, b, c, d, e, f, g, h] = this.state;
+    for (let index = 0; index < 64; index++) {
+      const one = h + (turn(e, 6) ^ turn(e, 11) ^ turn(e, 25)) + ((e & f) ^ (~e & g)) + SHA256_ROUNDS[index] + words[index];
+      const two = (turn(a, 2) ^ turn(a, 13) ^ turn(a, 22)) + ((a & b) ^ (a & c) ^ (b & c));
+      [a, b, c, d, e, f, g, h] = [(one + two) | 0, a, b, c, (d + one) | 0, e, f, g];
+    }
+    [a, b, c, d, e, f, g, h].forEach((word, index) => {
+      this.state[index] += word;
+    });
+  }
+}
+
+/** The first 32 bits of the fractions of roots of the first primes. */
+function fractions(count, root) {
+  const primes = [];
+  for (let number = 2; primes.length < count; number++) if (primes.every((prime) => number % prime)) primes.push(number);
+  return primes.map((prime) => Math.floor((root(prime) % 1) * 2 ** 32) | 0);
+}
+
+const SHA256_ROUNDS = fractions(64, Math.cbrt);
 
 // Merkle-Patricia tries
 

@@ -134,3 +134,18 @@ def test_the_browser_checks_a_file_of_the_readers(tab: Page, url: str) -> None:
     tab.get_by_label("Ledger", exact=True).fill(expected["ledger"])
     tab.get_by_role("button", name="Check in this browser").click()
     tab.locator("#verdict.good", has_text='"count": 1000000').wait_for(timeout=10_000)
+
+
+def test_the_browser_replays_a_list_of_events(tab: Page, url: str) -> None:
+    vectors = Path(__file__).parents[2] / "vectors"
+    expected = json.loads((vectors / "proofs.expected.json").read_text())["proof-history.json"]
+    tab.goto(f"{url}/check")
+    tab.get_by_label("Proof file").set_input_files(vectors / "proof-history.json")
+    tab.get_by_label("Block hash").fill(expected["anchors"][0])
+    tab.get_by_label("Ledger", exact=True).fill(expected["ledger"])
+    tab.get_by_label("Events").set_input_files(vectors / "proof-history.ndjson")
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.good", has_text="the 11 events of the list are all of it").wait_for(timeout=10_000)
+    tab.get_by_label("Events").set_input_files(vectors / "proof-range.ndjson")
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.bad", has_text="proof fails at events").wait_for(timeout=10_000)

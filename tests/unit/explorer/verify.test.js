@@ -1,10 +1,11 @@
 // explorer/static/verify.js against the golden vectors that the Python verifiers read too. `node --test` runs it.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 
-import { BadProof, ENUMS, EVENTS, keccak256, signature, verify } from "../../../explorer/static/verify.js";
+import { BadProof, ENUMS, EVENTS, keccak256, replay, signature, verify } from "../../../explorer/static/verify.js";
 
 const folder = new URL("../../vectors/", import.meta.url);
 const read = (name) => new Uint8Array(readFileSync(new URL(name, folder)));
@@ -73,6 +74,57 @@ test("what is no bundle is refused as a file", () => {
 test("an absence needs a reader who says of what", () => {
   const { anchors } = expected["proof-absence.json"];
   assert.throws(() => verify(read("proof-absence.json"), { trusted: anchors }), { step: "ledger" });
+});
+
+const factsOf = (name) => verify(read(name), readerOf(name)).facts;
+
+for (const [name, count] of [["proof-history", 11], ["proof-range", 8]]) {
+  test(`${name}: the exported events are exactly those of the head, however the bytes come`, async () => {
+    const data = read(`${name}.ndjson`);
+    for (const size of [1, 100, data.length]) {
+      const chunks = Array.from({ length: Math.ceil(data.length / size) }, (_, at) => data.subarray(at * size, (at + 1) * size));
+      assert.equal(await replay(factsOf(`${name}.json`), chunks), count);
+    }
+  });
+
+  test(`${name}: every flipped byte of the exported events fails`, async () => {
+    const data = read(`${name}.ndjson`);
+    const facts = factsOf(`${name}.json`);
+    for (let index = 0; index < data.length; index++) {
+      await assert.rejects(replay(facts, [flipped(data, index, 1)]), { step: "events" });
+    }
+  });
+}
+
+// The list with numbers and last line made to fit, as a liar would.
+function retold(events, trailer) {
+  const lines = events.map((event, index) => `${JSON.stringify({ ...event, seq: index + 1 })}\n`).join("");
+  const sha256 = `0x${createHash("sha256").update(lines).digest("hex")}`;
+  return [new TextEncoder().encode(`${lines}${JSON.stringify({ ...trailer, count: events.length, sha256 })}\n`)];
+}
+
+test("a consistent list that is not the history fails", async () => {
+  const lines = Buffer.from(read("proof-history.ndjson")).toString().trim().split("\n").map((line) => JSON.parse(line));
+  const [events, trailer] = [lines.slice(0, -1), lines.at(-1)];
+  const facts = factsOf("proof-history.json");
+  assert.equal(await replay(facts, retold(events, trailer)), 11);
+  const moved = { ...events[0], topics: events[0].topics.slice(0, -1), data: events[0].topics.at(-1) + events[0].data.slice(2) };
+  const lies = {
+    "an event is missing": [...events.slice(0, 4), ...events.slice(5)],
+    "an event is told twice": [...events.slice(0, 4), ...events.slice(3)],
+    "two events change places": [events[1], events[0], ...events.slice(2)],
+    "another time": [{ ...events[0], time: events[0].time + 1 }, ...events.slice(1)],
+    "a topic moved into the data": [moved, ...events.slice(1)],
+    "no event": [],
+  };
+  for (const [lie, told] of Object.entries(lies)) {
+    await assert.rejects(replay(facts, retold(told, trailer)), { step: "events" }, lie);
+  }
+  const whole = read("proof-history.ndjson");
+  for (const cut of [[whole.subarray(0, -1)], [], [new Uint8Array(9000).fill(120)], [whole, whole]]) {
+    await assert.rejects(replay(facts, cut), { step: "events" });
+  }
+  await assert.rejects(replay(factsOf("proof-lease.json"), [whole]), { step: "events" });
 });
 
 test("the events are the protocol's", () => {
