@@ -3,8 +3,12 @@
 from client.cli.console import moment
 from client.cli.words import words
 from protocol.bundle import Verified, VerifiedAbsence, VerifiedEvent, VerifiedHistory, VerifiedLease
-from protocol.hashing import to_hex
+from protocol.hashing import checksum_address, to_hex
 from protocol.units import format_dollars
+
+_MONEY = ("locked", "paid", "target", "bond")
+_TIMES = ("deadline", "revealFrom")
+_ADDRESSES = ("provider", "voucherSigner", "challenger")
 
 
 def sentence(verified: Verified) -> str:
@@ -32,9 +36,9 @@ def figures(verified: Verified) -> list[tuple[str, str]]:
             ]
         case VerifiedLease():
             rows.append(("block", f"{verified.block.number}, {moment(verified.block.time)}"))
-            rows += [(name, str(value)) for name, value in (verified.fields or {}).items()]
-            rows += [(f"claim {name}", str(value)) for name, value in (verified.claim or {}).items()]
-            rows += [(f"dispute {name}", str(value)) for name, value in (verified.dispute or {}).items()]
+            rows += [(name, _shown(name, value)) for name, value in (verified.fields or {}).items()]
+            rows += [(f"claim {name}", _shown(name, value)) for name, value in (verified.claim or {}).items()]
+            rows += [(f"dispute {name}", _shown(name, value)) for name, value in (verified.dispute or {}).items()]
         case VerifiedAbsence():
             rows.append(("last block", f"{verified.last.number}, {moment(verified.last.time)}"))
         case VerifiedHistory():
@@ -58,13 +62,24 @@ def guarantee(verified: Verified) -> str:
             return "Proved: this head commits to every event of the range. Give --events to check a list against it."
 
 
+def _shown(name: str, value: str | bool) -> str:
+    """A stored field, with its unit."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if name in _MONEY:
+        return format_dollars(int(value))
+    if name in _TIMES:
+        return moment(int(value)) if int(value) else "-"
+    return checksum_address(value) if name in _ADDRESSES else value
+
+
 def _lease(verified: VerifiedLease) -> str:
     name = f"Lease {to_hex(verified.lease)}"
     if verified.fields is None:
         return f"{name} does not exist at block {verified.block.number}."
     paid, locked = (format_dollars(int(verified.fields[field])) for field in ("paid", "locked"))
     return (
-        f"{name} of provider {verified.fields['provider']} is {verified.state_then} at block {verified.block.number}: "
+        f"{name} of provider {checksum_address(verified.fields['provider'])} is {verified.state_then} at block {verified.block.number}: "
         f"{paid} of {locked} paid, deadline {moment(int(verified.fields['deadline']))}."
     )
 

@@ -71,7 +71,7 @@ def test_each_kind_goes_from_the_command_to_the_reader(
     }
     says = {
         "event": "was paid",
-        "lease": f"Lease {to_hex(leased[2].id)} of provider {leased[2].provider.address.lower()} is ",
+        "lease": f"Lease {to_hex(leased[2].id)} of provider {leased[2].provider.address} is ",
         "no lease": f"Lease {to_hex(NOBODY)} does not exist at block {status.block_number}",
         "absence": f"Block {silent}: no log of the ledger",
         "history": f"The whole history up to block {status.block_number} is ",
