@@ -63,3 +63,14 @@ class Followed:
     def close(self) -> None:
         self.mirror.close()
         self.follower.close()
+
+
+def canonical(rows: dict[str, list[tuple[Any, ...]]]) -> dict[str, list[tuple[Any, ...]]]:
+    """Without orphaned rows, which a rebuild does not bring back, and without what is of one mirror's own life."""
+    hashes = {row[0] for row in rows["blocks"] if row[-1]}
+    of_block = {"blocks": 0, "bodies": 0, "transactions": 0, "events": 2}
+    return {
+        name: [row for row in of if name not in of_block or row[of_block[name]] in hashes]
+        for name, of in rows.items()
+        if name not in ("reorg_journal", "cursor")
+    }

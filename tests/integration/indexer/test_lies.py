@@ -19,8 +19,8 @@ def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[
     assert counts.total() == LIES
     told = " ".join(lie for lie, _ in counts)
     # Each kind came about, and what changes something that is read never goes by.
-    for lie in [*IN_ANSWERS, *IN_BODIES]:
-        assert name_of(lie) in told
+    for name in [*map(name_of, IN_ANSWERS), *map(name_of, IN_BODIES)]:
+        assert name in told
     without_effect = {lie for lie, ended in counts if not ended.startswith("refused")}
     assert without_effect <= {
         "a head that is behind",
