@@ -78,8 +78,9 @@ def _lease(verified: VerifiedLease) -> str:
     if verified.fields is None:
         return f"{name} does not exist at block {verified.block.number}."
     paid, locked = (format_dollars(int(verified.fields[field])) for field in ("paid", "locked"))
+    provider = checksum_address(verified.fields["provider"])
     return (
-        f"{name} of provider {checksum_address(verified.fields['provider'])} is {verified.state_then} at block {verified.block.number}: "
+        f"{name} of provider {provider} is {verified.state_then} at block {verified.block.number}: "
         f"{paid} of {locked} paid, deadline {moment(int(verified.fields['deadline']))}."
     )
 

@@ -14,7 +14,7 @@ EXPECTED: dict[str, dict[str, Any]] = json.loads((VECTORS / "proofs.expected.jso
 
 SAYS = {
     "proof-lease.json": ("is open at block 8: $1.234567 of $3.000000 paid", "It may have changed since"),
-    "proof-lease-disputed.json": ("is disputed at block 8", "dispute bond       $0.500000"),
+    "proof-lease-disputed.json": ("is disputed at block 8", "dispute bond        $0.500000"),
     "proof-lease-none.json": ("does not exist at block 8", "the ledger's storage says so"),
     "proof-absence.json": ("Blocks 4 to 7: no log of the ledger", "these blocks hold no log"),
     "proof-history.json": ("The whole history up to block 8 is 11 events", "Give --events to check a list"),
