@@ -15,7 +15,7 @@ from explorer.rendering import environment
 from explorer.responses import SAFETY_HEADERS
 from explorer.routes import failure_page
 from explorer.site import STATIC_DIR, Site, version_of
-from indexer.bundles import Bundles
+from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.clock import now_time
 

@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
-from indexer.bundles import Bundles
+from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.bundle import verify_event
 from protocol.errors import BadProof, MirrorError

@@ -6,7 +6,7 @@ from backend.app import create_app
 from backend.market import Market
 from backend.settings import MarketSettings
 from explorer.app import mount
-from indexer.bundles import Bundles
+from indexer.bundles.make import Bundles
 
 
 def run_serve() -> None:

@@ -11,7 +11,7 @@ from explorer.proofs import NoBundles
 from explorer.responses import problem
 from explorer.routes import LedgerRoute
 from explorer.site import TheSite
-from indexer.bundles import NoSuchBlock, RangeTooLong
+from indexer.bundles.errors import NoSuchBlock, RangeTooLong
 from protocol.errors import BadProof, ChainError
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)

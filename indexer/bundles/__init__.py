@@ -1,6 +1,4 @@
-"""The read door for proofs: bundles of every kind, and the list of events that a history is checked against."""
+"""The read door for proofs: `make.Bundles`, and `export`, the list of events that a history is checked against.
 
-from indexer.bundles.errors import NoSuchBlock, RangeTooLong
-from indexer.bundles.make import Bundles
-
-__all__ = ["Bundles", "NoSuchBlock", "RangeTooLong"]
+Nothing is imported here, so that the commands' help stays fast.
+"""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 if TYPE_CHECKING:
-    from indexer.bundles import Bundles
     from indexer.bundles.export import Exported
+    from indexer.bundles.make import Bundles
 
 app = typer.Typer(
     help="Write a proof file; `gridlease verify FILE` checks it offline.", no_args_is_help=True, add_completion=False
@@ -120,7 +120,7 @@ def _require_order(first: int | None, last: int | None) -> None:
 
 
 def _write(out: Path, make: Callable[["Bundles"], bytes], as_json: bool) -> None:
-    from indexer.bundles import Bundles
+    from indexer.bundles.make import Bundles
     from indexer.settings import IndexerSettings
     from protocol.bundle import peek
 

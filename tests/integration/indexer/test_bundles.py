@@ -9,7 +9,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gridlease.cli import app as front
-from indexer.bundles import Bundles, NoSuchBlock, RangeTooLong
+from indexer.bundles.errors import NoSuchBlock, RangeTooLong
+from indexer.bundles.make import Bundles
 from protocol.bundle import verify_absence, verify_history, verify_lease
 from protocol.bundle.lease import slots_needed
 from protocol.errors import BadProof

@@ -4,7 +4,8 @@ import pytest
 from fastapi import FastAPI
 
 from explorer.app import mount
-from indexer.bundles import Bundles, NoSuchBlock, RangeTooLong
+from indexer.bundles.errors import NoSuchBlock, RangeTooLong
+from indexer.bundles.make import Bundles
 from protocol.bundle import verify, write_absence, write_history, write_lease
 from protocol.bundle.lease import lease_slots
 from protocol.errors import BadProof, NodeUnavailable
