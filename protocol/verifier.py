@@ -63,6 +63,7 @@ _compiled: Final[Any] = keccak_256
 #: bytes that one permutation takes in
 _RATE: Final = 136
 _MASK: Final = (1 << 64) - 1
+_ROWS: Final = (0, 5, 10, 15, 20)
 #: rotation of each lane on its way through the walk of ρ and π
 _ROTATIONS: Final = (1, 3, 6, 10, 15, 21, 28, 36, 45, 55, 2, 14, 27, 41, 56, 8, 25, 43, 62, 18, 39, 61, 20, 44)
 _WALK: Final = (10, 7, 11, 17, 18, 3, 5, 16, 8, 21, 24, 4, 15, 23, 19, 13, 12, 2, 20, 14, 22, 9, 6, 1)
@@ -94,21 +95,17 @@ def _permute(lanes: list[int]) -> None:
     for constant in _ROUNDS:
         columns = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
         for x in range(5):
-            mixed = columns[(x + 4) % 5] ^ _rotate(columns[(x + 1) % 5], 1)
-            for y in range(0, 25, 5):
+            right = columns[(x + 1) % 5]
+            mixed = columns[(x + 4) % 5] ^ (right << 1 & _MASK | right >> 63)
+            for y in _ROWS:
                 lanes[x + y] ^= mixed
         carried = lanes[1]
         for place, rotation in zip(_WALK, _ROTATIONS, strict=True):
-            carried, lanes[place] = lanes[place], _rotate(carried, rotation)
-        for y in range(0, 25, 5):
-            row = lanes[y : y + 5]
-            for x in range(5):
-                lanes[x + y] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5])
+            carried, lanes[place] = lanes[place], carried << rotation & _MASK | carried >> (64 - rotation)
+        for y in _ROWS:
+            a, b, c, d, e = lanes[y : y + 5]
+            lanes[y : y + 5] = a ^ ~b & c, b ^ ~c & d, c ^ ~d & e, d ^ ~e & a, e ^ ~a & b
         lanes[0] ^= constant
-
-
-def _rotate(lane: int, bits: int) -> int:
-    return (lane << bits | lane >> (64 - bits)) & _MASK
 
 
 def _round_constants() -> list[int]:
