@@ -1,8 +1,9 @@
 """Sizes of proof bundles, and the time and memory that checking them takes. `make bench BENCH=proofs`.
 
 The event is the golden vector, a payment in a real node's block of 20 transactions. The history of a million events is
-of a chain on paper: all of them are made and replayed against its one storage proof, and its ledger has the 200,000 storage words of 100,000 leases, so that its path is as long as it
-would be. The peer is the same check with the plain-Python keccak, to which a machine without any library falls back.
+of a chain on paper: all of them are made and replayed against its one storage proof, and its ledger has the 200,000
+storage words of 100,000 leases, so that its path is as long as it would be. The peer is the same check with keccak in
+plain Python, to which a machine without any library falls back.
 """
 
 import json
