@@ -5,6 +5,7 @@ the header's roots. Receipts are asked by block hash, so two nodes behind one ad
 `logIndex` and every other word of a node that no hash binds is ignored.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from protocol.hashing import from_hex, to_hex
 from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_header, parse_receipt
 from protocol.rpc import Rpc
 
+#: how often a node is asked what is final
+_FINAL_SECONDS: Final = 2.0
 _SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, BadHex)
 
 
@@ -75,6 +78,22 @@ class NodeHead:
     finalized_number: int
 
 
+class Every:
+    """Something that is due at once, and then once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = float("-inf")
+
+    def due(self) -> bool:
+        """Whether it is; if so it counts as done."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
 class ParentMismatch(Exception):
     """The node's next block does not follow ours: one of the two is not of the chain any more."""
 
@@ -90,6 +109,10 @@ class Source:
         self._contracts = contracts
         self._finality_blocks = finality_blocks
         self._has_finalized_tag = True
+        self._asked_final = Every(_FINAL_SECONDS)
+        self._final: int | None = None
+        #: the node's newest block as it gave it, with its number
+        self._newest: tuple[int, Json] | None = None
 
     def failed(self, error: Exception) -> bool:
         """There is no other node to turn to."""
@@ -105,22 +128,28 @@ class Source:
         return int(chain_id, 16), str(genesis["hash"])
 
     def head(self) -> NodeHead:
-        """The node's head; whether it is the chain's is for the caller to find out."""
-        tags = ("latest", "finalized") if self._has_finalized_tag else ("latest",)
+        """The node's head; whether it is the chain's is for the caller to find out.
+
+        It is asked whole, because mostly it is the next block; and now and then what is final.
+        """
+        ask_final = self._has_finalized_tag and self._asked_final.due()
+        calls = [("eth_getBlockByNumber", ("latest", True)), ("eth_getBlockByNumber", ("finalized", False))]
         try:
-            answers = self.rpc.batch([("eth_getBlockByNumber", (tag, False)) for tag in tags])
+            answers = self.rpc.batch(calls if ask_final else calls[:1])
         except RpcRefused:
-            if not self._has_finalized_tag:
+            if not ask_final:
                 raise
             self._has_finalized_tag = False
             return self.head()
         try:
             number, block_hash = int(answers[0]["number"], 16), from_hex(answers[0]["hash"], 32)
-            finalized = answers[1] if len(answers) == 2 else None
-            depth = max(0, number - self._finality_blocks)
-            return NodeHead(number, block_hash, int(finalized["number"], 16) if finalized else depth)
+            if ask_final and answers[1] is not None:
+                self._final = int(answers[1]["number"], 16)
         except _SHAPE as error:
             raise BadBlock(-1, "shape", f"the head is not a block: {error!r}") from error
+        self._newest = (number, answers[0])
+        depth = max(0, number - self._finality_blocks)
+        return NodeHead(number, block_hash, depth if self._final is None else self._final)
 
     def hash_at(self, number: int) -> bytes | None:
         """The node's block at a height; None above its head."""
@@ -132,9 +161,11 @@ class Source:
 
         Raises `ParentMismatch` when not even the first one links, `BadBlock` when an answer does not fit a hash.
         """
-        asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1)]
+        newest, self._newest = self._newest, None
+        known = [newest[1]] if newest is not None and newest[0] == last else []
+        asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1 - len(known))]
         found: list[tuple[Header, bytes, tuple[bytes, ...]]] = []
-        for number, answer in enumerate(self.rpc.batch(asked), start=first):
+        for number, answer in enumerate([*self.rpc.batch(asked), *known], start=first):
             if answer is None:
                 break
             header, encoded, transactions = _verify_block(number, answer)

@@ -88,7 +88,7 @@ class LyingNode:
         if self._stale and params and params[0] == "latest":
             lower = max(0, int(answer["number"], 16) - 1 - self._dice.randrange(9))
             self.told = "a head that is behind"
-            return self._ask(self._rpc, method, [hex(lower), False])
+            return self._ask(self._rpc, method, [hex(lower), *params[1:]])
         return answer
 
     def _of_other_fork(self, answer: Any) -> Any:

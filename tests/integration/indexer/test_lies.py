@@ -24,8 +24,10 @@ def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[
     without_effect = {lie for lie, ended in counts if not ended.startswith("refused")}
     assert without_effect <= {
         "a head that is behind",
-        # Of a block that is asked for its hash alone, the rest is not read.
+        # Of a block that is known, or asked for its hash alone, the rest is not read.
         "alter block in eth_getBlockByNumber",
+        "alter transaction in eth_getBlockByNumber",
+        "drop transaction in eth_getBlockByNumber",
         "forget field in eth_getBlockByNumber",
         "wrong type in eth_getBlockByNumber",
     }
