@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
+from explorer.app import mount
 from gridlease.cli import app as front
 from indexer.bundles.errors import NoSuchBlock, RangeTooLong
 from indexer.bundles.make import Bundles
@@ -22,6 +24,7 @@ from tests.integration.indexer.test_verify import command
 from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 from tests.support.slow_path import RESULT, SlowPath
+from tests.unit.explorer.conftest import Reader
 
 pytestmark = pytest.mark.node
 
@@ -268,6 +271,22 @@ def test_blocks_that_are_not_there_and_ranges_too_long_are_named(followed: Follo
         bundles.absence(0, 5000)
     assert command(followed, "prove", "absence", "9", "3").exit_code == 2
     assert command(followed, "export", "--from-block", "9", "--to-block", "3").exit_code == 2
+
+
+def test_the_site_gives_out_the_same_files(followed: Followed, leased: list[Leased]) -> None:
+    app, silent = FastAPI(), silent_blocks(followed)[-1]
+    mount(app, followed.mirror, bundles=bundles_of(followed))
+    made = {
+        f"lease/{to_hex(leased[0].id)}": bundles_of(followed).lease(leased[0].id),
+        f"absence?from_block={silent}": bundles_of(followed).absence(silent, silent),
+        "history": bundles_of(followed).history(),
+    }
+    for path, content in made.items():
+        response = Reader(app).get(f"/v1/ledger/proofs/{path}")
+        assert (response.status_code, response.content) == (200, content), path
+    loud = followed.mirror.events(limit=1)[0].block_number
+    assert Reader(app).get(f"/v1/ledger/proofs/absence?from_block={loud}").status_code == 409
+    assert Reader(app).get("/v1/ledger/proofs/history?to_block=99999").status_code == 404
 
 
 def test_the_slots_of_a_proof_follow_from_the_state() -> None:
