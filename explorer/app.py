@@ -15,6 +15,7 @@ from explorer.rendering import environment
 from explorer.responses import SAFETY_HEADERS
 from explorer.routes import failure_page
 from explorer.site import STATIC_DIR, Site, version_of
+from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.clock import now_time
 
@@ -31,14 +32,14 @@ class _Static(StaticFiles):
         return response
 
 
-def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time) -> None:
+def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time, bundles: Bundles | None = None) -> None:
     """Adds the explorer's routes to `app`, in any order with the backend's.
 
-    `now` (unix seconds) is asked only for relative times.
+    `now` (unix seconds) is asked only for relative times; without `bundles` there are only proofs of events.
     """
     app.state.explorer = Site(
         mirror=mirror,
-        proofs=Proofs(mirror),
+        proofs=Proofs(mirror, bundles),
         templates=environment(),
         static_version=version_of(STATIC_DIR),
         now=now,
