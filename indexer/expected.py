@@ -15,11 +15,11 @@ from indexer.findings import COMPARED, Finding, spell, spell_both
 from indexer.projections import Book, NoRows
 from indexer.source import Contracts, Source, VerifiedBlock
 from indexer.tables import TABLES
-from indexer.trie import ordered_root
 from indexer.versions import VERSIONS, Versions
 from protocol.errors import BadProof
 from protocol.events import LedgerHead
 from protocol.proofs import Header, parse_header
+from protocol.tries import ordered_root
 
 #: tables that also hold orphaned rows, with the column that names the block
 _BLOCK_OF = {"events": "block_hash", "transactions": "block_hash", "blocks": "hash"}

@@ -12,12 +12,12 @@ from typing import Any, Final
 from indexer.encoding import Json, UnknownType, header_rlp, read_receipt, transaction_raw
 from indexer.errors import BadBlock
 from indexer.transactions import recipient_of
-from indexer.trie import ordered_root
 from protocol.deployment import Deployment
 from protocol.errors import BadHex, BadProof, RpcRefused
 from protocol.hashing import from_hex, to_hex
 from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_header, parse_receipt
 from protocol.rpc import Rpc
+from protocol.tries import ordered_root
 
 #: how often a node is asked what is final
 _FINAL_SECONDS: Final = 2.0

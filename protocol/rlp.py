@@ -3,6 +3,7 @@
 Pure and without dependencies, because proofs are checked on other people's machines.
 """
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from protocol.errors import BadProof
@@ -34,6 +35,7 @@ def integer(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
+@lru_cache(maxsize=1 << 12)
 def _prefix(offset: int, size: int) -> bytes:
     if size < 56:
         return bytes([offset + size])

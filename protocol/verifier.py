@@ -139,11 +139,11 @@ def from_hex(text: str, size: int | None = None) -> bytes:
     if not isinstance(text, str) or not text.startswith("0x"):
         raise BadHex(str(text), size)
     try:
-        # bytes.fromhex skips blanks, so two spellings would name one value.
-        data = bytes.fromhex(text[2:]) if text[2:].isalnum() or text == "0x" else None
+        data = bytes.fromhex(text[2:])
     except ValueError:
-        data = None
-    if data is None or (size is not None and len(data) != size):
+        raise BadHex(text, size) from None
+    # bytes.fromhex skips blanks, so two spellings would name one value.
+    if 2 * len(data) != len(text) - 2 or (size is not None and len(data) != size):
         raise BadHex(text, size)
     return data
 
@@ -272,6 +272,7 @@ def integer(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
+@lru_cache(maxsize=1 << 12)
 def _prefix(offset: int, size: int) -> bytes:
     if size < 56:
         return bytes([offset + size])

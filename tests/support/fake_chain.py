@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 from indexer.source import Contracts, VerifiedBlock
-from indexer.trie import ordered_root
 from protocol.calls import sign_transaction
 from protocol.events import (
     Deposited,
@@ -20,6 +19,7 @@ from protocol.hashing import Address, checksum_address, keccak256
 from protocol.keys import LocalKey
 from protocol.proofs import parse_header
 from protocol.rlp import Item, encode, integer
+from protocol.tries import ordered_root
 
 CONTRACTS = Contracts(keccak256(b"ledger")[:20], keccak256(b"token")[:20])
 _SENDER = LocalKey.derive(bytes(32), "sender")

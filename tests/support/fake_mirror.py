@@ -21,7 +21,6 @@ from indexer.queries import (
     Stats,
     TransactionRow,
 )
-from indexer.trie import ordered_path, ordered_root
 from protocol.bundle import write_event
 from protocol.events import (
     ClaimCommitted,
@@ -46,6 +45,7 @@ from protocol.events import (
 from protocol.hashing import Address, checksum_address, from_hex, keccak256
 from protocol.ids import lease_id
 from protocol.rlp import Item, encode, integer
+from protocol.tries import ordered_path, ordered_root
 from protocol.units import METER_WORK
 
 
