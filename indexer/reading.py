@@ -3,20 +3,21 @@
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, and_, select, tuple_
+from sqlalchemy import RowMapping, Select, and_, or_, select, tuple_
 
 from indexer.commit import TABLES
+from indexer.levels import Finality
 from indexer.rows import (
     AccountRow,
+    AuditRow,
     BlockRow,
     ClaimRow,
+    DelegateRow,
     DisputeRow,
     EventRow,
-    Finality,
     Hit,
     LeaseRow,
     PaymentRow,
-    Place,
     TransactionRow,
 )
 from protocol.calls import CONTRACTS, artefact, selector
@@ -57,11 +58,19 @@ def hit(kind: str, value: bytes) -> Hit:
     return Hit(kind=kind, id=spelt, label=f"{kind.capitalize()} {spelt}")
 
 
-def select_leases() -> Select[Any]:
-    """Leases with their current version."""
+def holds_at(versions: Any, block: int | None) -> Any:
+    """The versions that hold at a block; those that hold now for None."""
+    if block is None:
+        return versions.c.valid_to.is_(None)
+    ends = or_(versions.c.valid_to.is_(None), versions.c.valid_to > block)
+    return and_(versions.c.valid_from <= block, ends)
+
+
+def select_leases(at_block: int | None = None) -> Select[Any]:
+    """Leases with their version that holds at a block, or now."""
     changing = [column for column in _STATES.c if column.name not in ("lease", "valid_from", "valid_to", "seq")]
-    current = and_(_STATES.c.lease == _LEASES.c.lease, _STATES.c.valid_to.is_(None))
-    return select(_LEASES, *changing).join_from(_LEASES, _STATES, current)
+    version = and_(_STATES.c.lease == _LEASES.c.lease, holds_at(_STATES, at_block))
+    return select(_LEASES, *changing).join_from(_LEASES, _STATES, version)
 
 
 def select_events() -> Select[Any]:
@@ -83,17 +92,14 @@ def select_transactions() -> Select[Any]:
     return select(_TRANSACTIONS).join_from(_TRANSACTIONS, _BLOCKS, _BLOCKS.c.hash == _TRANSACTIONS.c.block_hash)
 
 
-def page(query: Select[Any], number: Any, index: Any, limit: int, before: Place | None) -> Select[Any]:
-    """Newest first, from below a place: a page costs the same wherever it is."""
+def page(query: Select[Any], order: tuple[Any, ...], limit: int, before: Any, after: Any = None) -> Select[Any]:
+    """Rows below a place, newest first, or above one, oldest first: a page costs the same wherever it is."""
+    place: Any = tuple_(*order) if len(order) > 1 else order[0]
+    if after is not None:
+        return query.where(place > after).order_by(*order).limit(limit)
     if before is not None:
-        query = query.where(tuple_(number, index) < before)
-    return query.order_by(number.desc(), index.desc()).limit(limit)
-
-
-def finality_of(number: int, final: int, confirmed: int) -> Finality:
-    if number <= final:
-        return "finalised"
-    return "confirmed" if number <= confirmed else "head"
+        query = query.where(place < before)
+    return query.order_by(*[column.desc() for column in order]).limit(limit)
 
 
 def account_row(address: Address, row: RowMapping | None) -> AccountRow:
@@ -191,6 +197,26 @@ def event_row(row: RowMapping) -> EventRow:
         tx_hash=row["tx_hash"],
         log_index=row["log_index"],
         canonical=row["canonical"],
+    )
+
+
+def delegate_row(row: RowMapping) -> DelegateRow:
+    return DelegateRow(
+        buyer=checksum_address(row["buyer"]),
+        key=checksum_address(row["key"]),
+        remaining_base=row["remaining_base"],
+        until_time=row["until_time"],
+    )
+
+
+def audit_row(row: RowMapping) -> AuditRow:
+    return AuditRow(
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        expected_slot=row["expected_slot"],
+        proved_slot=row["proved_slot"],
+        holds=row["holds"],
+        at=row["seen_time"],
     )
 
 

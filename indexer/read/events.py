@@ -1,0 +1,120 @@
+"""Events and the transactions that made them."""
+
+from typing import Any, Final, TypedDict, Unpack
+
+from sqlalchemy import Select, and_, or_, select, tuple_
+
+from indexer.commit import TABLES
+from indexer.read.connected import Connected
+from indexer.reading import event_row, select_events, select_transactions, transaction_row
+from indexer.rows import EventRow, Place, Total, TransactionRow
+from protocol.hashing import from_hex
+
+_BLOCKS: Final = TABLES["blocks"]
+_EVENTS: Final = TABLES["events"]
+_LOGS: Final = TABLES["logs"]
+_PARTIES: Final = TABLES["parties"]
+_TRANSACTIONS: Final = TABLES["transactions"]
+
+
+class EventsWanted(TypedDict, total=False):
+    """Filters add up; `canonical` None gives orphaned ones too, `at_block` those up to a block."""
+
+    lease: bytes | None
+    account: str | None
+    tx_hash: bytes | None
+    block_number: int | None
+    kind: str | None
+    canonical: bool | None
+    at_block: int | None
+
+
+class EventReads(Connected):
+    """Events, transactions."""
+
+    def events(
+        self,
+        *,
+        limit: int = 50,
+        before: Place | None = None,
+        after: Place | None = None,
+        **wanted: Unpack[EventsWanted],
+    ) -> list[EventRow]:
+        """Newest first; `before` and `after` are (block_number, log_index)."""
+        order = (_EVENTS.c.block_number, _EVENTS.c.log_index)
+        if wanted.get("account") is not None:
+            # The same figures, but in the index that starts with the account: else it would be sorted in memory.
+            order = (_PARTIES.c.block_number, _PARTIES.c.log_index)
+        return [event_row(row) for row in self._page(select_wanted(wanted), order, limit, before, after)]
+
+    def count_events(self, **wanted: Unpack[EventsWanted]) -> Total:
+        return self._count(select_wanted(wanted), _EVENTS.c.block_number)
+
+    def events_since(self, seq: int, *, limit: int = 200, **wanted: Unpack[EventsWanted]) -> list[EventRow]:
+        """Canonical events after the one numbered `seq`, oldest first."""
+        query = select_wanted(wanted).where(_EVENTS.c.seq > seq).order_by(_EVENTS.c.seq).limit(limit)
+        return [event_row(row) for row in self._all(query)]
+
+    def transaction(self, tx_hash: bytes) -> TransactionRow | None:
+        """The canonical one; where there is none, an orphaned one."""
+        row = self._first(
+            select_transactions()
+            .where(_TRANSACTIONS.c.hash == tx_hash)
+            .order_by(_BLOCKS.c.canonical.desc(), _TRANSACTIONS.c.block_number.desc())
+        )
+        return None if row is None else transaction_row(row)
+
+    def transactions(
+        self,
+        *,
+        account: str | None = None,
+        at_block: int | None = None,
+        limit: int = 50,
+        before: Place | None = None,
+        after: Place | None = None,
+    ) -> list[TransactionRow]:
+        """Canonical, newest first; `before` and `after` are (block_number, tx_index)."""
+        query = select_transactions().where(_BLOCKS.c.canonical)
+        if account is not None:
+            query = query.where(_touched_by(from_hex(account, 20)))
+        if at_block is not None:
+            query = query.where(_TRANSACTIONS.c.block_number <= at_block)
+        order = (_TRANSACTIONS.c.block_number, _TRANSACTIONS.c.tx_index)
+        return [transaction_row(row) for row in self._page(query, order, limit, before, after)]
+
+    def account_transactions(self, address: str, limit: int = 50, before: Place | None = None) -> list[TransactionRow]:
+        """Sent by it, to it, or with an event that concerns it."""
+        return self.transactions(account=address, limit=limit, before=before)
+
+
+def _touched_by(account: bytes) -> Any:
+    """Transactions sent by an account, to it, or with an event that concerns it."""
+    concerns = (
+        select(_LOGS.c.block_hash, _LOGS.c.tx_index)
+        .join(
+            _PARTIES,
+            and_(_PARTIES.c.block_hash == _LOGS.c.block_hash, _PARTIES.c.log_index == _LOGS.c.log_index),
+        )
+        .where(_PARTIES.c.account == account)
+    )
+    return or_(
+        _TRANSACTIONS.c.sender == account,
+        _TRANSACTIONS.c.recipient == account,
+        tuple_(_TRANSACTIONS.c.block_hash, _TRANSACTIONS.c.tx_index).in_(concerns),
+    )
+
+
+def select_wanted(wanted: EventsWanted) -> Select[Any]:
+    account, at_block = wanted.get("account"), wanted.get("at_block")
+    cells = [
+        (_EVENTS.c.lease, wanted.get("lease")),
+        (_TRANSACTIONS.c.hash, wanted.get("tx_hash")),
+        (_EVENTS.c.block_number, wanted.get("block_number")),
+        (_EVENTS.c.kind, wanted.get("kind")),
+        (_EVENTS.c.canonical, wanted.get("canonical", True)),
+    ]
+    query = select_events().where(*[column == value for column, value in cells if value is not None])
+    if account is not None:
+        concerns = and_(_PARTIES.c.block_hash == _EVENTS.c.block_hash, _PARTIES.c.log_index == _EVENTS.c.log_index)
+        query = query.join(_PARTIES, concerns).where(_PARTIES.c.account == from_hex(account, 20))
+    return query if at_block is None else query.where(_EVENTS.c.block_number <= at_block)
