@@ -9,16 +9,26 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from explorer import api, pages
+from explorer.api.answers import Desk
+from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
 from explorer.rendering import environment
-from explorer.responses import SAFETY_HEADERS
+from explorer.responses import SAFETY_HEADERS, problem
 from explorer.routes import failure_page
+from explorer.settings import ExplorerSettings
 from explorer.site import STATIC_DIR, Site, version_of
 from indexer.queries import Mirror
 from protocol.clock import now_time
 
 _PROGRAM_PATHS: Final = ("/v1/", "/api")
+_NO_SUCH_LIST: Final = Failure(
+    status=404,
+    code="no_such_path",
+    title="No such path",
+    detail="/v1/ledger has nothing there",
+    remedy="see /openapi.json for the paths",
+)
 
 
 class _Static(StaticFiles):
@@ -31,11 +41,14 @@ class _Static(StaticFiles):
         return response
 
 
-def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time) -> None:
+def mount(
+    app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time, settings: ExplorerSettings | None = None
+) -> None:
     """Adds the explorer's routes to `app`, in any order with the backend's.
 
-    `now` (unix seconds) is asked only for relative times.
+    `now` (unix seconds) is asked only for relative times; without `settings` they are those of the environment.
     """
+    app.state.ledger_desk = Desk(mirror, settings or ExplorerSettings())
     app.state.explorer = Site(
         mirror=mirror,
         proofs=Proofs(mirror),
@@ -56,6 +69,9 @@ def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
     before = app.router.default
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/ledger"):
+            await problem(_NO_SUCH_LIST)(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
             await before(scope, receive, send)
             return

@@ -94,7 +94,9 @@ def select_transactions() -> Select[Any]:
 
 def page(query: Select[Any], order: tuple[Any, ...], limit: int, before: Any, after: Any = None) -> Select[Any]:
     """Rows below a place, newest first, or above one, oldest first: a page costs the same wherever it is."""
-    place: Any = tuple_(*order) if len(order) > 1 else order[0]
+    given = after if after is not None else before
+    columns = order[: len(given)] if isinstance(given, tuple) else order
+    place: Any = tuple_(*columns) if len(columns) > 1 else columns[0]
     if after is not None:
         return query.where(place > after).order_by(*order).limit(limit)
     if before is not None:

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 
 from indexer.commit import TABLES
 from indexer.prove import build_proof
 from indexer.read.connected import Connected
 from indexer.reading import SEARCHED, begins, block_row, hit
-from indexer.rows import BlockRow, Hit
+from indexer.rows import BlockRow, Hit, Total
 
 _BLOCKS: Final = TABLES["blocks"]
 _SEARCH_LIMIT: Final = 8
@@ -34,6 +34,15 @@ class BlockReads(Connected):
         if at_block is not None:
             query = query.where(_BLOCKS.c.number <= at_block)
         return [block_row(row) for row in self._page(query, (_BLOCKS.c.number,), limit, before, after)]
+
+    def count_blocks(self, *, at_block: int | None = None) -> Total:
+        """Exact: canonical blocks have no gap."""
+        here = and_(_BLOCKS.c.canonical, *([] if at_block is None else [_BLOCKS.c.number <= at_block]))
+        with self._read() as connection:
+            first, last = connection.execute(
+                select(func.min(_BLOCKS.c.number), func.max(_BLOCKS.c.number)).where(here)
+            ).one()
+        return Total(count=0 if last is None else last - first + 1, estimate=False)
 
     def hashes(self, numbers: set[int]) -> dict[int, bytes]:
         """Of the canonical blocks among them."""

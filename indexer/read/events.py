@@ -16,6 +16,9 @@ _LOGS: Final = TABLES["logs"]
 _PARTIES: Final = TABLES["parties"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
+Branched = tuple[int, int, bytes]
+"""A place and its block: orphaned and canonical events can share a place."""
+
 
 class EventsWanted(TypedDict, total=False):
     """Filters add up; `canonical` None gives orphaned ones too, `at_block` those up to a block."""
@@ -36,15 +39,16 @@ class EventReads(Connected):
         self,
         *,
         limit: int = 50,
-        before: Place | None = None,
-        after: Place | None = None,
+        before: Place | Branched | None = None,
+        after: Place | Branched | None = None,
         **wanted: Unpack[EventsWanted],
     ) -> list[EventRow]:
-        """Newest first; `before` and `after` are (block_number, log_index)."""
-        order = (_EVENTS.c.block_number, _EVENTS.c.log_index)
-        if wanted.get("account") is not None:
-            # The same figures, but in the index that starts with the account: else it would be sorted in memory.
-            order = (_PARTIES.c.block_number, _PARTIES.c.log_index)
+        """Newest first; `before` and `after` are (block_number, log_index), with orphaned ones also block_hash."""
+        # The same figures, but in the index that starts with the account: else it would be sorted in memory.
+        table = _EVENTS if wanted.get("account") is None else _PARTIES
+        order: tuple[Any, ...] = (table.c.block_number, table.c.log_index)
+        if wanted.get("canonical", True) is None:
+            order = (*order, table.c.block_hash)
         return [event_row(row) for row in self._page(select_wanted(wanted), order, limit, before, after)]
 
     def count_events(self, **wanted: Unpack[EventsWanted]) -> Total:
