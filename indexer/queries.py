@@ -21,6 +21,7 @@ from indexer.read.events import EventsWanted
 from indexer.read.leases import LeaseReads, LeasesWanted, PaymentsWanted
 from indexer.read.progress import ProgressReads
 from indexer.read.statement import StatementReads
+from indexer.reading import Cells
 from indexer.rows import (
     AccountRow,
     AuditRow,
@@ -86,10 +87,17 @@ class Snapshot(Reads):
     def __init__(self, connection: Connection, confirmations: int) -> None:
         self._connection = connection
         self._confirmations = confirmations
+        self._known: Cells | None = None
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         yield self._connection
+
+    def _progress(self) -> Cells:
+        # A snapshot stands still, so one look is enough.
+        if self._known is None:
+            self._known = super()._progress()
+        return self._known
 
 
 class Mirror(Reads):

@@ -1,9 +1,10 @@
 """The mirror's rows → the read door's rows: which tables a row is joined from, and how its cells are spelt."""
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, and_, or_, select, tuple_
+from sqlalchemy import Select, and_, or_, select
 
 from indexer.commit import TABLES
 from indexer.levels import Finality
@@ -21,7 +22,7 @@ from indexer.rows import (
     TransactionRow,
 )
 from protocol.calls import CONTRACTS, artefact, selector
-from protocol.events import EndReason, LeaseState, decode_log
+from protocol.events import EndReason, LeaseState, LedgerEvent, decode_log
 from protocol.hashing import Address, checksum_address, to_hex
 
 _ACCOUNTS: Final = TABLES["account_versions"]
@@ -31,6 +32,9 @@ _LEASES: Final = TABLES["leases"]
 _LOGS: Final = TABLES["logs"]
 _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
+
+Cells = Mapping[str, Any]
+"""A row of a query, by column."""
 
 SEARCHED: Final = (
     ("lease", _LEASES.c.lease),
@@ -58,15 +62,15 @@ def hit(kind: str, value: bytes) -> Hit:
     return Hit(kind=kind, id=spelt, label=f"{kind.capitalize()} {spelt}")
 
 
-def holds_at(versions: Any, block: int | None) -> Any:
-    """The versions that hold at a block; those that hold now for None."""
+def holds_at(versions: Any, block: Any) -> Any:
+    """The versions that hold at a block (a number, or a parameter for one); those that hold now for None."""
     if block is None:
         return versions.c.valid_to.is_(None)
     ends = or_(versions.c.valid_to.is_(None), versions.c.valid_to > block)
     return and_(versions.c.valid_from <= block, ends)
 
 
-def select_leases(at_block: int | None = None) -> Select[Any]:
+def select_leases(at_block: Any = None) -> Select[Any]:
     """Leases with their version that holds at a block, or now."""
     changing = [column for column in _STATES.c if column.name not in ("lease", "valid_from", "valid_to", "seq")]
     version = and_(_STATES.c.lease == _LEASES.c.lease, holds_at(_STATES, at_block))
@@ -75,8 +79,10 @@ def select_leases(at_block: int | None = None) -> Select[Any]:
 
 def select_events() -> Select[Any]:
     """Events with their logs, transactions and block times."""
+    # Their JSON is made from the log when it is asked for.
+    columns = [column for column in _EVENTS.c if column.name != "args"]
     return (
-        select(_EVENTS, _LOGS.c.topics, _LOGS.c.data, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
+        select(*columns, _LOGS.c.topics, _LOGS.c.data, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
         .join_from(
             _EVENTS, _LOGS, and_(_LOGS.c.block_hash == _EVENTS.c.block_hash, _LOGS.c.log_index == _EVENTS.c.log_index)
         )
@@ -92,19 +98,7 @@ def select_transactions() -> Select[Any]:
     return select(_TRANSACTIONS).join_from(_TRANSACTIONS, _BLOCKS, _BLOCKS.c.hash == _TRANSACTIONS.c.block_hash)
 
 
-def page(query: Select[Any], order: tuple[Any, ...], limit: int, before: Any, after: Any = None) -> Select[Any]:
-    """Rows below a place, newest first, or above one, oldest first: a page costs the same wherever it is."""
-    given = after if after is not None else before
-    columns = order[: len(given)] if isinstance(given, tuple) else order
-    place: Any = tuple_(*columns) if len(columns) > 1 else columns[0]
-    if after is not None:
-        return query.where(place > after).order_by(*order).limit(limit)
-    if before is not None:
-        query = query.where(place < before)
-    return query.order_by(*[column.desc() for column in order]).limit(limit)
-
-
-def account_row(address: Address, row: RowMapping | None) -> AccountRow:
+def account_row(address: Address, row: Cells | None) -> AccountRow:
     names = ("free_base", "locked_base", "bonded_base", "open_leases", "epoch")
     figures = {name: row[name] if row is not None else 0 for name in names}
     guarded = row is not None and row["guarded"]
@@ -113,7 +107,7 @@ def account_row(address: Address, row: RowMapping | None) -> AccountRow:
     )
 
 
-def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
+def lease_row(row: Cells, finality: Finality) -> LeaseRow:
     return LeaseRow(
         lease=row["lease"],
         buyer=checksum_address(row["buyer"]),
@@ -150,7 +144,7 @@ def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
     )
 
 
-def claim_row(row: RowMapping) -> ClaimRow:
+def claim_row(row: Cells) -> ClaimRow:
     return ClaimRow(
         lease=row["lease"],
         result=row["result"],
@@ -162,7 +156,7 @@ def claim_row(row: RowMapping) -> ClaimRow:
     )
 
 
-def dispute_row(row: RowMapping) -> DisputeRow:
+def dispute_row(row: Cells) -> DisputeRow:
     return DisputeRow(
         lease=row["lease"],
         challenger=checksum_address(row["challenger"]),
@@ -171,7 +165,7 @@ def dispute_row(row: RowMapping) -> DisputeRow:
     )
 
 
-def payment_row(row: RowMapping) -> PaymentRow:
+def payment_row(row: Cells) -> PaymentRow:
     return PaymentRow(
         lease=row["lease"],
         provider=checksum_address(row["provider"]),
@@ -186,13 +180,11 @@ def payment_row(row: RowMapping) -> PaymentRow:
     )
 
 
-def event_row(row: RowMapping) -> EventRow:
-    topics = [row["topics"][i : i + 32] for i in range(0, len(row["topics"]), 32)]
+def event_row(row: Cells) -> EventRow:
     return EventRow(
         seq=row["seq"],
         kind=row["kind"],
-        args=row["args"],
-        event=decode_log(topics, row["data"]),
+        event=_decoded(row["topics"], row["data"]),
         block_number=row["block_number"],
         block_hash=row["block_hash"],
         block_time=row["time"],
@@ -202,7 +194,7 @@ def event_row(row: RowMapping) -> EventRow:
     )
 
 
-def delegate_row(row: RowMapping) -> DelegateRow:
+def delegate_row(row: Cells) -> DelegateRow:
     return DelegateRow(
         buyer=checksum_address(row["buyer"]),
         key=checksum_address(row["key"]),
@@ -211,7 +203,7 @@ def delegate_row(row: RowMapping) -> DelegateRow:
     )
 
 
-def audit_row(row: RowMapping) -> AuditRow:
+def audit_row(row: Cells) -> AuditRow:
     return AuditRow(
         block_number=row["block_number"],
         block_hash=row["block_hash"],
@@ -222,7 +214,13 @@ def audit_row(row: RowMapping) -> AuditRow:
     )
 
 
-def block_row(row: RowMapping) -> BlockRow:
+@lru_cache(maxsize=16_384)
+def _decoded(topics: bytes, data: bytes) -> LedgerEvent:
+    """The newest events are asked for again with each page; a value of frozen fields can be shared."""
+    return decode_log([topics[i : i + 32] for i in range(0, len(topics), 32)], data)
+
+
+def block_row(row: Cells) -> BlockRow:
     return BlockRow(
         number=row["number"],
         hash=row["hash"],
@@ -232,7 +230,7 @@ def block_row(row: RowMapping) -> BlockRow:
     )
 
 
-def transaction_row(row: RowMapping) -> TransactionRow:
+def transaction_row(row: Cells) -> TransactionRow:
     recipient = row["recipient"]
     return TransactionRow(
         hash=row["hash"],

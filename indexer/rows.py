@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from indexer.levels import Finality, Level, finality_of, level_of
-from protocol.events import EndReason, LeaseState, LedgerEvent, LedgerHead
+from protocol.events import EndReason, LeaseState, LedgerEvent, LedgerHead, to_json
 from protocol.hashing import Address
 
 #: block number and log index of a row, for keyset pages
@@ -174,7 +174,6 @@ class EventRow:
     #: 1, 2, 3, … over the canonical history
     seq: int
     kind: str
-    args: dict[str, Any]
     event: LedgerEvent
     block_number: int
     block_hash: bytes
@@ -182,6 +181,11 @@ class EventRow:
     tx_hash: bytes
     log_index: int
     canonical: bool
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The event's fields as JSON has them."""
+        return to_json(self.event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

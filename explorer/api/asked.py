@@ -1,9 +1,11 @@
 """What a question to `/v1/ledger` can say. An unknown parameter is refused: a misspelt filter would show too much."""
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from fastapi import Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from explorer.identifiers import Malformed
 
 PAGE_ROWS: Final = 50
 MOST_ROWS: Final = 1000
@@ -14,10 +16,48 @@ Spelt = Annotated[str, Field(max_length=200)]
 """An identifier; what is wrong with it is said by `explorer.identifiers`."""
 
 
-class Asked(BaseModel):
-    """Any question."""
+class Parameters(BaseModel):
+    """Query parameters. Read here and not by the framework, whose way takes longer than a page of rows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @classmethod
+    def of(cls, request: Request) -> Self:
+        """Raises `Malformed` for a parameter that is wrong, unknown, or given twice."""
+        given: dict[str, str] = {}
+        for name, value in request.query_params.multi_items():
+            if name in given:
+                raise Malformed(name[:40], "it is given twice", f"give `{name[:40]}` once")
+            given[name] = value
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][-1])[:40]
+            known = ", ".join(cls.model_fields)
+            remedy = f"use {known}" if first["type"] == "extra_forbidden" else f"correct or leave out `{field}`"
+            raise Malformed(field, first["msg"], remedy) from error
+
+    @classmethod
+    def described(cls) -> dict[str, Any]:
+        """The parameters as OpenAPI has them, for a route's `openapi_extra`."""
+        schema = cls.model_json_schema()
+        return {
+            "parameters": [
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": name in schema.get("required", ()),
+                    "description": part.get("description", ""),
+                    "schema": {key: value for key, value in part.items() if key != "description"},
+                }
+                for name, part in schema.get("properties", {}).items()
+            ]
+        }
+
+
+class Asked(Parameters):
+    """Any question."""
 
     min_block: Number | None = Field(
         default=None,
@@ -88,10 +128,8 @@ class SearchAsked(Asked):
     q: Annotated[str, Field(max_length=200, examples=["0x"])]
 
 
-class StreamAsked(BaseModel):
+class StreamAsked(Parameters):
     """Filters of the stream add up."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lease: Spelt | None = None
     account: Spelt | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 
 from explorer.api.answers import Question, answer_one
 from explorer.api.asked import Asked, EventsAsked, ListedAt, TransactionsAsked
@@ -18,9 +18,16 @@ from protocol.hashing import from_hex
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
 
-@router.get("/blocks", operation_id="listBlocks", response_model=Many[BlockFact], responses=MANY)
-async def list_blocks(request: Request, asked: Annotated[ListedAt, Query()]) -> Response:
+@router.get(
+    "/blocks",
+    operation_id="listBlocks",
+    response_model=Many[BlockFact],
+    responses=MANY,
+    openapi_extra=ListedAt.described(),
+)
+async def list_blocks(request: Request) -> Response:
     """Canonical blocks from the deployment's on, newest first."""
+    asked = ListedAt.of(request)
     at_block = asked.at_block
     listing: Listing[Any] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.blocks(limit, before, after, at_block=at_block),
@@ -35,11 +42,16 @@ async def list_blocks(request: Request, asked: Annotated[ListedAt, Query()]) -> 
     return await answer_list(request, asked, listing)
 
 
-@router.get("/blocks/{block}", operation_id="getBlock", response_model=One[BlockFact], responses=ONE)
-async def get_block(
-    request: Request, block: Annotated[str, Path(examples=["35"])], asked: Annotated[Asked, Query()]
-) -> Response:
+@router.get(
+    "/blocks/{block}",
+    operation_id="getBlock",
+    response_model=One[BlockFact],
+    responses=ONE,
+    openapi_extra=Asked.described(),
+)
+async def get_block(request: Request, block: Annotated[str, Path(examples=["35"])]) -> Response:
     """By number or hash; by hash also one that a reorg replaced."""
+    asked = Asked.of(request)
     wanted = block_of(block)
 
     def find(question: Question) -> BlockFact:
@@ -54,9 +66,16 @@ async def get_block(
     return await answer_one(request, asked, find, of=of)
 
 
-@router.get("/transactions", operation_id="listTransactions", response_model=Many[TransactionFact], responses=MANY)
-async def list_transactions(request: Request, asked: Annotated[TransactionsAsked, Query()]) -> Response:
+@router.get(
+    "/transactions",
+    operation_id="listTransactions",
+    response_model=Many[TransactionFact],
+    responses=MANY,
+    openapi_extra=TransactionsAsked.described(),
+)
+async def list_transactions(request: Request) -> Response:
     """Canonical transactions that reached the ledger, newest first; of an account: sent by it, to it, or about it."""
+    asked = TransactionsAsked.of(request)
     account = address_of(asked.account) if asked.account else None
     listing: Listing[TransactionRow] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.transactions(
@@ -73,10 +92,15 @@ async def list_transactions(request: Request, asked: Annotated[TransactionsAsked
 
 
 @router.get(
-    "/transactions/{tx_hash}", operation_id="getTransaction", response_model=One[TransactionFact], responses=ONE
+    "/transactions/{tx_hash}",
+    operation_id="getTransaction",
+    response_model=One[TransactionFact],
+    responses=ONE,
+    openapi_extra=Asked.described(),
 )
-async def get_transaction(request: Request, tx_hash: str, asked: Annotated[Asked, Query()]) -> Response:
+async def get_transaction(request: Request, tx_hash: str) -> Response:
     """Only transactions that reached the ledger are mirrored."""
+    asked = Asked.of(request)
     wanted = hash_of(tx_hash, "transaction")
 
     def find(question: Question) -> TransactionFact:
@@ -94,9 +118,16 @@ async def get_transaction(request: Request, tx_hash: str, asked: Annotated[Asked
     return await answer_one(request, asked, find, of=of)
 
 
-@router.get("/events", operation_id="listEvents", response_model=Many[EventFact], responses=MANY)
-async def list_events(request: Request, asked: Annotated[EventsAsked, Query()]) -> Response:
+@router.get(
+    "/events",
+    operation_id="listEvents",
+    response_model=Many[EventFact],
+    responses=MANY,
+    openapi_extra=EventsAsked.described(),
+)
+async def list_events(request: Request) -> Response:
     """Ledger events, newest first; filters add up."""
+    asked = EventsAsked.of(request)
     wanted: EventsWanted = {
         "lease": hash_of(asked.lease, "lease") if asked.lease else None,
         "account": address_of(asked.account) if asked.account else None,

@@ -1,8 +1,8 @@
 """Leases, payments and jobs."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from explorer.api.answers import Question, answer_one
 from explorer.api.asked import AskedAt, LeasesAsked, PaymentsAsked
@@ -18,9 +18,16 @@ from protocol.hashing import cid_of, to_hex
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
 
-@router.get("/leases", operation_id="listLeases", response_model=Many[LeaseFact], responses=MANY)
-async def list_leases(request: Request, asked: Annotated[LeasesAsked, Query()]) -> Response:
+@router.get(
+    "/leases",
+    operation_id="listLeases",
+    response_model=Many[LeaseFact],
+    responses=MANY,
+    openapi_extra=LeasesAsked.described(),
+)
+async def list_leases(request: Request) -> Response:
     """Newest first; filters add up."""
+    asked = LeasesAsked.of(request)
     wanted: LeasesWanted = {
         "buyer": address_of(asked.buyer) if asked.buyer else None,
         "provider": address_of(asked.provider) if asked.provider else None,
@@ -47,9 +54,16 @@ def _fact(row: LeaseRow, question: Question) -> Any:
     return lease_fact(row, question.level, question.time)
 
 
-@router.get("/leases/{lease}", operation_id="getLease", response_model=One[LeaseDetail], responses=ONE)
-async def get_lease(request: Request, lease: str, asked: Annotated[AskedAt, Query()]) -> Response:
+@router.get(
+    "/leases/{lease}",
+    operation_id="getLease",
+    response_model=One[LeaseDetail],
+    responses=ONE,
+    openapi_extra=AskedAt.described(),
+)
+async def get_lease(request: Request, lease: str) -> Response:
     """With what its provider claims and what its buyer disputes."""
+    asked = AskedAt.of(request)
     wanted = hash_of(lease, "lease")
 
     def find(question: Question) -> LeaseDetail:
@@ -63,9 +77,16 @@ async def get_lease(request: Request, lease: str, asked: Annotated[AskedAt, Quer
     return await answer_one(request, asked, find)
 
 
-@router.get("/payments", operation_id="listPayments", response_model=Many[PaymentFact], responses=MANY)
-async def list_payments(request: Request, asked: Annotated[PaymentsAsked, Query()]) -> Response:
+@router.get(
+    "/payments",
+    operation_id="listPayments",
+    response_model=Many[PaymentFact],
+    responses=MANY,
+    openapi_extra=PaymentsAsked.described(),
+)
+async def list_payments(request: Request) -> Response:
     """Money that moved to providers, by vouchers and as leases closed, newest first."""
+    asked = PaymentsAsked.of(request)
     wanted: PaymentsWanted = {
         "lease": hash_of(asked.lease, "lease") if asked.lease else None,
         "provider": address_of(asked.provider) if asked.provider else None,
@@ -86,9 +107,12 @@ async def list_payments(request: Request, asked: Annotated[PaymentsAsked, Query(
     return await answer_list(request, asked, listing)
 
 
-@router.get("/jobs/{job}", operation_id="getJob", response_model=One[JobFact], responses=ONE)
-async def get_job(request: Request, job: str, asked: Annotated[AskedAt, Query()]) -> Response:
+@router.get(
+    "/jobs/{job}", operation_id="getJob", response_model=One[JobFact], responses=ONE, openapi_extra=AskedAt.described()
+)
+async def get_job(request: Request, job: str) -> Response:
     """By job hash (hex or CID): its newest leases, 200 at most, and the results that were accepted."""
+    asked = AskedAt.of(request)
     wanted = job_of(job)
 
     def find(question: Question) -> JobFact:

@@ -1,8 +1,8 @@
 """Accounts with their delegates and statements, and providers."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from explorer.api.answers import Question, answer_one
 from explorer.api.asked import AskedAt, ListedAt
@@ -17,9 +17,16 @@ from protocol.hashing import from_hex
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
 
-@router.get("/accounts", operation_id="listAccounts", response_model=Many[AccountFact], responses=MANY)
-async def list_accounts(request: Request, asked: Annotated[ListedAt, Query()]) -> Response:
+@router.get(
+    "/accounts",
+    operation_id="listAccounts",
+    response_model=Many[AccountFact],
+    responses=MANY,
+    openapi_extra=ListedAt.described(),
+)
+async def list_accounts(request: Request) -> Response:
     """Every account that the ledger saw, by falling address."""
+    asked = ListedAt.of(request)
     listing: Listing[Any] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.all_accounts(
             at_block=asked.at_block, limit=limit, before=before, after=after
@@ -34,9 +41,16 @@ async def list_accounts(request: Request, asked: Annotated[ListedAt, Query()]) -
     return await answer_list(request, asked, listing)
 
 
-@router.get("/accounts/{address}", operation_id="getAccount", response_model=One[AccountFact], responses=ONE)
-async def get_account(request: Request, address: str, asked: Annotated[AskedAt, Query()]) -> Response:
+@router.get(
+    "/accounts/{address}",
+    operation_id="getAccount",
+    response_model=One[AccountFact],
+    responses=ONE,
+    openapi_extra=AskedAt.described(),
+)
+async def get_account(request: Request, address: str) -> Response:
     """Zeros for an address that the ledger never saw."""
+    asked = AskedAt.of(request)
     account = address_of(address)
 
     def find(question: Question) -> AccountFact:
@@ -50,9 +64,11 @@ async def get_account(request: Request, address: str, asked: Annotated[AskedAt, 
     operation_id="listStatement",
     response_model=Many[MovementFact],
     responses=MANY,
+    openapi_extra=ListedAt.described(),
 )
-async def list_statement(request: Request, address: str, asked: Annotated[ListedAt, Query()]) -> Response:
+async def list_statement(request: Request, address: str) -> Response:
     """Every movement of its free, locked and bonded money, newest first, with the balances after it."""
+    asked = ListedAt.of(request)
     account = address_of(address)
     listing: Listing[Any] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.statement(
@@ -73,9 +89,11 @@ async def list_statement(request: Request, address: str, asked: Annotated[Listed
     operation_id="listDelegates",
     response_model=Many[DelegateFact],
     responses=MANY,
+    openapi_extra=ListedAt.described(),
 )
-async def list_delegates(request: Request, address: str, asked: Annotated[ListedAt, Query()]) -> Response:
+async def list_delegates(request: Request, address: str) -> Response:
     """Keys that it ever approved, with what remains of their caps, by falling address."""
+    asked = ListedAt.of(request)
     account = address_of(address)
     listing: Listing[Any] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.delegates(
@@ -90,9 +108,16 @@ async def list_delegates(request: Request, address: str, asked: Annotated[Listed
     return await answer_list(request, asked, listing)
 
 
-@router.get("/providers", operation_id="listProviders", response_model=Many[ProviderFact], responses=MANY)
-async def list_providers(request: Request, asked: Annotated[ListedAt, Query()]) -> Response:
+@router.get(
+    "/providers",
+    operation_id="listProviders",
+    response_model=Many[ProviderFact],
+    responses=MANY,
+    openapi_extra=ListedAt.described(),
+)
+async def list_providers(request: Request) -> Response:
     """Those that earned most first. Earnings grow while you page: `at_block` holds them still."""
+    asked = ListedAt.of(request)
     listing: Listing[Any] = Listing(
         fetch=lambda now, *, limit, before=None, after=None: now.providers(
             limit, at_block=asked.at_block, before=before, after=after
@@ -106,8 +131,15 @@ async def list_providers(request: Request, asked: Annotated[ListedAt, Query()]) 
     return await answer_list(request, asked, listing)
 
 
-@router.get("/providers/{address}", operation_id="getProvider", response_model=One[ProviderFact], responses=ONE)
-async def get_provider(request: Request, address: str, asked: Annotated[AskedAt, Query()]) -> Response:
+@router.get(
+    "/providers/{address}",
+    operation_id="getProvider",
+    response_model=One[ProviderFact],
+    responses=ONE,
+    openapi_extra=AskedAt.described(),
+)
+async def get_provider(request: Request, address: str) -> Response:
+    asked = AskedAt.of(request)
     account = address_of(address)
 
     def find(question: Question) -> ProviderFact:

@@ -1,8 +1,8 @@
 """How far the mirror is, how it was checked, what it undid: status, stats, reorgs, coverage, audits."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from explorer.api.answers import Question, answer_one
 from explorer.api.asked import Asked, AskedAt, Listed
@@ -44,15 +44,21 @@ _COVERAGE: Listing[Any] = Listing(
 )
 
 
-@router.get("/status", operation_id="getStatus", response_model=One[StatusFact], responses=ONE)
-async def get_status(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+@router.get(
+    "/status", operation_id="getStatus", response_model=One[StatusFact], responses=ONE, openapi_extra=Asked.described()
+)
+async def get_status(request: Request) -> Response:
     """The mirror's head block, the ledger head there, and the newest block that it is proved for."""
+    asked = Asked.of(request)
     return await answer_one(request, asked, lambda question: status_fact(question.status))
 
 
-@router.get("/stats", operation_id="getStats", response_model=One[StatsFact], responses=ONE)
-async def get_stats(request: Request, asked: Annotated[AskedAt, Query()]) -> Response:
+@router.get(
+    "/stats", operation_id="getStats", response_model=One[StatsFact], responses=ONE, openapi_extra=AskedAt.described()
+)
+async def get_stats(request: Request) -> Response:
     """Totals over all canonical events, up to now or up to a block."""
+    asked = AskedAt.of(request)
 
     def find(question: Question) -> StatsFact:
         return stats_fact(question.now.stats(at_block=question.at_block))
@@ -60,22 +66,43 @@ async def get_stats(request: Request, asked: Annotated[AskedAt, Query()]) -> Res
     return await answer_one(request, asked, find)
 
 
-@router.get("/reorgs", operation_id="listReorgs", response_model=Many[ReorgFact], responses=MANY)
-async def list_reorgs(request: Request, asked: Annotated[Listed, Query()]) -> Response:
+@router.get(
+    "/reorgs",
+    operation_id="listReorgs",
+    response_model=Many[ReorgFact],
+    responses=MANY,
+    openapi_extra=Listed.described(),
+)
+async def list_reorgs(request: Request) -> Response:
     """Every time the chain replaced blocks that the mirror had read, newest first."""
+    asked = Listed.of(request)
     return await answer_list(request, asked, _REORGS)
 
 
-@router.get("/audits", operation_id="listAudits", response_model=Many[AuditFact], responses=MANY)
-async def list_audits(request: Request, asked: Annotated[Listed, Query()]) -> Response:
+@router.get(
+    "/audits",
+    operation_id="listAudits",
+    response_model=Many[AuditFact],
+    responses=MANY,
+    openapi_extra=Listed.described(),
+)
+async def list_audits(request: Request) -> Response:
     """Storage proofs of the ledger's head that were asked of the node, newest block first."""
+    asked = Listed.of(request)
     return await answer_list(request, asked, _AUDITS)
 
 
-@router.get("/coverage", operation_id="listCoverage", response_model=Many[IntervalFact], responses=MANY)
-async def list_coverage(request: Request, asked: Annotated[Listed, Query()]) -> Response:
+@router.get(
+    "/coverage",
+    operation_id="listCoverage",
+    response_model=Many[IntervalFact],
+    responses=MANY,
+    openapi_extra=Listed.described(),
+)
+async def list_coverage(request: Request) -> Response:
     """Which blocks were read, and how each was shown to hold no other event: intervals without a gap, newest first.
 
     A long interval may come in parts that touch.
     """
+    asked = Listed.of(request)
     return await answer_list(request, asked, _COVERAGE)

@@ -1,8 +1,6 @@
 """The search box for programs."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from explorer.api.answers import Question, answer_one
 from explorer.api.asked import SearchAsked
@@ -15,9 +13,16 @@ from explorer.site import TheSite
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
 
-@router.get("/search", operation_id="search", response_model=One[list[HitFact]], responses=ONE)
-async def search(request: Request, site: TheSite, asked: Annotated[SearchAsked, Query()]) -> Response:
+@router.get(
+    "/search",
+    operation_id="search",
+    response_model=One[list[HitFact]],
+    responses=ONE,
+    openapi_extra=SearchAsked.described(),
+)
+async def search(request: Request, site: TheSite) -> Response:
     """Pages that a hash, an address, a block number, a CID or the beginning of a hash can mean; best first."""
+    asked = SearchAsked.of(request)
 
     def hits(_: Question) -> list[HitFact]:
         return [

@@ -11,10 +11,10 @@ import re
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import orjson
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from explorer.api.answers import Desk, desk_of, stamp
 from explorer.api.asked import StreamAsked
@@ -53,13 +53,20 @@ class Retraction:
     fork_block: int
 
 
-@router.get("/stream", operation_id="streamEvents", response_class=Response, responses=STREAM)
-async def stream_events(request: Request, asked: Annotated[StreamAsked, Query()]) -> Response:
+@router.get(
+    "/stream",
+    operation_id="streamEvents",
+    response_class=Response,
+    responses=STREAM,
+    openapi_extra=StreamAsked.described(),
+)
+async def stream_events(request: Request) -> Response:
     """Server-sent events: `event` (an EventFact), `retract` ({from_seq, to_seq, fork_block, reorg_epoch}), heartbeats.
 
     The id of each message is `{reorg_epoch}.{seq}`; reconnect with it in Last-Event-ID and nothing is missed. After a
     `retract` forget the events from `from_seq` to `to_seq`: those that count instead follow.
     """
+    asked = StreamAsked.of(request)
     desk = desk_of(request)
     wanted: EventsWanted = {
         "lease": hash_of(asked.lease, "lease") if asked.lease else None,

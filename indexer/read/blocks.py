@@ -1,8 +1,9 @@
 """Blocks, what begins with some hex digits, and the offline proof of one log."""
 
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Select, and_, bindparam, func, select
 
 from indexer.commit import TABLES
 from indexer.prove import build_proof
@@ -30,10 +31,9 @@ class BlockReads(Connected):
         self, limit: int = 50, before: int | None = None, after: int | None = None, *, at_block: int | None = None
     ) -> list[BlockRow]:
         """Canonical, newest first; `before` and `after` are block numbers."""
-        query = select(_BLOCKS).where(_BLOCKS.c.canonical)
-        if at_block is not None:
-            query = query.where(_BLOCKS.c.number <= at_block)
-        return [block_row(row) for row in self._page(query, (_BLOCKS.c.number,), limit, before, after)]
+        values = {} if at_block is None else {"at_block": at_block}
+        query = _blocks_query(at_block is not None)
+        return [block_row(row) for row in self._page(query, (_BLOCKS.c.number,), limit, before, after, values)]
 
     def count_blocks(self, *, at_block: int | None = None) -> Total:
         """Exact: canonical blocks have no gap."""
@@ -46,8 +46,8 @@ class BlockReads(Connected):
 
     def hashes(self, numbers: set[int]) -> dict[int, bytes]:
         """Of the canonical blocks among them."""
-        query = select(_BLOCKS.c.number, _BLOCKS.c.hash).where(_BLOCKS.c.number.in_(numbers), _BLOCKS.c.canonical)
-        return {row["number"]: row["hash"] for row in self._all(query)}
+        found = {number: self._all(_hash_query(), {"number": number}) for number in numbers}
+        return {number: rows[0]["hash"] for number, rows in found.items() if rows}
 
     def is_canonical(self, block_hash: bytes) -> bool:
         """Whether a block is stored and part of the chain as it is now."""
@@ -71,3 +71,14 @@ class BlockReads(Connected):
         """The canonical proof.json of one log of the ledger, from what is stored; raises `NoSuchLog`."""
         with self._read() as connection:
             return build_proof(connection, tx_hash, log_index)
+
+
+@cache
+def _blocks_query(has_end: bool) -> Select[Any]:
+    query = select(_BLOCKS).where(_BLOCKS.c.canonical)
+    return query.where(_BLOCKS.c.number <= bindparam("at_block")) if has_end else query
+
+
+@cache
+def _hash_query() -> Select[Any]:
+    return select(_BLOCKS.c.hash).where(_BLOCKS.c.number == bindparam("number"), _BLOCKS.c.canonical)

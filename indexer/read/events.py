@@ -1,8 +1,9 @@
 """Events and the transactions that made them."""
 
+from functools import cache
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import Select, and_, or_, select, tuple_
+from sqlalchemy import Select, and_, bindparam, or_, select, tuple_
 
 from indexer.commit import TABLES
 from indexer.read.connected import Connected
@@ -49,15 +50,17 @@ class EventReads(Connected):
         order: tuple[Any, ...] = (table.c.block_number, table.c.log_index)
         if wanted.get("canonical", True) is None:
             order = (*order, table.c.block_hash)
-        return [event_row(row) for row in self._page(select_wanted(wanted), order, limit, before, after)]
+        query, values = select_wanted(wanted)
+        return [event_row(row) for row in self._page(query, order, limit, before, after, values)]
 
     def count_events(self, **wanted: Unpack[EventsWanted]) -> Total:
-        return self._count(select_wanted(wanted), _EVENTS.c.block_number)
+        query, values = select_wanted(wanted)
+        return self._count(query, _EVENTS.c.block_number, values)
 
     def events_since(self, seq: int, *, limit: int = 200, **wanted: Unpack[EventsWanted]) -> list[EventRow]:
         """Canonical events after the one numbered `seq`, oldest first."""
-        query = select_wanted(wanted).where(_EVENTS.c.seq > seq).order_by(_EVENTS.c.seq).limit(limit)
-        return [event_row(row) for row in self._all(query)]
+        query, values = select_wanted(wanted)
+        return [event_row(row) for row in reversed(self._page(query, (_EVENTS.c.seq,), limit, None, seq, values))]
 
     def transaction(self, tx_hash: bytes) -> TransactionRow | None:
         """The canonical one; where there is none, an orphaned one."""
@@ -108,17 +111,35 @@ def _touched_by(account: bytes) -> Any:
     )
 
 
-def select_wanted(wanted: EventsWanted) -> Select[Any]:
-    account, at_block = wanted.get("account"), wanted.get("at_block")
-    cells = [
-        (_EVENTS.c.lease, wanted.get("lease")),
-        (_TRANSACTIONS.c.hash, wanted.get("tx_hash")),
-        (_EVENTS.c.block_number, wanted.get("block_number")),
-        (_EVENTS.c.kind, wanted.get("kind")),
-        (_EVENTS.c.canonical, wanted.get("canonical", True)),
-    ]
-    query = select_events().where(*[column == value for column, value in cells if value is not None])
-    if account is not None:
+def select_wanted(wanted: EventsWanted) -> tuple[Select[Any], dict[str, Any]]:
+    """The statement for these filters, and its values."""
+    account = wanted.get("account")
+    values = {
+        "lease": wanted.get("lease"),
+        "account": from_hex(account, 20) if account is not None else None,
+        "tx_hash": wanted.get("tx_hash"),
+        "block_number": wanted.get("block_number"),
+        "kind": wanted.get("kind"),
+        "canonical": wanted.get("canonical", True),
+        "at_block": wanted.get("at_block"),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return _events_by(frozenset(given)), given
+
+
+@cache
+def _events_by(names: frozenset[str]) -> Select[Any]:
+    conditions = {
+        "lease": _EVENTS.c.lease == bindparam("lease"),
+        "account": _PARTIES.c.account == bindparam("account"),
+        "tx_hash": _TRANSACTIONS.c.hash == bindparam("tx_hash"),
+        "block_number": _EVENTS.c.block_number == bindparam("block_number"),
+        "kind": _EVENTS.c.kind == bindparam("kind"),
+        "canonical": _EVENTS.c.canonical == bindparam("canonical"),
+        "at_block": _EVENTS.c.block_number <= bindparam("at_block"),
+    }
+    query = select_events()
+    if "account" in names:
         concerns = and_(_PARTIES.c.block_hash == _EVENTS.c.block_hash, _PARTIES.c.log_index == _EVENTS.c.log_index)
-        query = query.join(_PARTIES, concerns).where(_PARTIES.c.account == from_hex(account, 20))
-    return query if at_block is None else query.where(_EVENTS.c.block_number <= at_block)
+        query = query.join(_PARTIES, concerns)
+    return query.where(*[conditions[name] for name in sorted(names)])

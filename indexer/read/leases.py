@@ -1,11 +1,12 @@
 """Leases, what was claimed and disputed of them, and what was paid."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import Select, select
+from sqlalchemy import BigInteger, Select, bindparam, select
 
-from indexer.commit import TABLES, read_cursor
+from indexer.commit import TABLES
 from indexer.levels import finality_of
 from indexer.read.connected import Connected
 from indexer.reading import claim_row, dispute_row, holds_at, lease_row, payment_row, select_leases
@@ -65,19 +66,20 @@ class LeaseReads(Connected):
     ) -> list[LeaseRow]:
         """Newest first; `before` and `after` are (opened_block, opened_log_index) of a row that was read."""
         with self._read():
-            return self._rows(self._page(_wanted_leases(wanted), _PLACE, limit, before, after))
+            query, values = _wanted_leases(wanted)
+            return self._rows(self._page(query, _PLACE, limit, before, after, values))
 
     def count_leases(self, **wanted: Unpack[LeasesWanted]) -> Total:
-        return self._count(_wanted_leases(wanted), _LEASES.c.opened_block)
+        query, values = _wanted_leases(wanted)
+        return self._count(query, _LEASES.c.opened_block, values)
 
     def job(self, job_hash: bytes, *, at_block: int | None = None) -> list[LeaseRow]:
         """The newest leases that run this manifest."""
         return self.leases(job=job_hash, limit=200, at_block=at_block)
 
     def _rows(self, rows: Iterable[Any]) -> list[LeaseRow]:
-        with self._read() as connection:
-            cursor = read_cursor(connection)
-        final, confirmed = cursor.finalized_number, (cursor.number or 0) - self._confirmations + 1
+        progress = self._progress()
+        final, confirmed = progress["finalized_number"], (progress["number"] or 0) - self._confirmations + 1
         return [lease_row(row, finality_of(row["opened_block"], final, confirmed)) for row in rows]
 
     def claim(self, lease: bytes, *, at_block: int | None = None) -> ClaimRow | None:
@@ -100,30 +102,58 @@ class LeaseReads(Connected):
     ) -> list[PaymentRow]:
         """Newest first; `before` and `after` are (block_number, log_index)."""
         order = (_PAYMENTS.c.block_number, _PAYMENTS.c.log_index)
-        return [payment_row(row) for row in self._page(_wanted_payments(wanted), order, limit, before, after)]
+        query, values = _wanted_payments(wanted)
+        return [payment_row(row) for row in self._page(query, order, limit, before, after, values)]
 
     def count_payments(self, **wanted: Unpack[PaymentsWanted]) -> Total:
-        return self._count(_wanted_payments(wanted), _PAYMENTS.c.block_number)
+        query, values = _wanted_payments(wanted)
+        return self._count(query, _PAYMENTS.c.block_number, values)
 
 
-def _wanted_leases(wanted: LeasesWanted) -> Select[Any]:
-    buyer, provider, at_block = wanted.get("buyer"), wanted.get("provider"), wanted.get("at_block")
-    cells = [
-        (_LEASES.c.order_digest, wanted.get("order")),
-        (_LEASES.c.buyer, from_hex(buyer, 20) if buyer else None),
-        (_LEASES.c.provider, from_hex(provider, 20) if provider else None),
-        (_LEASES.c.job, wanted.get("job")),
-        (_STATES.c.state, wanted.get("state")),
-    ]
-    query = select_leases(at_block).where(*[column == value for column, value in cells if value is not None])
-    return query if at_block is None else query.where(_LEASES.c.opened_block <= at_block)
+def _wanted_leases(wanted: LeasesWanted) -> tuple[Select[Any], dict[str, Any]]:
+    buyer, provider = wanted.get("buyer"), wanted.get("provider")
+    values = {
+        "order": wanted.get("order"),
+        "buyer": from_hex(buyer, 20) if buyer else None,
+        "provider": from_hex(provider, 20) if provider else None,
+        "job": wanted.get("job"),
+        "state": wanted.get("state"),
+        "at_block": wanted.get("at_block"),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return _leases_by(frozenset(given)), given
 
 
-def _wanted_payments(wanted: PaymentsWanted) -> Select[Any]:
-    provider, at_block = wanted.get("provider"), wanted.get("at_block")
-    cells = [
-        (_PAYMENTS.c.lease, wanted.get("lease")),
-        (_PAYMENTS.c.provider, from_hex(provider, 20) if provider else None),
-    ]
-    query = select(_PAYMENTS).where(*[column == value for column, value in cells if value is not None])
-    return query if at_block is None else query.where(_PAYMENTS.c.block_number <= at_block)
+@cache
+def _leases_by(names: frozenset[str]) -> Select[Any]:
+    at_block = bindparam("at_block", type_=BigInteger()) if "at_block" in names else None
+    conditions = {
+        "order": _LEASES.c.order_digest == bindparam("order"),
+        "buyer": _LEASES.c.buyer == bindparam("buyer"),
+        "provider": _LEASES.c.provider == bindparam("provider"),
+        "job": _LEASES.c.job == bindparam("job"),
+        "state": _STATES.c.state == bindparam("state"),
+        "at_block": _LEASES.c.opened_block <= bindparam("at_block"),
+    }
+    return select_leases(at_block).where(*[conditions[name] for name in sorted(names)])
+
+
+def _wanted_payments(wanted: PaymentsWanted) -> tuple[Select[Any], dict[str, Any]]:
+    provider = wanted.get("provider")
+    values = {
+        "lease": wanted.get("lease"),
+        "provider": from_hex(provider, 20) if provider else None,
+        "at_block": wanted.get("at_block"),
+    }
+    given = {name: value for name, value in values.items() if value is not None}
+    return _payments_by(frozenset(given)), given
+
+
+@cache
+def _payments_by(names: frozenset[str]) -> Select[Any]:
+    conditions = {
+        "lease": _PAYMENTS.c.lease == bindparam("lease"),
+        "provider": _PAYMENTS.c.provider == bindparam("provider"),
+        "at_block": _PAYMENTS.c.block_number <= bindparam("at_block"),
+    }
+    return select(_PAYMENTS).where(*[conditions[name] for name in sorted(names)])

@@ -5,18 +5,17 @@ from typing import Any, Final
 
 from sqlalchemy import and_, distinct, func, select
 
-from indexer.commit import TABLES, read_cursor
+from indexer.commit import TABLES
 from indexer.errors import MirrorMissing
 from indexer.levels import level_of
 from indexer.read.connected import Connected
 from indexer.reading import audit_row, holds_at
 from indexer.rows import AuditRow, Interval, MirrorStatus, ReorgRow, Stats
-from protocol.events import LeaseState
+from protocol.events import LeaseState, LedgerHead
 from protocol.hashing import checksum_address
 
 _AUDITS: Final = TABLES["audits"]
 _BLOCKS: Final = TABLES["blocks"]
-_CHAINS: Final = TABLES["chains"]
 _CURSOR: Final = TABLES["cursor"]
 _LEASES: Final = TABLES["leases"]
 _REORGS: Final = TABLES["reorg_journal"]
@@ -34,29 +33,24 @@ class ProgressReads(Connected):
 
     def status(self) -> MirrorStatus:
         """Raises `MirrorMissing` while not even the deployment's block is stored."""
-        with self._read() as connection:
-            chain = connection.execute(select(_CHAINS)).mappings().one_or_none()
-            if chain is None:
-                raise MirrorMissing(str(connection.engine.url))
-            cursor = read_cursor(connection)
-            time = connection.execute(select(_BLOCKS.c.time).where(_BLOCKS.c.hash == cursor.hash)).scalar()
-            if cursor.number is None or cursor.hash is None or time is None:
-                raise MirrorMissing(str(connection.engine.url))
+        row = self._progress()
+        if row["number"] is None or row["time"] is None:
+            raise MirrorMissing("its first block is not stored yet")
         return MirrorStatus(
-            chain_id=chain["chain_id"],
-            ledger=checksum_address(chain["ledger"]),
-            token=checksum_address(chain["token"]),
-            deploy_block=chain["deploy_block"],
-            block_number=cursor.number,
-            block_hash=cursor.hash,
-            block_time=time,
-            head=cursor.head,
-            proved_number=cursor.proved_number,
-            finalized_number=cursor.finalized_number,
-            reorg_epoch=cursor.reorg_epoch,
-            halted=cursor.halted,
-            confirmed_number=cursor.number - self._confirmations + 1,
-            event_count=cursor.event_count,
+            chain_id=row["chain_id"],
+            ledger=checksum_address(row["ledger"]),
+            token=checksum_address(row["token"]),
+            deploy_block=row["deploy_block"],
+            block_number=row["number"],
+            block_hash=row["hash"],
+            block_time=row["time"],
+            head=LedgerHead.from_slot(int.from_bytes(row["head_slot"], "big")),
+            proved_number=row["proved_number"],
+            finalized_number=row["finalized_number"],
+            reorg_epoch=row["reorg_epoch"],
+            halted=row["halted"],
+            confirmed_number=row["number"] - self._confirmations + 1,
+            event_count=row["event_count"],
         )
 
     def stats(self, *, at_block: int | None = None) -> Stats:

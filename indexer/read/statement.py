@@ -1,14 +1,14 @@
 """The statement of an account: every movement of its money, with what it had after each."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select
+from sqlalchemy import Select
 
 from indexer.commit import TABLES
 from indexer.read.accounts import AccountReads
 from indexer.read.events import EventReads, select_wanted
-from indexer.reading import event_row
+from indexer.reading import Cells, event_row
 from indexer.rows import EventRow, Place, StatementRow
 from indexer.statement import MOVING, Change, Terms, changes
 from protocol.hashing import Address, checksum_address
@@ -55,11 +55,12 @@ class StatementReads(AccountReads, EventReads):
 
         Those that only name it (it signs somebody's vouchers, say) are passed over, so one look may not be enough.
         """
-        query = _moving(account, at_block)
+        wanted, values = select_wanted({"account": account, "at_block": at_block})
+        query = _moving(wanted)
         order = (_PARTIES.c.block_number, _PARTIES.c.log_index)
         found: list[tuple[EventRow, Change]] = []
         while True:
-            rows = self._page(query, order, limit, before, after)
+            rows = self._page(query, order, limit, before, after, values)
             moved = [(event, change) for row in rows for event, change in [_change(account, row)] if change]
             found = found + moved if after is None else moved + found
             if len(rows) < limit or len(found) >= limit:
@@ -72,27 +73,24 @@ class StatementReads(AccountReads, EventReads):
         """What it had before an event: what it had before the block, and what the block moved until then."""
         row = self.account(account, at_block=block_number - 1)
         balance = Change(free=row.free_base, locked=row.locked_base, bonded=row.bonded_base)
-        earlier: Sequence[RowMapping] = self._all(
-            _moving(account, None).where(_EVENTS.c.block_number == block_number, _EVENTS.c.log_index < log_index)
-        )
-        for event in earlier:
+        wanted, values = select_wanted({"account": account, "block_number": block_number})
+        for event in self._all(_moving(wanted).where(_EVENTS.c.log_index < log_index), values):
             balance += _change(account, event)[1]
         return balance
 
 
-def _moving(account: Address, at_block: int | None) -> Select[Any]:
-    """Canonical events that can move an account's money, with their lease's terms and what a close paid."""
-    wanted: Any = {"account": account, "at_block": at_block}
+@lru_cache(maxsize=64)
+def _moving(wanted: Select[Any]) -> Select[Any]:
+    """Those that can move money, with their lease's terms and what a close paid."""
     return (
-        select_wanted(wanted)
-        .where(_EVENTS.c.kind.in_(MOVING))
+        wanted.where(_EVENTS.c.kind.in_(MOVING))
         .join(_LEASES, _LEASES.c.lease == _EVENTS.c.lease, isouter=True)
         .join(_PAYMENTS, _PAYMENTS.c.seq == _EVENTS.c.seq, isouter=True)
         .add_columns(_LEASES.c.buyer, _LEASES.c.provider, _LEASES.c.bond_base, _PAYMENTS.c.amount_base)
     )
 
 
-def _change(account: Address, row: RowMapping) -> tuple[EventRow, Change]:
+def _change(account: Address, row: Cells) -> tuple[EventRow, Change]:
     event = event_row(row)
     terms = None
     if row["buyer"] is not None:

@@ -42,7 +42,6 @@ from protocol.events import (
     Skipped,
     VoucherRedeemed,
     signature,
-    to_json,
 )
 from protocol.hashing import Address, checksum_address, from_hex, keccak256
 from protocol.ids import lease_id
@@ -116,7 +115,6 @@ class FakeMirror(Mirror):
         row = EventRow(
             seq=sum(row.canonical for row in self.rows) + 1,
             kind=type(event).__name__,
-            args=to_json(event),
             event=event,
             block_number=number,
             block_hash=some_hash(f"block {number} of another branch"),
