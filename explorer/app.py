@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from explorer import api, pages
 from explorer.api.answers import Desk
+from explorer.door import AsciiQueries
 from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
@@ -60,6 +61,7 @@ def mount(
         app.include_router(router)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
+    app.add_middleware(AsciiQueries)
     app.mount("/static", _Static(directory=STATIC_DIR), name="static")
     _answer_unknown_paths_with_a_page(app)
 

@@ -44,7 +44,7 @@ def page(request: Request, site: Site, template: str, status_code: int = 200, **
         status=status,
         now=max(site.now(), status.block_time),
         static_version=site.static_version,
-        path=request.url.path,
+        path=request.scope["path"],
     )
     return HTMLResponse(text, status_code=status_code, headers=stamp(status) | SAFETY_HEADERS)
 

@@ -156,5 +156,5 @@ def _explained(request: Request, error: Exception) -> Failure:
         # Even the block up to which something is absent could not be read.
         return _explained(request, unreadable)
     if failure.status >= 500:
-        _log.warning("explorer.unavailable", path=request.url.path, code=failure.code, error=str(error))
+        _log.warning("explorer.unavailable", path=request.scope["path"], code=failure.code, error=str(error))
     return failure

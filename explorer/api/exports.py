@@ -46,7 +46,7 @@ async def answer_export(desk: Desk, request: Request, asked: Listed, listing: Li
         desk.exports -= 1
         snapshot.__exit__(None, None, None)
 
-    name = request.url.path.removeprefix("/v1/ledger/").replace("/", "-")
+    name = request.scope["path"].removeprefix("/v1/ledger/").replace("/", "-")
     headers = stamp(question.status, question.block) | {
         "Cache-Control": "no-store",
         "Content-Disposition": f'attachment; filename="{re.sub(r"[^A-Za-z0-9-]", "", name)}.{form}"',

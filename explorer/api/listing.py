@@ -76,7 +76,9 @@ def cursor_of(desk: Desk, request: Request, asked: Listed, question: Question) -
 def question_of(request: Request) -> str:
     """The list with its filters: what a page token is bound to."""
     free = ("page_token", "limit", "total", "format", "min_block")
-    return repr((request.url.path, sorted(item for item in request.query_params.multi_items() if item[0] not in free)))
+    return repr(
+        (request.scope["path"], sorted(item for item in request.query_params.multi_items() if item[0] not in free))
+    )
 
 
 def _depends_on(listing: Listing[Any], asked: Listed, question: Question, cursor: Cursor | None) -> int:
@@ -153,4 +155,4 @@ def _cursors(listing: Listing[Row], question: Question, rows: Sequence[Row]) -> 
 def _link(request: Request, token: str | None) -> str:
     kept = [item for item in request.query_params.multi_items() if item[0] != "page_token"]
     query = urlencode(kept + ([] if token is None else [("page_token", token)]))
-    return request.url.path + (f"?{query}" if query else "")
+    return f"{request.scope['path']}?{query}" if query else str(request.scope["path"])
