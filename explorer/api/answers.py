@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import orjson
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from explorer.api.asked import Asked
 from explorer.api.cursors import Seal, page_key
@@ -124,22 +125,33 @@ def question_in(now: Reads, at_block: int | None) -> Question:
 
 
 async def answer_one(
-    request: Request, asked: Asked, find: Callable[[Question], Any], *, of: Callable[[Any, Question], int] | None = None
+    request: Request,
+    asked: Asked,
+    find: Callable[[Question], Any],
+    *,
+    of: Callable[[Any, Question], int] | None = None,
+    heavy: bool = False,
 ) -> Response:
     """The envelope `{data}` around what `find` gives.
 
     `of`: the block that a found fact stands in, where nothing later can change the fact while the block stands.
+    `heavy`: takes a thread, because it would hold up everybody else's answer.
     """
     desk = desk_of(request)
     await wait_for_block(desk, asked)
-    with desk.mirror.snapshot() as now:
-        question = question_in(now, getattr(asked, "at_block", None))
-        if of is None:
-            tag = tag_of(desk, request, question, question.block)
-            return tell(desk, request, question, question.block, tag, lambda: {"data": find(question)})
-        data = find(question)
-        block = of(data, question)
-        return tell(desk, request, question, block, tag_of(desk, request, question, block), lambda: {"data": data})
+
+    def answer() -> Response:
+        with desk.mirror.snapshot() as now:
+            question = question_in(now, getattr(asked, "at_block", None))
+            if of is None:
+                tag = tag_of(desk, request, question, question.block)
+                return tell(desk, request, question, question.block, tag, lambda: {"data": find(question)})
+            data = find(question)
+            block = of(data, question)
+            tag = tag_of(desk, request, question, block)
+            return tell(desk, request, question, block, tag, lambda: {"data": data})
+
+    return await run_in_threadpool(answer) if heavy else answer()
 
 
 def tag_of(desk: Desk, request: Request, question: Question, block: int) -> str:

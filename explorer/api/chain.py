@@ -87,6 +87,7 @@ async def list_transactions(request: Request) -> Response:
         shape=TransactionFact,
         bottom=(-1, -1),
         immutable=True,
+        heavy=account is not None,
     )
     return await answer_list(request, asked, listing)
 

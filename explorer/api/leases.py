@@ -119,17 +119,13 @@ async def get_job(request: Request, job: str) -> Response:
         leases = question.now.job(wanted, at_block=question.at_block)
         if not leases:
             raise NotOnLedger("job", spelt(wanted))
-        payments = [
-            row
-            for lease in leases
-            for row in question.now.payments(lease=lease.lease, at_block=question.at_block, limit=200)
-        ]
+        results = question.now.results([lease.lease for lease in leases], at_block=question.at_block)
         return {
             "object": "job",
             "job": to_hex(wanted),
             "cid": cid_of(wanted),
             "paid_base": str(sum(row.paid_base for row in leases)),
-            "results": sorted({to_hex(row.result) for row in payments if row.last}),
+            "results": [to_hex(result) for result in results],
             "leases": [lease_fact(row, question.level, question.time) for row in leases],
         }
 

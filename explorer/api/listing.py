@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from explorer.api.answers import Desk, Question, desk_of, question_in, tag_of, tell, wait_for_block
 from explorer.api.asked import PAGE_ROWS, Listed, format_of
@@ -14,6 +15,7 @@ from explorer.failures import forked
 from indexer.queries import Reads, Total
 
 Row = TypeVar("Row")
+_QUICK_ROWS: Final = 200
 
 
 class Fetch(Protocol):
@@ -41,6 +43,8 @@ class Listing(Generic[Row]):
     count: Callable[[Reads], Total] | None = None
     #: rows of a block stay as they are while the block stands
     immutable: bool = False
+    #: a page of it can cost more than its rows
+    heavy: bool = False
 
 
 async def answer_list(request: Request, asked: Listed, listing: Listing[Any]) -> Response:
@@ -52,12 +56,20 @@ async def answer_list(request: Request, asked: Listed, listing: Listing[Any]) ->
         from explorer.api.exports import answer_export
 
         return await answer_export(desk, request, asked, listing, form)
-    with desk.mirror.snapshot() as now:
-        question = question_in(now, getattr(asked, "at_block", None))
-        cursor = cursor_of(desk, request, asked, question)
-        block = _depends_on(listing, asked, question, cursor)
-        tag = tag_of(desk, request, question, block)
-        return tell(desk, request, question, block, tag, lambda: _page(desk, request, asked, listing, question, cursor))
+
+    def answer() -> Response:
+        with desk.mirror.snapshot() as now:
+            question = question_in(now, getattr(asked, "at_block", None))
+            cursor = cursor_of(desk, request, asked, question)
+            block = _depends_on(listing, asked, question, cursor)
+            tag = tag_of(desk, request, question, block)
+            return tell(
+                desk, request, question, block, tag, lambda: _page(desk, request, asked, listing, question, cursor)
+            )
+
+    # What takes long takes a thread: it would hold up everybody else's page.
+    is_long = listing.heavy or asked.total or (asked.limit or 0) > _QUICK_ROWS
+    return await run_in_threadpool(answer) if is_long else answer()
 
 
 def cursor_of(desk: Desk, request: Request, asked: Listed, question: Question) -> Cursor | None:

@@ -80,6 +80,7 @@ async def list_statement(request: Request, address: str) -> Response:
         shape=MovementFact,
         bottom=(-1, -1),
         immutable=True,
+        heavy=True,
     )
     return await answer_list(request, asked, listing)
 
@@ -127,6 +128,7 @@ async def list_providers(request: Request) -> Response:
         fact=lambda row, _: provider_fact(row),
         shape=ProviderFact,
         bottom=(-1, b""),
+        heavy=True,
     )
     return await answer_list(request, asked, listing)
 

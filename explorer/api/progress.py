@@ -41,6 +41,7 @@ _COVERAGE: Listing[Any] = Listing(
     fact=lambda row, _: interval_fact(row),
     shape=IntervalFact,
     bottom=(-1,),
+    heavy=True,
 )
 
 
@@ -63,7 +64,7 @@ async def get_stats(request: Request) -> Response:
     def find(question: Question) -> StatsFact:
         return stats_fact(question.now.stats(at_block=question.at_block))
 
-    return await answer_one(request, asked, find)
+    return await answer_one(request, asked, find, heavy=True)
 
 
 @router.get(

@@ -8,7 +8,6 @@ from explorer.api.problems import ONE
 from explorer.api.shapes import HitFact, One
 from explorer.routes import LedgerRoute
 from explorer.search import classify, find
-from explorer.site import TheSite
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
@@ -20,14 +19,14 @@ router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute
     responses=ONE,
     openapi_extra=SearchAsked.described(),
 )
-async def search(request: Request, site: TheSite) -> Response:
+async def search(request: Request) -> Response:
     """Pages that a hash, an address, a block number, a CID or the beginning of a hash can mean; best first."""
     asked = SearchAsked.of(request)
 
-    def hits(_: Question) -> list[HitFact]:
+    def hits(question: Question) -> list[HitFact]:
         return [
             {"object": "hit", "kind": found.kind, "id": found.id, "path": found.path, "label": found.label}
-            for found in find(site.mirror, classify(asked.q))
+            for found in find(question.now, classify(asked.q))
         ]
 
     return await answer_one(request, asked, hits)

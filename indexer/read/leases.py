@@ -105,6 +105,13 @@ class LeaseReads(Connected):
         query, values = _wanted_payments(wanted)
         return [payment_row(row) for row in self._page(query, order, limit, before, after, values)]
 
+    def results(self, leases: Iterable[bytes], *, at_block: int | None = None) -> list[bytes]:
+        """The result hashes that `last` vouchers of these leases accepted, in order."""
+        query = select(_PAYMENTS.c.result).where(_PAYMENTS.c.lease.in_(list(leases)), _PAYMENTS.c.last)
+        if at_block is not None:
+            query = query.where(_PAYMENTS.c.block_number <= at_block)
+        return [row["result"] for row in self._all(query.distinct().order_by(_PAYMENTS.c.result))]
+
     def count_payments(self, **wanted: Unpack[PaymentsWanted]) -> Total:
         query, values = _wanted_payments(wanted)
         return self._count(query, _PAYMENTS.c.block_number, values)

@@ -1,6 +1,6 @@
 """A mirror in memory behind the read door's interface: three leases, a failover and a reorg, to look at pages with."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -242,6 +242,10 @@ class FakeMirror(Mirror):
         window = _window(wanted)
         rows = [payment for row in self.rows if row.canonical and (payment := _payment(row)) is not None]
         return _newest([row for row in rows if _fits(row, wanted)], _place, **window)
+
+    def results(self, leases: Iterable[bytes], *, at_block: int | None = None) -> list[bytes]:
+        wanted = set(leases)
+        return sorted({row.result for row in self.payments(limit=1000) if row.lease in wanted and row.last})
 
     def events(self, **wanted: Any) -> list[EventRow]:
         window, canonical = _window(wanted), wanted.pop("canonical", True)
