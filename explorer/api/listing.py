@@ -35,6 +35,8 @@ class Listing(Generic[Row]):
     top: Callable[[Row], Place] | None = None
     #: the block that a row came with; None where the order follows no block
     block: Callable[[Row], int] | None
+    #: that block's hash where a row has it and is canonical; else it is looked up
+    block_hash: Callable[[Row], bytes] | None = None
     fact: Callable[[Row, Question], Mapping[str, Any]]
     #: the typed dictionary that `fact` makes: a download's columns
     shape: type
@@ -149,17 +151,16 @@ def _cursors(listing: Listing[Row], question: Question, rows: Sequence[Row]) -> 
         return None
     first, last = rows[0], rows[-1]
     numbers = [question.block] * 2 if listing.block is None else [listing.block(first), listing.block(last)]
-    hashes = question.now.hashes(set(numbers))
+    if listing.block_hash is not None:
+        hashes = [listing.block_hash(first), listing.block_hash(last)]
+    else:
+        found = question.now.hashes(set(numbers))
+        hashes = [found.get(number, b"") for number in numbers]
+    top = listing.top or listing.place
     epoch = question.status.reorg_epoch
-    newer, older = (
-        Cursor(
-            place=listing.top(row) if is_newer and listing.top is not None else listing.place(row),
-            newer=is_newer,
-            reorg_epoch=epoch,
-            block_number=number,
-            block_hash=hashes.get(number, b""),
-        )
-        for row, number, is_newer in ((first, numbers[0], True), (last, numbers[1], False))
+    newer = Cursor(place=top(first), newer=True, reorg_epoch=epoch, block_number=numbers[0], block_hash=hashes[0])
+    older = Cursor(
+        place=listing.place(last), newer=False, reorg_epoch=epoch, block_number=numbers[1], block_hash=hashes[1]
     )
     return newer, older
 

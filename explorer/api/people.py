@@ -76,6 +76,7 @@ async def list_statement(request: Request, address: str) -> Response:
         ),
         place=lambda row: (row.block_number, row.log_index),
         block=lambda row: row.block_number,
+        block_hash=lambda row: row.block_hash,
         fact=lambda row, question: movement_fact(row, question.status),
         shape=MovementFact,
         bottom=(-1, -1),

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Select, and_, bindparam, func, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 
 from indexer.commit import TABLES
 from indexer.prove import build_proof
@@ -45,15 +45,13 @@ class BlockReads(Connected):
         return Total(count=0 if last is None else last - first + 1, estimate=False)
 
     def hashes(self, numbers: set[int]) -> dict[int, bytes]:
-        """Of the canonical blocks among them."""
-        found = {number: self._all(_hash_query(), {"number": number}) for number in numbers}
-        return {number: rows[0]["hash"] for number, rows in found.items() if rows}
+        """Of the canonical blocks among them: one, or the two ends of a page."""
+        rows = self._all(_hashes_query(), {"first": min(numbers), "last": max(numbers)})
+        return {row["number"]: row["hash"] for row in rows}
 
     def is_canonical(self, block_hash: bytes) -> bool:
         """Whether a block is stored and part of the chain as it is now."""
-        with self._read() as connection:
-            found = connection.execute(select(_BLOCKS.c.canonical).where(_BLOCKS.c.hash == block_hash)).scalar()
-        return bool(found)
+        return any(row["canonical"] for row in self._all(_standing_query(), {"hash": block_hash}))
 
     def search(self, text: str) -> list[Hit]:
         """What begins with these hex digits: leases, transactions, blocks, jobs, accounts."""
@@ -80,5 +78,11 @@ def _blocks_query(has_end: bool) -> Select[Any]:
 
 
 @cache
-def _hash_query() -> Select[Any]:
-    return select(_BLOCKS.c.hash).where(_BLOCKS.c.number == bindparam("number"), _BLOCKS.c.canonical)
+def _hashes_query() -> Select[Any]:
+    numbers = or_(_BLOCKS.c.number == bindparam("first"), _BLOCKS.c.number == bindparam("last"))
+    return select(_BLOCKS.c.number, _BLOCKS.c.hash).where(numbers, _BLOCKS.c.canonical)
+
+
+@cache
+def _standing_query() -> Select[Any]:
+    return select(_BLOCKS.c.canonical).where(_BLOCKS.c.hash == bindparam("hash"))
