@@ -145,6 +145,7 @@ def walk(fetch: Any, place: Any, forward: bool) -> list[Any]:
     rows: list[Any] = []
     window: dict[str, Any] = {} if forward else {"after": (-1, -1)}
     while page := fetch(limit=3, **window):
+        assert len(rows) < 1000, "the pages go round in circles"
         rows = rows + page if forward else page + rows
         window = {"before": place(page[-1])} if forward else {"after": place(page[0])}
     return rows
