@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import insert
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES
 from indexer.store import migrate, open_writer
+from indexer.tables import TABLES
 from protocol.events import LeaseOpened, LedgerEvent, VoucherRedeemed, to_json
 from protocol.hashing import Address, checksum_address
 from tests.support.fake_chain import encode_event

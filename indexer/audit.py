@@ -3,9 +3,10 @@
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, CursorRow, move_cursor
+from indexer.commit import CursorRow, move_cursor
 from indexer.errors import HeadMismatch
 from indexer.source import Contracts
+from indexer.tables import TABLES
 from protocol.errors import BadProof
 from protocol.events import HEAD_SLOT, LedgerHead
 from protocol.hashing import from_hex, to_hex

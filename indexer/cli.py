@@ -4,6 +4,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -24,11 +25,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 
 @app.command()
 def run() -> None:
-    """Follow the chain until SIGTERM. Set GRIDLEASE_RPC_URL, GRIDLEASE_DEPLOYMENT, GRIDLEASE_MIRROR_URL."""
+    """Follow the chain until SIGTERM.
+
+    Settings: GRIDLEASE_DEPLOYMENT (file), GRIDLEASE_RPC_URL (one node, or several by commas: another is used when one
+    fails, lies or stays behind), GRIDLEASE_RPC_WS_URL (where blocks are announced; default: the first node by
+    WebSocket), GRIDLEASE_MIRROR_URL (SQLite or PostgreSQL), GRIDLEASE_METRICS_PORT (/metrics, /livez, /readyz).
+    """
     from indexer.follower import Follower
+    from indexer.pool import Pool
     from indexer.settings import IndexerSettings
     from indexer.source import Contracts, Source
     from indexer.store import open_writer
+    from indexer.watch import Watch, WatchServer
     from protocol.rpc import Rpc
 
     settings = IndexerSettings()
@@ -38,9 +46,15 @@ def run() -> None:
         signal.signal(number, lambda *_: stop.set())
     engine = open_writer(settings.mirror_url)
     try:
-        with Rpc(settings.rpc_url) as rpc:
-            source = Source(rpc, Contracts.of(deployment), settings.finality_blocks)
-            Follower(settings, deployment, source, engine).run(stop)
+        with ExitStack() as stack:
+            nodes = [stack.enter_context(Rpc(url)) for url in settings.rpc_urls]
+            sources = [Source(rpc, Contracts.of(deployment), settings.finality_blocks) for rpc in nodes]
+            watch = Watch()
+            if settings.metrics_port:
+                server = WatchServer(watch, settings.metrics_host, settings.metrics_port)
+                server.start()
+                stack.callback(server.close)
+            Follower(settings, deployment, Pool(sources), engine, watch).run(stop)
     finally:
         engine.dispose()
 
@@ -72,7 +86,7 @@ def verify(as_json: AsJson = False) -> None:
     from protocol.rpc import Rpc
 
     settings = IndexerSettings()
-    with Rpc(settings.rpc_url) as rpc:
+    with Rpc(settings.rpc_urls[0]) as rpc:
         report = verify_mirror(settings.mirror_url, rpc, settings.load_deployment())
     _print(_report_facts(report), as_json, lambda: _report_table(report))
     if not as_json and report.first is not None:
@@ -90,7 +104,7 @@ def rebuild() -> None:
 
     settings = IndexerSettings()
     console = Console(stderr=True)
-    with Rpc(settings.rpc_url) as rpc, console.status("rebuilding") as shown:
+    with Rpc(settings.rpc_urls[0]) as rpc, console.status("rebuilding") as shown:
         cursor = rebuild_mirror(
             settings, settings.load_deployment(), rpc, lambda number: shown.update(f"rebuilding: block {number}")
         )

@@ -5,28 +5,28 @@ second writer loses, and kill -9 leaves the step before.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 from zlib import compress, decompress
 
-from sqlalchemy import Table, and_, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from indexer.decoder import BlockFacts, Row, derive
+from indexer.bulk import end_versions, insert_facts
+from indexer.decoder import BlockFacts, derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
-from indexer.projections import Account, Book, Changes, Delegate, Key, Lease
+from indexer.facts import FACTS, BlockFact, BodyFact, Fact
+from indexer.projections import Book, Changes
 from indexer.source import Contracts, VerifiedBlock
-from indexer.tables import mirror_registry
+from indexer.stored import StoredRows, prefetch
+from indexer.tables import TABLES
+from indexer.versions import Versions
 from protocol.deployment import Deployment
-from protocol.events import EndReason, LeaseState, LedgerHead, Skipped, to_json
+from protocol.events import LedgerHead, Skipped
 from protocol.hashing import from_hex, to_hex
 from protocol.rlp import decode_list, encode, to_bytes
 
-TABLES = mirror_registry.metadata.tables
-#: facts of a block, kept when it is orphaned; keyed by its hash
-FACTS = ("bodies", "transactions", "logs", "events", "parties")
-#: projections whose rows hold in blocks valid_from ≤ b < valid_to
-VERSIONS = ("account_versions", "claim_versions", "delegate_versions", "lease_versions")
+Facts = dict[str, list[Fact]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,58 +105,63 @@ def commit_blocks(
     finalized = max(cursor.finalized_number, min(finalized, last.number))
     move_cursor(connection, cursor.hash, number=last.number, hash=last.hash, finalized_number=finalized)
     forget(connection, [block.header.hash for block in blocks])
-    book = Book(StoredRows(connection), cursor.event_count)
-    head = cursor.head
-    rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    for block in blocks:
-        facts = derive(block, contracts)
+    derived = [(block, derive(block, contracts)) for block in blocks]
+    stored = StoredRows(connection)
+    prefetch(stored, [facts for _, facts in derived])
+    book, head, versions = Book(stored, cursor.event_count), cursor.head, Versions()
+    rows: Facts = {name: [] for name in FACTS}
+    for block, facts in derived:
         head, changes = fold(book, head, facts)
-        rows["blocks"].append(block_row(block, book.event_count, head))
-        collect(rows, block, facts, changes)
-        write_versions(connection, block.header.number, changes)
+        collect(rows, block, facts, changes, book.event_count, head)
+        versions.add(block.header.number, changes)
+    end_versions(connection, versions.ended())
+    for name, batch in versions.rows().items():
+        rows[name] = batch
     for name, batch in rows.items():
-        if batch:
-            connection.execute(insert(TABLES[name]), batch)
-    return read_cursor(connection)
+        insert_facts(connection, name, batch)
+    return CursorRow(
+        number=last.number,
+        hash=last.hash,
+        proved_number=cursor.proved_number,
+        finalized_number=finalized,
+        reorg_epoch=cursor.reorg_epoch,
+        halted=cursor.halted,
+        head=head,
+        event_count=book.event_count,
+    )
 
 
 def fold(book: Book, head: LedgerHead, facts: BlockFacts) -> tuple[LedgerHead, Changes]:
     """The ledger head after a block, and what its events changed."""
     for log in facts.logs:
         event = log.decode()
-        book.apply(event, log, to_json(event))
+        book.apply(event, log)
         if not isinstance(event, Skipped):
             head = head.advance(log.block_number, log.block_time, log.hash())
     return head, book.take()
 
 
-def block_row(block: VerifiedBlock, event_count: int, head: LedgerHead) -> Row:
+def collect(
+    rows: Facts, block: VerifiedBlock, facts: BlockFacts, changes: Changes, event_count: int, head: LedgerHead
+) -> None:
+    """Adds a block's rows, except for the versions; `event_count` and `head` are those after it."""
     header = block.header
-    return {
-        "hash": header.hash,
-        "number": header.number,
-        "parent_hash": header.parent_hash,
-        "time": header.time,
-        "header_rlp": block.header_rlp,
-        "method": "receipts" if block.touches else "bloom",
-        "event_count": event_count,
-        "head_slot": head.to_slot().to_bytes(32, "big"),
-        "canonical": True,
-    }
-
-
-def collect(rows: dict[str, list[Row]], block: VerifiedBlock, facts: BlockFacts, changes: Changes) -> None:
-    """Adds a block's rows, except for the versions."""
-    if block.touches:
-        rows["bodies"].append(
-            {
-                "block_hash": block.header.hash,
-                "transactions": pack(block.transactions),
-                "receipts": pack(block.receipts),
-            }
+    rows["blocks"].append(
+        BlockFact(
+            hash=header.hash,
+            number=header.number,
+            parent_hash=header.parent_hash,
+            time=header.time,
+            header_rlp=block.header_rlp,
+            method="receipts" if block.touches else "bloom",
+            event_count=event_count,
+            head_slot=head.to_slot().to_bytes(32, "big"),
+            canonical=True,
         )
+    )
+    if block.touches:
+        rows["bodies"].append(BodyFact(header.hash, pack(block.transactions), pack(block.receipts)))
     rows["transactions"] += facts.transactions
-    rows["logs"] += [log.row() for log in facts.logs]
     rows["events"] += changes.events
     rows["parties"] += changes.parties
     rows["leases"] += changes.opened
@@ -167,112 +172,25 @@ def collect(rows: dict[str, list[Row]], block: VerifiedBlock, facts: BlockFacts,
 
 def pack(items: Iterable[bytes]) -> bytes:
     """Raw items as one compressed RLP list."""
-    return compress(encode(list(items)))
+    return compress(encode(list(items)), 1)
 
 
 def unpack(packed: bytes) -> tuple[bytes, ...]:
     return tuple([to_bytes(item) for item in decode_list(decompress(packed))])
 
 
-def version_rows(number: int, changes: Changes) -> dict[str, list[Row]]:
-    """The versions that begin with block `number`."""
-    stamp = {"valid_from": number, "valid_to": None}
-    lease_columns = TABLES["lease_versions"].c
-    return {
-        "account_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.accounts.values()],
-        "claim_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.claims.values()],
-        "delegate_versions": [{**asdict(row), **stamp, "seq": seq} for row, seq in changes.delegates.values()],
-        "lease_versions": [
-            {**{name: value for name, value in asdict(row).items() if name in lease_columns}, **stamp, "seq": seq}
-            for row, seq in changes.leases.values()
-        ],
-    }
-
-
-def write_versions(connection: Connection, number: int, changes: Changes) -> None:
-    """Ends the versions that held until block `number` and begins the new ones."""
-    keys: dict[str, Iterable[Key]] = {
-        "account_versions": changes.accounts,
-        "claim_versions": changes.claims,
-        "delegate_versions": changes.delegates,
-        "lease_versions": changes.leases,
-    }
-    for name, rows in version_rows(number, changes).items():
-        table = TABLES[name]
-        for key in keys[name]:
-            connection.execute(update(table).where(current(table, key)).values(valid_to=number))
-        if rows:
-            connection.execute(insert(table), rows)
-
-
-def current(table: Table, key: Key) -> Any:
-    """The version that holds now, by the key columns that come before `valid_from`."""
-    columns = list(table.primary_key.columns)[:-1]
-    return and_(table.c.valid_to.is_(None), *[column == value for column, value in zip(columns, key, strict=True)])
-
-
 def forget(connection: Connection, hashes: list[bytes]) -> None:
     """A block that was orphaned and is back is stored anew."""
     blocks = TABLES["blocks"]
-    known = connection.execute(select(blocks.c.hash).where(blocks.c.hash.in_(hashes))).scalars().all()
-    for name in FACTS if known else ():
-        connection.execute(delete(TABLES[name]).where(TABLES[name].c.block_hash.in_(known)))
-    if known:
-        connection.execute(delete(blocks).where(blocks.c.hash.in_(known)))
-
-
-class StoredRows:
-    """Current rows of the mirror, for the fold."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def _one(self, name: str, key: Key) -> Any:
+    known = connection.execute(select(blocks.c.hash, blocks.c.number).where(blocks.c.hash.in_(hashes))).all()
+    if not known:
+        return
+    back = [block_hash for block_hash, _ in known]
+    for name in ("bodies", "transactions", "events"):
         table = TABLES[name]
-        return self._connection.execute(select(table).where(current(table, key))).mappings().one_or_none()
-
-    def account(self, account: bytes) -> Account | None:
-        row = self._one("account_versions", (account,))
-        if row is None:
-            return None
-        return Account(
-            account=account,
-            free_base=row["free_base"],
-            locked_base=row["locked_base"],
-            bonded_base=row["bonded_base"],
-            open_leases=row["open_leases"],
-            epoch=row["epoch"],
-            guarded=row["guarded"],
-            beneficiary=row["beneficiary"],
-        )
-
-    def delegate(self, buyer: bytes, key: bytes) -> Delegate | None:
-        row = self._one("delegate_versions", (buyer, key))
-        if row is None:
-            return None
-        return Delegate(buyer=buyer, key=key, remaining_base=row["remaining_base"], until_time=row["until_time"])
-
-    def lease(self, lease: bytes) -> Lease | None:
-        row = self._one("lease_versions", (lease,))
-        if row is None:
-            return None
-        leases = TABLES["leases"]
-        terms = self._connection.execute(select(leases).where(leases.c.lease == lease)).mappings().one()
-        return Lease(
-            lease=lease,
-            buyer=terms["buyer"],
-            provider=terms["provider"],
-            locked_base=terms["locked_base"],
-            bond_base=terms["bond_base"],
-            paid_base=row["paid_base"],
-            refunded_base=row["refunded_base"],
-            deadline_time=row["deadline_time"],
-            state=LeaseState(row["state"]),
-            reason=EndReason(row["reason"]),
-            done=row["done"],
-            early=row["early"],
-            responded=row["responded"],
-            penalty_base=row["penalty_base"],
-            closed_block=row["closed_block"],
-            closed_tx=row["closed_tx"],
-        )
+        gone = delete(table).where(table.c.block_hash.in_(back))
+        if name == "events":
+            # Its key begins with the number.
+            gone = gone.where(table.c.block_number.in_([number for _, number in known]))
+        connection.execute(gone)
+    connection.execute(delete(blocks).where(blocks.c.hash.in_(back)))

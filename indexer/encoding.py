@@ -6,7 +6,8 @@ Header fields up to Prague, transactions of types 0 to 4, receipts of the same t
 from typing import Any, Final
 
 from protocol.hashing import from_hex
-from protocol.rlp import Item, encode, integer
+from protocol.proofs import ReceiptLog, TransactionReceipt
+from protocol.rlp import Item, encode, encode_list, integer
 
 Json = dict[str, Any]
 
@@ -80,17 +81,35 @@ def transaction_raw(transaction: Json) -> bytes:
     return _typed(kind, [_field(transaction[name], spelling) for name, spelling in _TRANSACTIONS[kind]])
 
 
-def receipt_raw(receipt: Json) -> bytes:
-    """A transaction receipt as the receipts root binds it. Raises `UnknownType`."""
+def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
+    """A transaction receipt as the receipts root binds it, and what it says. Raises `UnknownType`."""
     kind = int(receipt.get("type", "0x0"), 16)
     if kind not in _TRANSACTIONS:
         raise UnknownType(f"receipt type {kind:#x}")
-    logs: list[Item] = [
-        [from_hex(log["address"], 20), [from_hex(topic, 32) for topic in log["topics"]], from_hex(log["data"])]
-        for log in receipt["logs"]
-    ]
-    status, gas = integer(int(receipt["status"], 16)), integer(int(receipt["cumulativeGasUsed"], 16))
-    return _typed(kind, [status, gas, from_hex(receipt["logsBloom"], 256), logs])
+    status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
+    logs = tuple([_read_log(log) for log in receipt["logs"]])
+    encoded = encode_list(
+        [
+            encode(integer(status)),
+            encode(integer(gas)),
+            encode(from_hex(receipt["logsBloom"], 256)),
+            encode_list([_log_rlp(log) for log in logs]),
+        ]
+    )
+    return (bytes([kind]) if kind else b"") + encoded, TransactionReceipt(
+        type=kind, succeeded=status == 1, cumulative_gas=gas, logs=logs
+    )
+
+
+def _read_log(log: Json) -> ReceiptLog:
+    topics = tuple([from_hex(topic, 32) for topic in log["topics"]])
+    return ReceiptLog(from_hex(log["address"], 20), topics, from_hex(log["data"]))
+
+
+def _log_rlp(log: ReceiptLog) -> bytes:
+    """[address, topics, data]: strings of 20 and 32 bytes have one prefix each."""
+    topics = encode_list([b"\xa0" + topic for topic in log.topics])
+    return encode_list([b"\x94" + log.address, topics, encode(log.data)])
 
 
 def _typed(kind: int, fields: list[Item]) -> bytes:

@@ -93,18 +93,5 @@ class HeadMismatch(MirrorError):
         )
 
 
-class NotOneFile(MirrorError):
-    """A rebuild swaps one file for another."""
-
-    code = "not_one_file"
-
-    def __init__(self, url: str) -> None:
-        backend = url.partition(":")[0]
-        super().__init__(
-            f"only a SQLite mirror can be rebuilt in place, this one is {backend}: run `gridlease indexer run` with "
-            "GRIDLEASE_MIRROR_URL set to an empty database, then point the readers at it"
-        )
-
-
 def _short(block_hash: bytes | None) -> str:
     return "the start" if block_hash is None else "0x" + block_hash.hex()[:16]

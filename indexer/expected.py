@@ -3,31 +3,30 @@
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from sqlalchemy import Table
+from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, VERSIONS, block_row, collect, fold, unpack, version_rows
-from indexer.decoder import Row, derive
+from indexer.commit import Facts, collect, fold, unpack
+from indexer.decoder import derive
+from indexer.facts import FACTS
 from indexer.findings import COMPARED, Finding, spell, spell_both
 from indexer.projections import Book, NoRows
 from indexer.source import Contracts, Source, VerifiedBlock
+from indexer.tables import TABLES
 from indexer.trie import ordered_root
+from indexer.versions import VERSIONS, Versions
 from protocol.errors import BadProof
 from protocol.events import LedgerHead
 from protocol.proofs import Header, parse_header
 
 #: tables that also hold orphaned rows, with the column that names the block
-_FACTS = {
-    "logs": "block_hash",
-    "events": "block_hash",
-    "transactions": "block_hash",
-    "parties": "block_hash",
-    "blocks": "hash",
-}
+_BLOCK_OF = {"events": "block_hash", "transactions": "block_hash", "blocks": "hash"}
 
 Cells = tuple[Any, ...]
+#: column → value
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -40,8 +39,6 @@ class Expected:
     hashes: set[bytes] = field(default_factory=set)
     #: seq → (kind, block, log index)
     places: dict[int, tuple[str, int, int]] = field(default_factory=dict)
-    #: versions that hold now, by table and key
-    newest: dict[str, dict[Cells, Row]] = field(default_factory=lambda: {name: {} for name in VERSIONS})
     event_count: int = 0
 
     @property
@@ -55,7 +52,7 @@ class Expected:
     @property
     def current(self) -> int:
         """Versions that hold now."""
-        return sum(len(rows) for rows in self.newest.values())
+        return sum(row["valid_to"] is None for name in VERSIONS for row in self.tables[name].values())
 
     def header_rlp(self, number: int) -> bytes:
         return self.headers[number]
@@ -71,7 +68,7 @@ class Expected:
         stored = {}
         for row in raw_rows(connection, table.name):
             # Orphaned rows are kept, and are not of the chain.
-            if table.name not in _FACTS or row[_FACTS[table.name]] in self.hashes:
+            if table.name not in _BLOCK_OF or row[_BLOCK_OF[table.name]] in self.hashes:
                 stored[tuple(row[name] for name in keys)] = row
         for key, row in wanted.items():
             found = stored.pop(key, None)
@@ -113,25 +110,32 @@ class Expected:
         in_block = [(place[2], seq) for seq, place in self.places.items() if place[1] == number]
         exact = [seq for index, seq in in_block if index == log_index]
         if "tx_index" in row and log_index is None:
-            logs = self.tables["logs"].values()
             of_tx = {
-                log["log_index"]
-                for log in logs
-                if (log["block_hash"], log["tx_index"]) == (row["block_hash"], row["tx_index"])
+                event["log_index"]
+                for event in self.tables["events"].values()
+                if (event["block_hash"], event["tx_index"]) == (row["block_hash"], row["tx_index"])
             }
             exact = [seq for index, seq in in_block if index in of_tx]
         return min(exact or [seq for _, seq in in_block], default=None)
 
 
 def raw_rows(connection: Connection, table: str) -> list[Row]:
-    """Rows as the database holds them: an altered cell must be shown, not fail to be read."""
-    result = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 (our own table names)
+    """Rows as the database holds them: an altered cell must be shown, not fail to be read.
+
+    SQLite holds anything in any column, so there the columns' types are passed by; PostgreSQL keeps to them itself.
+    """
+    if connection.dialect.name == "sqlite":
+        result = connection.exec_driver_sql(f"SELECT * FROM {table}")  # noqa: S608 (our own table names)
+    else:
+        result = connection.execute(select(TABLES[table]))
     return [dict(row) for row in result.mappings()]
 
 
 def _raw_form(connection: Connection, table: Table) -> Callable[[Row], Row]:
-    """Turns a row of values into cells as the database holds them."""
+    """Turns a row of values into cells as `raw_rows` gives them."""
     dialect = connection.dialect
+    if dialect.name != "sqlite":
+        return lambda row: row
     bind = {column.name: column.type.dialect_impl(dialect).bind_processor(dialect) for column in table.c}
 
     def to_raw(row: Row) -> Row:
@@ -146,8 +150,8 @@ def _raw_form(connection: Connection, table: Table) -> Callable[[Row], Row]:
 
 def expect(connection: Connection, source: Source, contracts: Contracts, first: int, last: int) -> Expected:
     """Folds the canonical blocks first..last from nothing."""
-    expected = Expected({name: {} for name in TABLES})
-    book, head = Book(NoRows(), 0), LedgerHead()
+    expected = Expected({name: {} for name in FACTS})
+    book, head, versions = Book(NoRows(), 0), LedgerHead(), Versions()
     parent: bytes | None = None
     for block, faults in _blocks(connection, source, contracts, first, last):
         number = block.header.number
@@ -156,40 +160,30 @@ def expect(connection: Connection, source: Source, contracts: Contracts, first: 
         parent = block.header.hash
         facts = derive(block, contracts)
         head, changes = fold(book, head, facts)
-        rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-        rows["blocks"].append(block_row(block, book.event_count, head))
-        collect(rows, block, facts, changes)
-        for row in changes.events:
-            expected.places[row["seq"]] = (row["kind"], row["block_number"], row["log_index"])
+        rows: Facts = {name: [] for name in FACTS}
+        collect(rows, block, facts, changes, book.event_count, head)
+        versions.add(number, changes)
+        for event in changes.events:
+            expected.places[event.seq] = (event.kind, event.block_number, event.log_index)
         _add(expected, rows)
-        _add_versions(expected, number, version_rows(number, changes))
         expected.headers[number] = block.header_rlp
         expected.hashes.add(block.header.hash)
-        first_seq = min((row["seq"] for row in changes.events), default=None)
+        first_seq = min((event.seq for event in changes.events), default=None)
         expected.findings += [
             expected.finding("bodies" if column == "body" else "blocks", column, wanted, found, first_seq, number)
             for column, wanted, found in faults
         ]
+    _add(expected, versions.rows())
     expected.event_count = book.event_count
     return expected
 
 
-def _add(expected: Expected, rows: dict[str, list[Row]]) -> None:
+def _add(expected: Expected, rows: Facts) -> None:
     for name, batch in rows.items():
         keys = [column.name for column in TABLES[name].primary_key.columns]
-        for row in batch:
+        for fact in batch:
+            row = fact._asdict()
             expected.tables[name][tuple(row[key] for key in keys)] = row
-
-
-def _add_versions(expected: Expected, number: int, versions: dict[str, list[Row]]) -> None:
-    """Ends the versions before, as the commit does."""
-    for name, batch in versions.items():
-        keys = [column.name for column in TABLES[name].primary_key.columns][:-1]
-        for row in batch:
-            key = tuple(row[part] for part in keys)
-            if key in expected.newest[name]:
-                expected.newest[name][key]["valid_to"] = number
-            expected.newest[name][key] = expected.tables[name][*key, number] = row
 
 
 #: column, expected, found
@@ -223,19 +217,17 @@ def _stored_block(row: Row, bodies: dict[Any, Row], source: Source) -> tuple[Ver
     if body is None:
         if source.may_hold_events(header):
             return None, [("body", "present", "missing")]
-        return VerifiedBlock(header=header, header_rlp=row["header_rlp"], transactions=(), receipts=()), []
+        return VerifiedBlock.of_raw(header, row["header_rlp"], (), ()), []
     return _with_body(header, row["header_rlp"], body)
 
 
 def _with_body(header: Header, header_rlp: bytes, body: Row) -> tuple[VerifiedBlock | None, list[Fault]]:
     try:
         transactions, receipts = unpack(body["transactions"]), unpack(body["receipts"])
-        fits = (ordered_root(list(transactions)), ordered_root(list(receipts))) == (
-            header.transactions_root,
-            header.receipts_root,
-        )
+        if ordered_root(list(transactions)) == header.transactions_root and (
+            ordered_root(list(receipts)) == header.receipts_root
+        ):
+            return VerifiedBlock.of_raw(header, header_rlp, transactions, receipts), []
     except (zlib.error, BadProof, TypeError, ValueError):
-        fits, transactions, receipts = False, (), ()
-    if not fits:
-        return None, [("body", "what the header's roots name", "another")]
-    return VerifiedBlock(header=header, header_rlp=header_rlp, transactions=transactions, receipts=receipts), []
+        pass
+    return None, [("body", "what the header's roots name", "another")]

@@ -8,7 +8,6 @@ _BEFORE_DIFFERENCE: Final = 30
 
 #: in the order in which a difference is named when one event has several
 COMPARED: Final = (
-    "logs",
     "events",
     "transactions",
     "parties",

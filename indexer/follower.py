@@ -1,23 +1,28 @@
-"""The loop that keeps the mirror at the chain's head: catch up in steps, then look again every tenth of a second.
+"""The loop that keeps the mirror at the chain's head: catch up in steps, then wait for the next block.
 
 Each look compares hashes, never heights alone: a node that is merely behind is stale and is waited for; a node with
 another block at a height that we know has reorganised, and we go back to the common ancestor.
 """
 
 import threading
+import time
 from collections.abc import Callable
 
 import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import OperationalError
 
+from indexer.ahead import Ahead
 from indexer.audit import check_head, head_changed
 from indexer.commit import CursorRow, commit_blocks, initialise, move_cursor, read_cursor
 from indexer.errors import BadBlock, CursorMoved, HeadMismatch, ReorgTooDeep, WrongGenesis
+from indexer.newheads import NewHeads
+from indexer.pool import Pool
 from indexer.rollback import common_ancestor, roll_back, stored_hash
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, NodeHead, ParentMismatch, Source
 from indexer.store import migrate
+from indexer.watch import Watch
 from protocol.clock import now_time
 from protocol.deployment import Deployment
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused, WrongChain
@@ -26,6 +31,8 @@ from protocol.hashing import to_hex
 log = structlog.get_logger(__name__)
 
 _LONGEST_WAIT_SECONDS = 2.0
+#: how long a stop may go unseen while a subscription is waited for
+_STOP_SECONDS = 0.25
 #: what may pass by itself: the node restarts, changes its mind in between, or another process wrote first
 _PASSING = (NodeUnavailable, RpcRefused, BadBlock, BadProof, CursorMoved, OperationalError)
 
@@ -33,12 +40,21 @@ _PASSING = (NodeUnavailable, RpcRefused, BadBlock, BadProof, CursorMoved, Operat
 class Follower:
     """Follows one ledger into one mirror."""
 
-    def __init__(self, settings: IndexerSettings, deployment: Deployment, source: Source, engine: Engine) -> None:
+    def __init__(
+        self,
+        settings: IndexerSettings,
+        deployment: Deployment,
+        source: Source | Pool,
+        engine: Engine,
+        watch: Watch | None = None,
+    ) -> None:
         self._settings = settings
         self._deployment = deployment
         self._source = source
         self._engine = engine
         self._contracts = Contracts.of(deployment)
+        self._ahead = Ahead(source, settings.batch_blocks)
+        self._watch = watch or Watch()
         self._identified = False
         self._warned: str | None = None
 
@@ -51,6 +67,18 @@ class Follower:
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. Raises what does not pass by itself: `WrongChain`, `WrongGenesis`, `ForeignMirror`."""
         self.prepare()
+        url = self._settings.announcer_url
+        announcer = None if url is None else NewHeads(url)
+        if announcer is not None:
+            announcer.start()
+        try:
+            self._follow(stop, announcer)
+        finally:
+            self._ahead.close()
+            if announcer is not None:
+                announcer.close()
+
+    def _follow(self, stop: threading.Event, announcer: NewHeads | None) -> None:
         failures = 0
         while not stop.is_set():
             try:
@@ -59,15 +87,28 @@ class Follower:
                 failures += 1
                 # A restarted node may be another chain.
                 self._identified = False
+                switched = self._source.failed(error)
+                self._watch.failed(error)
                 wait = min(_LONGEST_WAIT_SECONDS, self._settings.poll_seconds * 2 ** min(failures, 8))
-                log.warning("step.failed", error=str(error), failures=failures, wait_seconds=wait)
-                stop.wait(wait)
+                log.warning("step.failed", error=str(error), failures=failures, wait_seconds=0 if switched else wait)
+                if not switched:
+                    stop.wait(wait)
                 continue
             failures = 0
             if not moved:
-                stop.wait(self._settings.poll_seconds)
+                self._wait(stop, announcer)
+
+    def _wait(self, stop: threading.Event, announcer: NewHeads | None) -> None:
+        """For the next block, or until it is time to look by ourselves."""
+        if announcer is None or not announcer.subscribed:
+            stop.wait(self._settings.poll_seconds)
+            return
+        left = self._settings.idle_seconds
+        while left > 0 and not stop.is_set() and not announcer.wait(min(left, _STOP_SECONDS)):
+            left -= _STOP_SECONDS
 
     def close(self) -> None:
+        self._ahead.close()
         self._engine.dispose()
 
     def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> CursorRow:
@@ -84,10 +125,12 @@ class Follower:
         """One look at the node, and at most one change of the mirror; False when there was nothing to do."""
         self._identify()
         cursor = self.cursor()
+        self._watch.moved(cursor)
         if cursor.halted is not None:
             self._warn_once("mirror.halted", reason=cursor.halted)
             return False
         head = self._source.head()
+        self._watch.looked(head, self._source.current)
         if cursor.number is None or head.number > cursor.number:
             return self._advance(cursor, head)
         if head.number == cursor.number and head.hash == cursor.hash:
@@ -110,17 +153,19 @@ class Follower:
         """Stores the next blocks; finds out that they are of another fork by their parent."""
         first = self._deployment.deploy_block if cursor.number is None else cursor.number + 1
         if head.number < first:
-            self._warn_once("source.stale", node_number=head.number, wanted=first)
-            return False
-        last = min(head.number, first + self._settings.batch_blocks - 1)
+            return self._stale(cursor, head, first)
         try:
-            blocks = self._source.blocks(first, last, cursor.hash)
+            blocks = self._ahead.take(first, head.number, cursor.hash)
         except ParentMismatch:
             return self._compare(cursor, head)
         if not blocks:
             return False
+        self._ahead.fetch(blocks[-1].header, head.number)
+        begun = time.monotonic()
         with self._engine.begin() as connection:
             moved = commit_blocks(connection, cursor, blocks, self._contracts, head.finalized_number)
+        self._watch.committed(time.monotonic() - begun)
+        self._watch.moved(moved)
         log.info(
             "blocks.committed",
             number=moved.number,
@@ -134,8 +179,7 @@ class Follower:
         """The node's head is not on top of ours: is it behind, or on another fork?"""
         lowest, highest = self._deployment.deploy_block, min(head.number, cursor.number or 0)
         if highest < lowest:
-            self._warn_once("source.stale", node_number=head.number, cursor_number=cursor.number)
-            return False
+            return self._stale(cursor, head, lowest)
         with self._engine.connect() as connection:
             shared = common_ancestor(
                 lowest,
@@ -143,12 +187,19 @@ class Follower:
                 lambda number: self._source.hash_at(number) == stored_hash(connection, number),
             )
         if shared == highest and head.number < (cursor.number or 0):
-            self._warn_once("source.stale", node_number=head.number, cursor_number=cursor.number)
-            return False
+            return self._stale(cursor, head, cursor.number or 0)
         if shared == cursor.number:
             raise BadBlock(shared + 1, "parent", "it does not follow the block before, which the node still names")
         self._roll_back(cursor, shared, head)
         return True
+
+    def _stale(self, cursor: CursorRow, head: NodeHead, wanted: int) -> bool:
+        """The node is behind: another one is asked, or it is waited for; never a reorg."""
+        if self._source.behind(wanted):
+            self._identified = False
+            return True
+        self._warn_once("source.stale", node_number=head.number, cursor_number=cursor.number, wanted=wanted)
+        return False
 
     def _roll_back(self, cursor: CursorRow, ancestor: int, head: NodeHead) -> None:
         try:
@@ -157,6 +208,7 @@ class Follower:
         except ReorgTooDeep as error:
             self._halt(cursor, str(error))
             return
+        self._watch.undone((cursor.number or 0) - ancestor)
         log.warning(
             "reorg.undone",
             ancestor=ancestor,

@@ -4,12 +4,13 @@ A `Book` holds the rows that it was given or that it made. It never guesses: an 
 is `BadEvent`, because then either the history or this fold is wrong.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from indexer.decoder import LogFact, Row
+from indexer.decoder import LogFact
+from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PartyFact, PaymentFact
 from protocol.events import (
+    EVENTS,
     Auction,
     BadEvent,
     BeneficiarySet,
@@ -37,6 +38,11 @@ from protocol.events import (
 from protocol.hashing import ZERO_HASH, Address
 
 NOBODY = bytes(20)
+#: kind → its fields that name accounts; a voucher signer is a key, which owns nothing
+_ACCOUNTS = {
+    kind: [name for name, solidity in kind.TYPES.items() if solidity == "address" and name != "voucher_signer"]
+    for kind in EVENTS
+}
 
 Key = tuple[bytes, ...]
 LeaseEvent = (
@@ -152,21 +158,17 @@ class Changes:
     delegates: dict[Key, tuple[Delegate, int]] = field(default_factory=dict)
     leases: dict[Key, tuple[Lease, int]] = field(default_factory=dict)
     claims: dict[Key, tuple[Claim, int]] = field(default_factory=dict)
-    events: list[Row] = field(default_factory=list)
-    parties: list[Row] = field(default_factory=list)
-    opened: list[Row] = field(default_factory=list)
-    payments: list[Row] = field(default_factory=list)
-    cancelled: list[Row] = field(default_factory=list)
-    disputes: list[Row] = field(default_factory=list)
+    events: list[EventFact] = field(default_factory=list)
+    parties: list[PartyFact] = field(default_factory=list)
+    opened: list[LeaseFact] = field(default_factory=list)
+    payments: list[PaymentFact] = field(default_factory=list)
+    cancelled: list[CancelledFact] = field(default_factory=list)
+    disputes: list[DisputeFact] = field(default_factory=list)
 
 
 def raw(address: Address) -> bytes:
     """20 bytes."""
     return bytes.fromhex(address[2:])
-
-
-K = TypeVar("K")
-V = TypeVar("V")
 
 
 class Book:
@@ -186,21 +188,32 @@ class Book:
         changes, self._changes = self._changes, Changes()
         return changes
 
-    def apply(self, event: LedgerEvent, at: LogFact, args: Row) -> None:
-        """Folds in the next event; `args` is its JSON form. Raises `BadEvent`."""
+    def apply(self, event: LedgerEvent, at: LogFact) -> None:
+        """Folds in the next event. Raises `BadEvent`."""
         self.event_count += 1
         lease = getattr(event, "lease", None) if not isinstance(event, Skipped) else event.id
-        parties = {raw(getattr(event, name)) for name, solidity in event.TYPES.items() if solidity == "address"}
+        parties = {raw(getattr(event, name)) for name in _ACCOUNTS[type(event)]}
         self._fold(event, at)
         known = self._lease(lease) if lease is not None else None
         if known is not None:
-            parties |= {known.buyer, known.provider}
-        place = {"block_hash": at.block_hash, "log_index": at.log_index, "block_number": at.block_number}
-        kind = type(event).__name__
+            parties.add(known.buyer)
+            parties.add(known.provider)
         self._changes.events.append(
-            {**place, "seq": self.event_count, "kind": kind, "lease": lease, "args": args, "canonical": True}
+            EventFact(
+                at.block_number,
+                at.log_index,
+                at.block_hash,
+                at.tx_index,
+                at.position,
+                self.event_count,
+                type(event).__name__,
+                lease,
+                at.topics,
+                at.data,
+                True,
+            )
         )
-        self._changes.parties += [{**place, "account": party} for party in sorted(parties)]
+        self._changes.parties += [PartyFact(self.event_count, party) for party in sorted(parties)]
 
     def _fold(self, event: LedgerEvent, at: LogFact) -> None:
         match event:
@@ -269,28 +282,28 @@ class Book:
             )
         )
         self._changes.opened.append(
-            {
-                "lease": event.lease,
-                "buyer": buyer,
-                "provider": provider,
-                "order_digest": event.order,
-                "offer_digest": event.offer,
-                "job": event.job,
-                "voucher_signer": raw(event.voucher_signer),
-                "opener": raw(event.opener),
-                "fill": event.fill,
-                "meter": event.meter,
-                "zone": event.zone,
-                "rate": event.rate,
-                "locked_base": event.locked,
-                "bond_base": event.bond,
-                "fee_base": event.fee,
-                "notice_seconds": event.notice,
-                "opened_block": at.block_number,
-                "opened_log_index": at.log_index,
-                "opened_tx": at.tx_hash,
-                "opened_time": at.block_time,
-            }
+            LeaseFact(
+                lease=event.lease,
+                buyer=buyer,
+                provider=provider,
+                order_digest=event.order,
+                offer_digest=event.offer,
+                job=event.job,
+                voucher_signer=raw(event.voucher_signer),
+                opener=raw(event.opener),
+                fill=event.fill,
+                meter=event.meter,
+                zone=event.zone,
+                rate=event.rate,
+                locked_base=event.locked,
+                bond_base=event.bond,
+                fee_base=event.fee,
+                notice_seconds=event.notice,
+                opened_block=at.block_number,
+                opened_log_index=at.log_index,
+                opened_tx=at.tx_hash,
+                opened_time=at.block_time,
+            )
         )
 
     def _redeem(self, event: VoucherRedeemed, at: LogFact) -> None:
@@ -304,19 +317,19 @@ class Book:
 
     def _pay(self, lease: Lease, amount: int, paid: int, result: bytes, last: bool, at: LogFact) -> None:
         self._changes.payments.append(
-            {
-                "seq": self.event_count,
-                "block_number": at.block_number,
-                "log_index": at.log_index,
-                "lease": lease.lease,
-                "provider": lease.provider,
-                "amount_base": amount,
-                "paid_base": paid,
-                "result": result,
-                "last": last,
-                "tx_hash": at.tx_hash,
-                "block_time": at.block_time,
-            }
+            PaymentFact(
+                seq=self.event_count,
+                block_number=at.block_number,
+                log_index=at.log_index,
+                lease=lease.lease,
+                provider=lease.provider,
+                amount_base=amount,
+                paid_base=paid,
+                result=result,
+                last=last,
+                tx_hash=at.tx_hash,
+                block_time=at.block_time,
+            )
         )
 
     def _end(self, event: LeaseClosing | LeaseAcknowledged) -> None:
@@ -361,15 +374,15 @@ class Book:
         self._move(event.challenger, free=-event.bond, bonded=event.bond)
         self._put_lease(replace(lease, state=LeaseState.DISPUTED, deadline_time=event.deadline))
         self._changes.disputes.append(
-            {
-                "lease": event.lease,
-                "seq": self.event_count,
-                "block_number": at.block_number,
-                "log_index": at.log_index,
-                "challenger": raw(event.challenger),
-                "bond_base": event.bond,
-                "receipt": event.receipt,
-            }
+            DisputeFact(
+                lease=event.lease,
+                seq=self.event_count,
+                block_number=at.block_number,
+                log_index=at.log_index,
+                challenger=raw(event.challenger),
+                bond_base=event.bond,
+                receipt=event.receipt,
+            )
         )
 
     @staticmethod
@@ -421,7 +434,7 @@ class Book:
 
     def _charge(self, event: DelegateCharged) -> None:
         buyer, key = raw(event.buyer), raw(event.key)
-        found = self._cached(self._delegates, (buyer, key), lambda: self._rows.delegate(buyer, key))
+        found = self._delegate(buyer, key)
         if found is None or found.remaining_base - event.amount != event.remaining:
             raise BadEvent(f"delegate {event.key}: {event.remaining} do not remain after {event.amount}")
         self._set_delegate(event.buyer, event.key, event.remaining, found.until_time)
@@ -432,9 +445,13 @@ class Book:
         self._changes.delegates[row.buyer, row.key] = (row, self.event_count)
 
     def _cancel(self, event: MessageCancelled, at: LogFact) -> None:
-        account = raw(event.account)
         self._changes.cancelled.append(
-            {"account": account, "digest": event.digest, "block_number": at.block_number, "seq": self.event_count}
+            CancelledFact(
+                seq=self.event_count,
+                account=raw(event.account),
+                digest=event.digest,
+                block_number=at.block_number,
+            )
         )
 
     def _move(self, address: Address, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
@@ -442,12 +459,15 @@ class Book:
 
     def _move_raw(self, account: bytes, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
         before = self._account(account)
-        after = replace(
-            before,
+        after = Account(
+            account=account,
             free_base=before.free_base + free,
             locked_base=before.locked_base + locked,
             bonded_base=before.bonded_base + bonded,
             open_leases=before.open_leases + leases,
+            epoch=before.epoch,
+            guarded=before.guarded,
+            beneficiary=before.beneficiary,
         )
         if min(after.free_base, after.locked_base, after.bonded_base, after.open_leases) < 0:
             raise BadEvent(f"account 0x{account.hex()} would go below zero")
@@ -462,11 +482,22 @@ class Book:
         self._changes.leases[row.lease,] = (row, self.event_count)
 
     def _account(self, account: bytes) -> Account:
-        found = self._cached(self._accounts, account, lambda: self._rows.account(account))
-        return found if found is not None else Account(account=account)
+        accounts = self._accounts
+        if account not in accounts:
+            accounts[account] = self._rows.account(account)
+        return accounts[account] or Account(account=account)
 
     def _lease(self, lease: bytes) -> Lease | None:
-        return self._cached(self._leases, lease, lambda: self._rows.lease(lease))
+        leases = self._leases
+        if lease not in leases:
+            leases[lease] = self._rows.lease(lease)
+        return leases[lease]
+
+    def _delegate(self, buyer: bytes, key: bytes) -> Delegate | None:
+        delegates = self._delegates
+        if (buyer, key) not in delegates:
+            delegates[buyer, key] = self._rows.delegate(buyer, key)
+        return delegates[buyer, key]
 
     def _running(self, lease: bytes) -> Lease:
         return self._require(lease, *(state for state in LeaseState if state is not LeaseState.CLOSED))
@@ -476,12 +507,6 @@ class Book:
         if found is None or found.state not in states:
             raise BadEvent(f"lease 0x{lease.hex()} is not in a state for this event")
         return found
-
-    @staticmethod
-    def _cached(cache: dict[K, V | None], key: K, load: Callable[[], V | None]) -> V | None:
-        if key not in cache:
-            cache[key] = load()
-        return cache[key]
 
     def accounts(self) -> list[Account]:
         """All that it holds now; all there are, if it folded from the first event."""

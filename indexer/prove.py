@@ -3,7 +3,8 @@
 from sqlalchemy import and_, select
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, unpack
+from indexer.commit import unpack
+from indexer.tables import TABLES
 from indexer.trie import ordered_path
 from protocol.bundle import write_bundle
 from protocol.errors import MirrorError
@@ -24,17 +25,17 @@ class NoSuchLog(MirrorError):
 
 def build_proof(connection: Connection, tx_hash: bytes, log_index: int) -> bytes:
     """The canonical proof.json of a log; raises `NoSuchLog`."""
-    logs, transactions, blocks, bodies = (TABLES[name] for name in ("logs", "transactions", "blocks", "bodies"))
+    events, transactions, blocks, bodies = (TABLES[name] for name in ("events", "transactions", "blocks", "bodies"))
     query = (
-        select(logs.c.tx_index, logs.c.position, blocks.c.header_rlp, bodies.c.receipts)
+        select(events.c.tx_index, events.c.position, blocks.c.header_rlp, bodies.c.receipts)
         .join_from(
-            logs,
+            events,
             transactions,
-            and_(transactions.c.block_hash == logs.c.block_hash, transactions.c.tx_index == logs.c.tx_index),
+            and_(transactions.c.block_hash == events.c.block_hash, transactions.c.tx_index == events.c.tx_index),
         )
-        .join(blocks, blocks.c.hash == logs.c.block_hash)
-        .join(bodies, bodies.c.block_hash == logs.c.block_hash)
-        .where(transactions.c.hash == tx_hash, logs.c.log_index == log_index, blocks.c.canonical)
+        .join(blocks, blocks.c.hash == events.c.block_hash)
+        .join(bodies, bodies.c.block_hash == events.c.block_hash)
+        .where(transactions.c.hash == tx_hash, events.c.log_index == log_index, blocks.c.canonical)
     )
     row = connection.execute(query).one_or_none()
     if row is None:

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import local
+from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from indexer.errors import MirrorMissing
 from indexer.levels import Finality, Level
@@ -75,6 +76,8 @@ __all__ = [
     "Total",
     "TransactionRow",
 ]
+
+_UNDEFINED_TABLE: Final = "42P01"
 
 
 class Reads(ProgressReads, StatementReads, LeaseReads, BlockReads):
@@ -168,7 +171,8 @@ class Mirror(Reads):
         try:
             with engine.connect() as connection:
                 yield connection
-        except OperationalError as error:
-            if "no such table" in str(error):
+        except (OperationalError, ProgrammingError) as error:
+            # SQLite says it in words, PostgreSQL by a code.
+            if "no such table" in str(error) or getattr(error.orig, "sqlstate", None) == _UNDEFINED_TABLE:
                 raise MirrorMissing(self._url) from error
             raise

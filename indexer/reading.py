@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, or_, select
 
-from indexer.commit import TABLES
 from indexer.levels import Finality
 from indexer.rows import (
     AccountRow,
@@ -21,15 +20,15 @@ from indexer.rows import (
     PaymentRow,
     TransactionRow,
 )
+from indexer.tables import TABLES
 from protocol.calls import CONTRACTS, artefact, selector
-from protocol.events import EndReason, LeaseState, LedgerEvent, decode_log
+from protocol.events import EndReason, LeaseState, LedgerEvent, decode_words
 from protocol.hashing import Address, checksum_address, to_hex
 
 _ACCOUNTS: Final = TABLES["account_versions"]
 _BLOCKS: Final = TABLES["blocks"]
 _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
-_LOGS: Final = TABLES["logs"]
 _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
@@ -78,17 +77,13 @@ def select_leases(at_block: Any = None) -> Select[Any]:
 
 
 def select_events() -> Select[Any]:
-    """Events with their logs, transactions and block times."""
-    # Their JSON is made from the log when it is asked for.
-    columns = [column for column in _EVENTS.c if column.name != "args"]
+    """Events with their transactions and block times."""
     return (
-        select(*columns, _LOGS.c.topics, _LOGS.c.data, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
+        select(_EVENTS, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
         .join_from(
-            _EVENTS, _LOGS, and_(_LOGS.c.block_hash == _EVENTS.c.block_hash, _LOGS.c.log_index == _EVENTS.c.log_index)
-        )
-        .join(
+            _EVENTS,
             _TRANSACTIONS,
-            and_(_TRANSACTIONS.c.block_hash == _LOGS.c.block_hash, _TRANSACTIONS.c.tx_index == _LOGS.c.tx_index),
+            and_(_TRANSACTIONS.c.block_hash == _EVENTS.c.block_hash, _TRANSACTIONS.c.tx_index == _EVENTS.c.tx_index),
         )
         .join(_BLOCKS, _BLOCKS.c.hash == _EVENTS.c.block_hash)
     )
@@ -217,7 +212,7 @@ def audit_row(row: Cells) -> AuditRow:
 @lru_cache(maxsize=16_384)
 def _decoded(topics: bytes, data: bytes) -> LedgerEvent:
     """The newest events are asked for again with each page; a value of frozen fields can be shared."""
-    return decode_log([topics[i : i + 32] for i in range(0, len(topics), 32)], data)
+    return decode_words(topics, data)
 
 
 def block_row(row: Cells) -> BlockRow:

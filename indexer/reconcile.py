@@ -5,8 +5,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from indexer.decoder import Row
-from indexer.expected import Expected, raw_rows
+from indexer.expected import Expected, Row, raw_rows
 from indexer.findings import Check, Finding, spell_both
 from protocol.calls import decode_result, encode_call
 from protocol.deployment import Deployment

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES, VERSIONS, CursorRow, move_cursor, read_cursor
+from indexer.commit import CursorRow, move_cursor, read_cursor
 from indexer.errors import CursorMoved, ReorgTooDeep
 from indexer.source import NodeHead
+from indexer.tables import TABLES
 
 _PROJECTED = (
     ("leases", "opened_block"),
@@ -66,40 +67,52 @@ def roll_back(connection: Connection, cursor: CursorRow, ancestor: int, node: No
         reorg_epoch=cursor.reorg_epoch + 1,
         proved_number=proved if proved is not None and proved <= ancestor else None,
     )
-    undone = _orphan(connection, ancestor)
-    _reopen(connection, ancestor)
+    rolled = read_cursor(connection)
+    _reopen(connection, ancestor, rolled.event_count)
+    _orphan(connection, ancestor)
     connection.execute(
         insert(TABLES["reorg_journal"]).values(
-            reorg_epoch=cursor.reorg_epoch + 1,
+            reorg_epoch=rolled.reorg_epoch,
             ancestor_number=ancestor,
             old_number=cursor.number,
             old_hash=cursor.hash,
             new_number=node.number,
             new_hash=node.hash,
             depth=cursor.number - ancestor,
-            events_undone=undone,
+            ancestor_seq=rolled.event_count,
+            events_undone=cursor.event_count - rolled.event_count,
             seen_time=seen_time,
         )
     )
-    return read_cursor(connection)
+    return rolled
 
 
-def _orphan(connection: Connection, ancestor: int) -> int:
-    """Flags the facts above; returns how many events that were."""
+def _orphan(connection: Connection, ancestor: int) -> None:
+    """Flags the facts above."""
     blocks, events = TABLES["blocks"], TABLES["events"]
-    above = (events.c.block_number > ancestor, events.c.canonical)
-    count: int = connection.execute(select(func.count()).select_from(events).where(*above)).scalar_one()
-    connection.execute(update(events).where(*above).values(canonical=False))
-    connection.execute(update(blocks).where(blocks.c.number > ancestor, blocks.c.canonical).values(canonical=False))
-    return count
+    for table, number in ((blocks, blocks.c.number), (events, events.c.block_number)):
+        connection.execute(update(table).where(number > ancestor, table.c.canonical).values(canonical=False))
 
 
-def _reopen(connection: Connection, ancestor: int) -> None:
-    """Projections go back to what they were at `ancestor`."""
-    for name in VERSIONS:
+def _reopen(connection: Connection, ancestor: int, ancestor_seq: int) -> None:
+    """Projections go back to what they were at `ancestor`.
+
+    Only what the undone events are about is looked at, so a rollback costs what it undoes, not what there is.
+    """
+    parties, events = TABLES["parties"], TABLES["events"]
+    accounts = select(parties.c.account).where(parties.c.seq > ancestor_seq)
+    leases = select(events.c.lease).where(events.c.seq > ancestor_seq, events.c.canonical, events.c.lease.is_not(None))
+    for name, column, changed in (
+        ("account_versions", "account", accounts),
+        ("delegate_versions", "buyer", accounts),
+        ("claim_versions", "lease", leases),
+        ("lease_versions", "lease", leases),
+    ):
         table = TABLES[name]
-        connection.execute(delete(table).where(table.c.valid_from > ancestor))
-        connection.execute(update(table).where(table.c.valid_to > ancestor).values(valid_to=None))
+        touched = table.c[column].in_(changed)
+        connection.execute(delete(table).where(touched, table.c.valid_from > ancestor))
+        connection.execute(update(table).where(touched, table.c.valid_to > ancestor).values(valid_to=None))
     for name, column in _PROJECTED:
         table = TABLES[name]
         connection.execute(delete(table).where(table.c[column] > ancestor))
+    connection.execute(delete(parties).where(parties.c.seq > ancestor_seq))

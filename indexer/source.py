@@ -5,19 +5,22 @@ the header's roots. Receipts are asked by block hash, so two nodes behind one ad
 `logIndex` and every other word of a node that no hash binds is ignored.
 """
 
+import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from indexer.encoding import Json, UnknownType, header_rlp, receipt_raw, transaction_raw
+from indexer.encoding import Json, UnknownType, header_rlp, read_receipt, transaction_raw
 from indexer.errors import BadBlock
 from indexer.transactions import recipient_of
 from indexer.trie import ordered_root
 from protocol.deployment import Deployment
 from protocol.errors import BadHex, BadProof, RpcRefused
 from protocol.hashing import from_hex, to_hex
-from protocol.proofs import Header, bloom_may_hold, parse_header
+from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_header, parse_receipt
 from protocol.rpc import Rpc
 
+#: how often a node is asked what is final
+_FINAL_SECONDS: Final = 2.0
 _SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, BadHex)
 
 
@@ -43,6 +46,21 @@ class VerifiedBlock:
     transactions: tuple[bytes, ...]
     #: all of the block's, consensus-encoded, if it touches us; else empty
     receipts: tuple[bytes, ...]
+    #: what the receipts say
+    outcomes: tuple[TransactionReceipt, ...]
+
+    @classmethod
+    def of_raw(
+        cls, header: Header, encoded: bytes, transactions: tuple[bytes, ...], receipts: tuple[bytes, ...]
+    ) -> "VerifiedBlock":
+        """Raises `BadProof` when a receipt is none."""
+        return cls(
+            header=header,
+            header_rlp=encoded,
+            transactions=transactions,
+            receipts=receipts,
+            outcomes=tuple([parse_receipt(raw) for raw in receipts]),
+        )
 
     @property
     def touches(self) -> bool:
@@ -60,6 +78,22 @@ class NodeHead:
     finalized_number: int
 
 
+class Every:
+    """Something that is due at once, and then once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = float("-inf")
+
+    def due(self) -> bool:
+        """Whether it is; if so it counts as done."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True
+
+
 class ParentMismatch(Exception):
     """The node's next block does not follow ours: one of the two is not of the chain any more."""
 
@@ -67,11 +101,26 @@ class ParentMismatch(Exception):
 class Source:
     """One node."""
 
+    #: of a pool: which one is in use
+    current = 0
+
     def __init__(self, rpc: Rpc, contracts: Contracts, finality_blocks: int) -> None:
         self.rpc = rpc
         self._contracts = contracts
         self._finality_blocks = finality_blocks
         self._has_finalized_tag = True
+        self._asked_final = Every(_FINAL_SECONDS)
+        self._final: int | None = None
+        #: the node's newest block as it gave it, with its number
+        self._newest: tuple[int, Json] | None = None
+
+    def failed(self, error: Exception) -> bool:
+        """There is no other node to turn to."""
+        return False
+
+    def behind(self, wanted: int) -> bool:
+        """As above."""
+        return False
 
     def identity(self) -> tuple[int, str]:
         """Chain id and hash of block 0."""
@@ -79,22 +128,28 @@ class Source:
         return int(chain_id, 16), str(genesis["hash"])
 
     def head(self) -> NodeHead:
-        """The node's head; whether it is the chain's is for the caller to find out."""
-        tags = ("latest", "finalized") if self._has_finalized_tag else ("latest",)
+        """The node's head; whether it is the chain's is for the caller to find out.
+
+        It is asked whole, because mostly it is the next block; and now and then what is final.
+        """
+        ask_final = self._has_finalized_tag and self._asked_final.due()
+        calls = [("eth_getBlockByNumber", ("latest", True)), ("eth_getBlockByNumber", ("finalized", False))]
         try:
-            answers = self.rpc.batch([("eth_getBlockByNumber", (tag, False)) for tag in tags])
+            answers = self.rpc.batch(calls if ask_final else calls[:1])
         except RpcRefused:
-            if not self._has_finalized_tag:
+            if not ask_final:
                 raise
             self._has_finalized_tag = False
             return self.head()
         try:
             number, block_hash = int(answers[0]["number"], 16), from_hex(answers[0]["hash"], 32)
-            finalized = answers[1] if len(answers) == 2 else None
-            depth = max(0, number - self._finality_blocks)
-            return NodeHead(number, block_hash, int(finalized["number"], 16) if finalized else depth)
+            if ask_final and answers[1] is not None:
+                self._final = int(answers[1]["number"], 16)
         except _SHAPE as error:
             raise BadBlock(-1, "shape", f"the head is not a block: {error!r}") from error
+        self._newest = (number, answers[0])
+        depth = max(0, number - self._finality_blocks)
+        return NodeHead(number, block_hash, depth if self._final is None else self._final)
 
     def hash_at(self, number: int) -> bytes | None:
         """The node's block at a height; None above its head."""
@@ -106,9 +161,11 @@ class Source:
 
         Raises `ParentMismatch` when not even the first one links, `BadBlock` when an answer does not fit a hash.
         """
-        asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1)]
+        newest, self._newest = self._newest, None
+        known = [newest[1]] if newest is not None and newest[0] == last else []
+        asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1 - len(known))]
         found: list[tuple[Header, bytes, tuple[bytes, ...]]] = []
-        for number, answer in enumerate(self.rpc.batch(asked), start=first):
+        for number, answer in enumerate([*self.rpc.batch(asked), *known], start=first):
             if answer is None:
                 break
             header, encoded, transactions = _verify_block(number, answer)
@@ -126,15 +183,19 @@ class Source:
         receipts = {
             header.hash: _verify_receipts(header, answer) for header, answer in zip(wanted, answers, strict=True)
         }
-        return [
-            VerifiedBlock(
-                header=header,
-                header_rlp=encoded,
-                transactions=transactions if header.hash in receipts else (),
-                receipts=receipts.get(header.hash, ()),
+        blocks = []
+        for header, encoded, transactions in found:
+            raw, outcomes = receipts.get(header.hash, ((), ()))
+            blocks.append(
+                VerifiedBlock(
+                    header=header,
+                    header_rlp=encoded,
+                    transactions=transactions if raw else (),
+                    receipts=raw,
+                    outcomes=outcomes,
+                )
             )
-            for header, encoded, transactions in found
-        ]
+        return blocks
 
     def _may_touch(self, header: Header, transactions: tuple[bytes, ...]) -> bool:
         """False proves it: the bloom has no false negatives, and the transactions are all there."""
@@ -165,13 +226,14 @@ def _verify_block(number: int, answer: Json) -> tuple[Header, bytes, tuple[bytes
     return header, encoded, transactions
 
 
-def _verify_receipts(header: Header, answer: Any) -> tuple[bytes, ...]:
+def _verify_receipts(header: Header, answer: Any) -> tuple[tuple[bytes, ...], tuple[TransactionReceipt, ...]]:
     try:
-        receipts = tuple([receipt_raw(item) for item in answer])
+        receipts = [read_receipt(item) for item in answer]
     except UnknownType as error:
         raise BadBlock(header.number, "receipts", str(error)) from error
     except _SHAPE as error:
         raise BadBlock(header.number, "receipts", f"{type(error).__name__}: {error}") from error
-    if ordered_root(list(receipts)) != header.receipts_root:
+    raw = [encoded for encoded, _ in receipts]
+    if ordered_root(raw) != header.receipts_root:
         raise BadBlock(header.number, "receipts root", "the receipts are not those of the header")
-    return receipts
+    return tuple(raw), tuple([outcome for _, outcome in receipts])

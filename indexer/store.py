@@ -38,7 +38,8 @@ def open_reader(url: str, *, damaged: bool = False) -> Engine:
     """Cannot write, cannot create; `damaged` reads text that is none too. Raises `MirrorMissing` without a file."""
     path = sqlite_path(url)
     if path is None:
-        return create_engine(url)
+        # All that is read in one transaction is of one step of the mirror, as it is on SQLite.
+        return create_engine(url, isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
     if not path.exists():
         raise MirrorMissing(url)
     # mode=rw instead of ro: a reader that comes first must be able to make WAL's index beside the file.

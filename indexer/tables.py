@@ -1,8 +1,10 @@
 """The mirror's schema. Bytes are bytes; a block is known by its hash, so both sides of a fork can be stored.
 
-Facts (blocks, bodies, transactions, logs, events, parties) are never deleted: a reorg clears `canonical`. Projections
-(account, lease, claim and delegate versions) are versions that hold in blocks valid_from ≤ b < valid_to, so a rollback
-reopens what it must, and any past block can be asked. Amounts are base units, times unix seconds.
+Facts (blocks, bodies, transactions, events) are never deleted: a reorg clears `canonical`. Projections (account, lease,
+claim and delegate versions) are versions that hold in blocks valid_from ≤ b < valid_to, so a rollback reopens what it
+must, and any past block can be asked. Amounts are base units, times unix seconds.
+
+`indexer.facts` has one tuple type a table, with the same columns in the same order.
 """
 
 from typing import Any, Final
@@ -22,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import registry
-from sqlalchemy.types import JSON, TypeEngine
+from sqlalchemy.types import TypeEngine
 from sqlmodel import Field, SQLModel
 
 
@@ -168,52 +170,36 @@ class Transactions(MirrorTable, table=True):
     gas_used: int = _int()
 
 
-class Logs(MirrorTable, table=True):
-    """The ledger's raw logs."""
+class Events(MirrorTable, table=True):
+    """The ledger's logs, raw, each with what finds it; `protocol.events.decode_log` reads the rest."""
 
-    __tablename__ = "logs"
-    block_hash: bytes = _bytes(primary_key=True)
+    __tablename__ = "events"
+    __table_args__ = (Index("uq_events_canonical_seq", "seq", unique=True, **_CANONICAL),)
+    block_number: int = _int(primary_key=True)
     #: counted by us over the block's receipts, never copied
     log_index: int = _int(primary_key=True)
-    block_number: int = _int(index=True)
+    block_hash: bytes = _bytes(primary_key=True)
     tx_index: int = _int()
     #: position in its transaction receipt
     position: int = _int()
-    address: bytes = _bytes()
-    #: one to four topics, 32 bytes each, joined
-    topics: bytes = _bytes()
-    data: bytes = _bytes()
-
-
-class Events(MirrorTable, table=True):
-    """The ledger's decoded events."""
-
-    __tablename__ = "events"
-    __table_args__ = (
-        Index("uq_events_canonical_seq", "seq", unique=True, **_CANONICAL),
-        Index("ix_events_place", "block_number", "log_index"),
-    )
-    block_hash: bytes = _bytes(primary_key=True)
-    log_index: int = _int(primary_key=True)
-    block_number: int = _int()
     #: 1, 2, 3, … over the canonical history, Skipped ones included
     seq: int = _int()
     kind: str = _text(32, index=True)
     #: the lease that it speaks of
     lease: bytes | None = _bytes(index=True, nullable=True)
-    #: protocol.events.to_json
-    args: dict[str, Any] = Field(sa_type=JSON, nullable=False)
+    #: one to four topics, 32 bytes each, joined
+    topics: bytes = _bytes()
+    data: bytes = _bytes()
     canonical: bool = _flag()
 
 
 class Parties(MirrorTable, table=True):
-    """Whom an event concerns: its addresses, and both sides of its lease."""
+    """Whom a canonical event concerns: its accounts, and both sides of its lease."""
 
     __tablename__ = "parties"
+    __table_args__ = (Index("ix_parties_account", "account", "seq"),)
+    seq: int = _int(primary_key=True)
     account: bytes = _bytes(primary_key=True)
-    block_number: int = _int(primary_key=True)
-    log_index: int = _int(primary_key=True)
-    block_hash: bytes = _bytes(primary_key=True)
 
 
 class Leases(MirrorTable, table=True):
@@ -246,10 +232,9 @@ class Leases(MirrorTable, table=True):
 
 
 class LeaseVersions(MirrorTable, table=True):
-    """What changes of a lease."""
+    """What changes of a lease. The newest is the one without `valid_to`: few a lease, so its key finds it."""
 
     __tablename__ = "lease_versions"
-    __table_args__ = (Index("uq_lease_versions_current", "lease", unique=True, **_CURRENT),)
     lease: bytes = _bytes(primary_key=True)
     valid_from: int = _int(primary_key=True)
     valid_to: int | None = _int(nullable=True)
@@ -383,6 +368,8 @@ class ReorgJournal(MirrorTable, table=True):
     new_number: int = _int()
     new_hash: bytes = _bytes()
     depth: int = _int()
+    #: events up to the ancestor: those with a greater seq were undone
+    ancestor_seq: int = _int()
     events_undone: int = _int()
     #: unix seconds, this machine's clock
     seen_time: int = _int()
@@ -398,3 +385,6 @@ class Audits(MirrorTable, table=True):
     proved_slot: bytes = _bytes()
     holds: bool = _flag()
     seen_time: int = _int()
+
+
+TABLES: Final = mirror_registry.metadata.tables

@@ -159,9 +159,9 @@ def replay_head(connection: Connection) -> LedgerHead:
     """The ledger head of the canonical raw logs, folded from the first; nothing that was stored of it is used."""
     head = LedgerHead()
     query = (
-        "SELECT logs.topics, logs.data, blocks.number, blocks.time FROM logs "
-        "JOIN blocks ON blocks.hash = logs.block_hash WHERE blocks.canonical "
-        "ORDER BY blocks.number, logs.log_index"
+        "SELECT events.topics, events.data, blocks.number, blocks.time FROM events "
+        "JOIN blocks ON blocks.hash = events.block_hash WHERE blocks.canonical "
+        "ORDER BY blocks.number, events.log_index"
     )
     rows: Any = connection.exec_driver_sql(query)
     for topics, data, number, block_time in rows:

@@ -5,6 +5,8 @@ All event fields are static and the indexed ones come first, so `topics ‖ data
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
+from struct import Struct
 from typing import Any, ClassVar, Final
 
 from protocol.errors import ProtocolError
@@ -88,7 +90,7 @@ class BadEvent(ProtocolError):
     code = "bad_event"
 
 
-_ENUMS: Final = {"EndReason": EndReason, "Skip": Skip}
+_ENUMS: Final[dict[str, type[IntEnum]]] = {"EndReason": EndReason, "Skip": Skip}
 
 
 class _Event:
@@ -476,35 +478,81 @@ TOPICS: Final[dict[bytes, type[LedgerEvent]]] = {keccak256(signature(kind).encod
 SKIPPED_TOPIC: Final = keccak256(signature(Skipped).encode())
 
 
+@lru_cache(maxsize=1 << 16)
+def _spell(account: bytes) -> Address:
+    """EIP-55 costs a hash, and the same accounts come again and again."""
+    return checksum_address(account)
+
+
+class _Layout:
+    """How a kind's words are cut: one Struct over all of them, and one mask over the bits that must be zero."""
+
+    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_kind", "_padding", "data_size", "topics_size")
+
+    #: the last 8 bytes of a word hold any of our integers but uint256
+    _CODES: ClassVar = {"bytes32": "32s", "address": "12x20s", "uint256": "32s", "bool": "31x?"}
+
+    def __init__(self, kind: type[LedgerEvent]) -> None:
+        types = list(kind.TYPES.values())
+        self._kind = kind
+        self.topics_size = 32 * (1 + kind.INDEXED)
+        self.data_size = 32 * (len(types) - kind.INDEXED)
+        self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
+        self._padding = int.from_bytes(b"".join(map(_padding, types)), "big")
+        self._addresses = [index for index, solidity in enumerate(types) if solidity == "address"]
+        self._amounts = [index for index, solidity in enumerate(types) if solidity == "uint256"]
+        self._enums = [(index, tuple(_ENUMS[solidity])) for index, solidity in enumerate(types) if solidity in _ENUMS]
+
+    def read(self, words: bytes) -> LedgerEvent:
+        """The event in the words after topic 0; raises `BadEvent`."""
+        if int.from_bytes(words, "big") & self._padding:
+            raise self._fault(words)
+        cells: list[Any] = list(self._cut.unpack(words))
+        for index in self._addresses:
+            cells[index] = _spell(cells[index])
+        for index in self._amounts:
+            cells[index] = int.from_bytes(cells[index], "big")
+        for index, members in self._enums:
+            if cells[index] >= len(members):
+                raise self._fault(words)
+            cells[index] = members[cells[index]]
+        return self._kind(*cells)
+
+    def _fault(self, words: bytes) -> BadEvent:
+        """The first field that is not of its type."""
+        for place, (name, solidity) in enumerate(self._kind.TYPES.items()):
+            number = int.from_bytes(words[32 * place : 32 * place + 32], "big")
+            if number & int.from_bytes(_padding(solidity), "big"):
+                return BadEvent(f"{self._kind.__name__}.{name}: {number} is no {solidity}")
+            if solidity in _ENUMS and number >= len(_ENUMS[solidity]):
+                return BadEvent(f"{self._kind.__name__}.{name}: {number} is no {solidity}")
+        raise AssertionError("a layout that refuses what each of its fields takes")
+
+
+def _padding(solidity: str) -> bytes:
+    """The bits of a word that are zero in every value of the type."""
+    bits = {"bytes32": 256, "address": 160, "bool": 1}.get(solidity, 8 if solidity in _ENUMS else 0)
+    bits = bits or int(solidity.removeprefix("uint"))
+    return ((1 << 256) - (1 << bits)).to_bytes(32, "big")
+
+
+_LAYOUTS: Final[dict[bytes, _Layout]] = {topic: _Layout(kind) for topic, kind in TOPICS.items()}
+
+
 def decode_log(topics: list[bytes], data: bytes) -> LedgerEvent:
     """The event in a log of the ledger; raises `BadEvent` unless the log is exactly what the ledger emits."""
-    kind = TOPICS.get(topics[0]) if topics else None
-    if kind is None:
-        raise BadEvent(f"unknown topic {topics[0].hex() if topics else '(none)'}; is this log of another contract?")
-    if len(topics) != 1 + kind.INDEXED or len(data) != 32 * (len(kind.TYPES) - kind.INDEXED):
-        raise BadEvent(f"{kind.__name__}: {len(topics)} topics and {len(data)} bytes of data do not fit")
-    cells = [*topics[1:], *(data[i : i + 32] for i in range(0, len(data), 32))]
-    values = [_value(name, solidity, cell) for (name, solidity), cell in zip(kind.TYPES.items(), cells, strict=True)]
-    return kind(*values)
+    return decode_words(b"".join(topics), data)
 
 
-def _value(name: str, solidity: str, cell: bytes) -> Any:
-    if solidity == "bytes32":
-        return cell
-    number = int.from_bytes(cell, "big")
-    if solidity == "address":
-        if number >> 160:
-            raise BadEvent(f"{name}: not an address")
-        return checksum_address(cell[12:])
-    if solidity in _ENUMS:
-        try:
-            return _ENUMS[solidity](number)
-        except ValueError:
-            raise BadEvent(f"{name}: {number} is no {solidity}") from None
-    bits = 1 if solidity == "bool" else int(solidity.removeprefix("uint"))
-    if number >> bits:
-        raise BadEvent(f"{name}: {number} does not fit {solidity}")
-    return bool(number) if solidity == "bool" else number
+def decode_words(topics: bytes, data: bytes) -> LedgerEvent:
+    """Like `decode_log`, for topics that are joined."""
+    layout = _LAYOUTS.get(topics[:32])
+    if layout is None:
+        raise BadEvent(f"unknown topic {topics[:32].hex() or '(none)'}; is this log of another contract?")
+    if len(topics) != layout.topics_size or len(data) != layout.data_size:
+        name = TOPICS[topics[:32]].__name__
+        raise BadEvent(f"{name}: {len(topics) / 32:g} topics and {len(data)} bytes of data do not fit")
+    return layout.read(topics[32:] + data)
 
 
 def to_json(event: LedgerEvent) -> dict[str, Any]:
@@ -525,6 +573,10 @@ def event_hash(topics: list[bytes], data: bytes) -> bytes:
     return keccak256(b"".join(topics) + data)
 
 
+#: hash, count, block number, block time, event hash: an ABI word each
+_HEAD_WORDS: Final = Struct(">6x26s24xQ24xQ24xQ32s")
+
+
 @dataclass(frozen=True, slots=True)
 class LedgerHead:
     """The ledger's commitment to its history: storage slot 0, hash in the low 208 bits, count in the top 48."""
@@ -536,9 +588,8 @@ class LedgerHead:
 
     def advance(self, block_number: int, block_time: int, hash_of_event: bytes) -> "LedgerHead":
         """The head after one more event; `count` enters as it was before it."""
-        numbers = (self.hash, self.count, block_number, block_time)
-        encoded = b"".join(number.to_bytes(32, "big") for number in numbers) + hash_of_event
-        return LedgerHead(int.from_bytes(keccak256(encoded)[6:], "big"), self.count + 1)
+        words = _HEAD_WORDS.pack(self.hash.to_bytes(26, "big"), self.count, block_number, block_time, hash_of_event)
+        return LedgerHead(int.from_bytes(keccak256(words)[6:], "big"), self.count + 1)
 
     @classmethod
     def from_slot(cls, value: int) -> "LedgerHead":

@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from sqlalchemy import and_, func, select, tuple_
 
-from indexer.commit import TABLES
 from indexer.read.connected import Connected
 from indexer.reading import account_row, delegate_row, holds_at
 from indexer.rows import AccountRow, DelegateRow, ProviderRow
+from indexer.tables import TABLES
 from protocol.events import LeaseState
 from protocol.hashing import Address, checksum_address, from_hex
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, bindparam, func, or_, select
 
-from indexer.commit import TABLES
 from indexer.prove import build_proof
 from indexer.read.connected import Connected
 from indexer.reading import SEARCHED, begins, block_row, hit
 from indexer.rows import BlockRow, Hit, Total
+from indexer.tables import TABLES
 
 _BLOCKS: Final = TABLES["blocks"]
 _SEARCH_LIMIT: Final = 8

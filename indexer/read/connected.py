@@ -12,10 +12,10 @@ from typing import Any, Final
 from sqlalchemy import Integer, Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection
 
-from indexer.commit import TABLES
 from indexer.errors import MirrorMissing
 from indexer.reading import Cells
 from indexer.rows import Total
+from indexer.tables import TABLES
 
 #: rows that are counted one by one; beyond it a total is an estimate
 COUNTED: Final = 10_000

@@ -1,19 +1,19 @@
 """Events and the transactions that made them."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select, tuple_
 
-from indexer.commit import TABLES
 from indexer.read.connected import Connected
-from indexer.reading import event_row, select_events, select_transactions, transaction_row
+from indexer.reading import Cells, event_row, select_events, select_transactions, transaction_row
 from indexer.rows import EventRow, Place, Total, TransactionRow
+from indexer.tables import TABLES
 from protocol.hashing import from_hex
 
 _BLOCKS: Final = TABLES["blocks"]
 _EVENTS: Final = TABLES["events"]
-_LOGS: Final = TABLES["logs"]
 _PARTIES: Final = TABLES["parties"]
 _TRANSACTIONS: Final = TABLES["transactions"]
 
@@ -22,7 +22,7 @@ Branched = tuple[int, int, bytes]
 
 
 class EventsWanted(TypedDict, total=False):
-    """Filters add up; `canonical` None gives orphaned ones too, `at_block` those up to a block."""
+    """Filters add up; `canonical` None gives orphaned ones too, but with an account; `at_block` those up to a block."""
 
     lease: bytes | None
     account: str | None
@@ -45,13 +45,28 @@ class EventReads(Connected):
         **wanted: Unpack[EventsWanted],
     ) -> list[EventRow]:
         """Newest first; `before` and `after` are (block_number, log_index), with orphaned ones also block_hash."""
-        # The same figures, but in the index that starts with the account: else it would be sorted in memory.
-        table = _EVENTS if wanted.get("account") is None else _PARTIES
-        order: tuple[Any, ...] = (table.c.block_number, table.c.log_index)
-        if wanted.get("canonical", True) is None:
-            order = (*order, table.c.block_hash)
         query, values = select_wanted(wanted)
+        if wanted.get("account") is not None:
+            return [event_row(row) for row in self._by_seq(query, values, limit, before, after)]
+        order: tuple[Any, ...] = (_EVENTS.c.block_number, _EVENTS.c.log_index)
+        if wanted.get("canonical", True) is None:
+            order = (*order, _EVENTS.c.block_hash)
         return [event_row(row) for row in self._page(query, order, limit, before, after, values)]
+
+    def _by_seq(
+        self, query: Select[Any], values: dict[str, Any], limit: int, before: Any, after: Any
+    ) -> Sequence[Cells]:
+        """A page of an account's events, by the index that starts with the account: by place it would be a sort."""
+        with self._read():
+            # Places and seqs of canonical events rise together.
+            below = None if before is None else self._seq_until(before, inclusive=False) + 1
+            above = None if after is None else self._seq_until(after, inclusive=True)
+            return self._page(query, (_PARTIES.c.seq,), limit, below, above, values)
+
+    def _seq_until(self, place: Any, *, inclusive: bool) -> int:
+        """The seq of the last canonical event below a place, or at it; 0 if there is none."""
+        rows = self._all(_seq_query(inclusive), {"number": place[0], "index": place[1]})
+        return int(rows[0]["seq"]) if rows else 0
 
     def count_events(self, **wanted: Unpack[EventsWanted]) -> Total:
         query, values = select_wanted(wanted)
@@ -60,7 +75,8 @@ class EventReads(Connected):
     def events_since(self, seq: int, *, limit: int = 200, **wanted: Unpack[EventsWanted]) -> list[EventRow]:
         """Canonical events after the one numbered `seq`, oldest first."""
         query, values = select_wanted(wanted)
-        return [event_row(row) for row in reversed(self._page(query, (_EVENTS.c.seq,), limit, None, seq, values))]
+        order = (_EVENTS.c.seq,) if wanted.get("account") is None else (_PARTIES.c.seq,)
+        return [event_row(row) for row in reversed(self._page(query, order, limit, None, seq, values))]
 
     def transaction(self, tx_hash: bytes) -> TransactionRow | None:
         """The canonical one; where there is none, an orphaned one."""
@@ -97,11 +113,8 @@ class EventReads(Connected):
 def _touched_by(account: bytes) -> Any:
     """Transactions sent by an account, to it, or with an event that concerns it."""
     concerns = (
-        select(_LOGS.c.block_hash, _LOGS.c.tx_index)
-        .join(
-            _PARTIES,
-            and_(_PARTIES.c.block_hash == _LOGS.c.block_hash, _PARTIES.c.log_index == _LOGS.c.log_index),
-        )
+        select(_EVENTS.c.block_hash, _EVENTS.c.tx_index)
+        .join(_PARTIES, and_(_PARTIES.c.seq == _EVENTS.c.seq, _EVENTS.c.canonical))
         .where(_PARTIES.c.account == account)
     )
     return or_(
@@ -140,6 +153,17 @@ def _events_by(names: frozenset[str]) -> Select[Any]:
     }
     query = select_events()
     if "account" in names:
-        concerns = and_(_PARTIES.c.block_hash == _EVENTS.c.block_hash, _PARTIES.c.log_index == _EVENTS.c.log_index)
-        query = query.join(_PARTIES, concerns)
+        query = query.join(_PARTIES, and_(_PARTIES.c.seq == _EVENTS.c.seq, _EVENTS.c.canonical))
     return query.where(*[conditions[name] for name in sorted(names)])
+
+
+@cache
+def _seq_query(inclusive: bool) -> Select[Any]:
+    place = tuple_(_EVENTS.c.block_number, _EVENTS.c.log_index)
+    given = tuple_(bindparam("number", type_=BigInteger()), bindparam("index", type_=BigInteger()))
+    return (
+        select(_EVENTS.c.seq)
+        .where(place <= given if inclusive else place < given, _EVENTS.c.canonical)
+        .order_by(_EVENTS.c.block_number.desc(), _EVENTS.c.log_index.desc())
+        .limit(1)
+    )

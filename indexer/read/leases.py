@@ -6,11 +6,11 @@ from typing import Any, Final, TypedDict, Unpack
 
 from sqlalchemy import BigInteger, Select, bindparam, select
 
-from indexer.commit import TABLES
 from indexer.levels import finality_of
 from indexer.read.connected import Connected
 from indexer.reading import claim_row, dispute_row, holds_at, lease_row, payment_row, select_leases
 from indexer.rows import ClaimRow, DisputeRow, LeaseRow, PaymentRow, Place, Total
+from indexer.tables import TABLES
 from protocol.events import LeaseState
 from protocol.hashing import from_hex
 

@@ -5,12 +5,12 @@ from typing import Any, Final
 
 from sqlalchemy import and_, distinct, func, select
 
-from indexer.commit import TABLES
 from indexer.errors import MirrorMissing
 from indexer.levels import level_of
 from indexer.read.connected import Connected
 from indexer.reading import audit_row, holds_at
 from indexer.rows import AuditRow, Interval, MirrorStatus, ReorgRow, Stats
+from indexer.tables import TABLES
 from protocol.events import LeaseState, LedgerHead
 from protocol.hashing import checksum_address
 

@@ -5,18 +5,16 @@ from typing import Any, Final
 
 from sqlalchemy import LargeBinary, Select, and_, bindparam, func, or_
 
-from indexer.commit import TABLES
 from indexer.read.accounts import AccountReads
 from indexer.read.events import EventReads, select_wanted
 from indexer.reading import Cells, event_row
 from indexer.rows import EventRow, Place, StatementRow
 from indexer.statement import MOVING, Change, Terms, changes
+from indexer.tables import TABLES
 from protocol.hashing import Address, checksum_address, from_hex
 
 _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
-_LOGS: Final = TABLES["logs"]
-_PARTIES: Final = TABLES["parties"]
 _PAYMENTS: Final = TABLES["payments"]
 
 
@@ -58,10 +56,9 @@ class StatementReads(AccountReads, EventReads):
         """
         wanted, values = select_wanted({"account": account, "at_block": at_block})
         query, values = _moving(wanted), values | {"me": from_hex(account, 20)}
-        order = (_PARTIES.c.block_number, _PARTIES.c.log_index)
         found: list[tuple[EventRow, Change]] = []
         while True:
-            rows = self._page(query, order, limit, before, after, values)
+            rows = self._by_seq(query, values, limit, before, after)
             moved = [(event, change) for row in rows for event, change in [_change(account, row)] if change]
             found = found + moved if after is None else moved + found
             if len(rows) < limit or len(found) >= limit:
@@ -90,7 +87,7 @@ def _moving(wanted: Select[Any]) -> Select[Any]:
     """
     me = bindparam("me", type_=LargeBinary())
     # The account is the first indexed field of both, a word after topic 0, its address in the last 20 bytes.
-    is_its_own = func.substr(_LOGS.c.topics, 32 + 12 + 1, 20) == me
+    is_its_own = func.substr(_EVENTS.c.topics, 32 + 12 + 1, 20) == me
     is_party = or_(_LEASES.c.buyer == me, _LEASES.c.provider == me)
     gets_fee = and_(_EVENTS.c.kind == "LeaseOpened", _LEASES.c.opener == me, _LEASES.c.fee_base > 0)
     may_move = or_(

@@ -76,7 +76,7 @@ def make_block(number: int, parent_hash: bytes, events: list[LedgerEvent], salt:
         ]
     )
     header = parse_header(header_rlp)
-    return VerifiedBlock(header=header, header_rlp=header_rlp, transactions=transactions, receipts=receipts)
+    return VerifiedBlock.of_raw(header, header_rlp, transactions, receipts)
 
 
 @dataclass

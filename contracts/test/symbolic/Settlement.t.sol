@@ -140,23 +140,39 @@ contract SettlementProof is Scene {
         _assertNothingMoved(s, id);
     }
 
-    function check_TwoVouchersPayTheSameInEitherOrder(
-        Setting memory s,
-        SignedVoucher memory one,
-        SignedVoucher memory other
-    ) external {
+    /// That several pay the same in any order follows with `check_TheOrderOfVouchersIsIrrelevant`.
+    function check_ASignedVoucherPaysWhatItSays(Setting memory s, SignedVoucher memory voucher) external {
         bytes32 id = _put(s, LeaseState.Open);
         vm.assume(uint256(s.accounts[P].free) + s.stored.locked <= type(uint64).max);
-        (one.lease, other.lease) = (id, id);
-        _redeem(one);
-        _redeem(other);
-        (Leases.StoredLease memory a, Account[4] memory accounts) = _look(id);
-        Dispute memory none;
-        ledger.put(id, s.stored, s.claim, none, _roles(), s.accounts);
-        _redeem(other);
-        _redeem(one);
-        (Leases.StoredLease memory b, Account[4] memory accountsB) = _look(id);
-        assert(_and(a.paid == b.paid, _sameAll(accounts, accountsB)));
+        voucher.lease = id;
+        bytes32 digest = ledger.hashSignedVoucher(voucher, PROVIDER);
+        vm.assume(ledger.isVoucherSigner(s.stored.voucherSigner, digest, voucher));
+        _redeem(voucher);
+        (Leases.StoredLease memory after_, Account[4] memory accounts) = _look(id);
+        unchecked {
+            uint48 most = voucher.cumulative < s.stored.locked ? voucher.cumulative : s.stored.locked;
+            if (most < s.stored.paid) most = s.stored.paid;
+            s.accounts[P].free += most - s.stored.paid;
+            assert(_and(after_.paid == most, _sameAll(accounts, s.accounts)));
+        }
+    }
+
+    function check_AVoucherOfNoMoreThanWasPaidPaysNothing(Setting memory s, SignedVoucher memory voucher) external {
+        bytes32 id = _put(s, LeaseState.Open);
+        vm.assume(voucher.cumulative <= s.stored.paid);
+        voucher.lease = id;
+        _redeem(voucher);
+        _assertNothingMoved(s, id);
+    }
+
+    function check_AVoucherPaysOnlyTheFirstTime(Setting memory s, SignedVoucher memory voucher) external {
+        bytes32 id = _put(s, LeaseState.Open);
+        voucher.lease = id;
+        _redeem(voucher);
+        (Leases.StoredLease memory once, Account[4] memory accounts) = _look(id);
+        _redeem(voucher);
+        (Leases.StoredLease memory twice, Account[4] memory accountsTwice) = _look(id);
+        assert(_and(once.paid == twice.paid, _sameAll(accounts, accountsTwice)));
     }
 
     function check_AClosedLeasePaysNoVoucher(Setting memory s, SignedVoucher memory voucher) external {

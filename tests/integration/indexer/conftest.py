@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.anvil import Anvil, running_anvil
+from tests.support.databases import Database
 from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 
@@ -27,8 +28,8 @@ def leased(world: LedgerWorld) -> list[Leased]:
 
 
 @pytest.fixture
-def followed(tmp_path: Path, world: LedgerWorld, leased: list[Leased]) -> Iterator[Followed]:
-    mirror = Followed(tmp_path, world.deployment, world.rpc)
+def followed(tmp_path: Path, world: LedgerWorld, leased: list[Leased], database: Database) -> Iterator[Followed]:
+    mirror = Followed(tmp_path, world.deployment, world.rpc, database)
     mirror.catch_up()
     yield mirror
     mirror.close()

@@ -23,6 +23,7 @@ from protocol.errors import BadProof, WrongChain
 from protocol.hashing import to_hex
 from protocol.rpc import Rpc
 from tests.support.anvil import running_anvil
+from tests.support.databases import Database
 from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 
@@ -30,11 +31,11 @@ pytestmark = pytest.mark.node
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[tuple[LedgerWorld, Followed]]:
+def fresh(tmp_path: Path, database: Database) -> Iterator[tuple[LedgerWorld, Followed]]:
     """A chain of its own, because the test replaces blocks."""
     with running_anvil() as node:
         world = LedgerWorld.deploy(node)
-        mirror = Followed(tmp_path, world.deployment, world.rpc)
+        mirror = Followed(tmp_path, world.deployment, world.rpc, database)
         yield world, mirror
         mirror.close()
 
@@ -154,9 +155,13 @@ LIES = [drop_log, change_data, repeat_log, other_address, drop_receipt, fail_it,
 
 @pytest.mark.parametrize("lie", LIES)
 def test_a_lie_about_receipts_is_caught_before_commit(
-    tmp_path: Path, world: LedgerWorld, leased: list[Leased], lie: Callable[[Any, random.Random], None]
+    tmp_path: Path,
+    world: LedgerWorld,
+    leased: list[Leased],
+    database: Database,
+    lie: Callable[[Any, random.Random], None],
 ) -> None:
-    followed = Followed(tmp_path, world.deployment, world.rpc)
+    followed = Followed(tmp_path, world.deployment, world.rpc, database)
     rng = random.Random(lie.__name__)
 
     def change(method: str, params: Sequence[Any], answer: Any) -> Any:
@@ -187,9 +192,9 @@ def test_a_lie_about_receipts_is_caught_before_commit(
     ],
 )
 def test_a_lie_about_a_block_is_caught_before_commit(
-    tmp_path: Path, world: LedgerWorld, leased: list[Leased], field: str, value: Any
+    tmp_path: Path, world: LedgerWorld, leased: list[Leased], database: Database, field: str, value: Any
 ) -> None:
-    followed = Followed(tmp_path, world.deployment, world.rpc)
+    followed = Followed(tmp_path, world.deployment, world.rpc, database)
     victim = hex(world.deployment.deploy_block + 4)
 
     def change(method: str, params: Sequence[Any], answer: Any) -> Any:
@@ -202,8 +207,10 @@ def test_a_lie_about_a_block_is_caught_before_commit(
     followed.close()
 
 
-def test_receipts_of_another_block_are_refused(tmp_path: Path, world: LedgerWorld, leased: list[Leased]) -> None:
-    followed = Followed(tmp_path, world.deployment, world.rpc)
+def test_receipts_of_another_block_are_refused(
+    tmp_path: Path, world: LedgerWorld, leased: list[Leased], database: Database
+) -> None:
+    followed = Followed(tmp_path, world.deployment, world.rpc, database)
     other = world.rpc.call("eth_getBlockReceipts", hex(world.deployment.deploy_block))
 
     def change(method: str, params: Sequence[Any], answer: Any) -> Any:
@@ -214,8 +221,10 @@ def test_receipts_of_another_block_are_refused(tmp_path: Path, world: LedgerWorl
     followed.close()
 
 
-def test_a_false_head_proof_proves_nothing(tmp_path: Path, world: LedgerWorld, leased: list[Leased]) -> None:
-    followed = Followed(tmp_path, world.deployment, world.rpc)
+def test_a_false_head_proof_proves_nothing(
+    tmp_path: Path, world: LedgerWorld, leased: list[Leased], database: Database
+) -> None:
+    followed = Followed(tmp_path, world.deployment, world.rpc, database)
 
     def change(method: str, params: Sequence[Any], answer: Any) -> Any:
         if method == "eth_getProof":
@@ -244,21 +253,21 @@ def test_a_node_that_is_behind_is_waited_for(followed: Followed) -> None:
     assert follow_through(followed, change).catch_up() == at_head
 
 
-def test_a_reset_dev_chain_is_refused_with_the_remedy(tmp_path: Path, world: LedgerWorld) -> None:
+def test_a_reset_dev_chain_is_refused_with_the_remedy(tmp_path: Path, world: LedgerWorld, database: Database) -> None:
     with running_anvil("--timestamp", "1600000000") as other:
-        followed = Followed(tmp_path, world.deployment, other.rpc)
+        followed = Followed(tmp_path, world.deployment, other.rpc, database)
         with pytest.raises(WrongGenesis, match="gridlease deploy"):
             followed.follower.run(threading.Event())
         followed.close()
     with running_anvil("--chain-id", "1337") as other:
-        followed = Followed(tmp_path, world.deployment, other.rpc)
+        followed = Followed(tmp_path, world.deployment, other.rpc, database)
         with pytest.raises(WrongChain):
             followed.follower.run(threading.Event())
         followed.close()
 
 
 def test_a_mirror_of_another_ledger_is_refused(followed: Followed, tmp_path: Path) -> None:
-    wrong = Followed(tmp_path / "other", followed.deployment, followed.rpc)
+    wrong = Followed(tmp_path / "other", followed.deployment, followed.rpc, followed.database)
     wrong.close()
     other = dataclasses.replace(followed.deployment, ledger=followed.deployment.token)
     source = Source(followed.rpc, Contracts.of(other), 64)
@@ -317,11 +326,11 @@ def test_kill_9_at_any_point_loses_and_doubles_nothing(fresh: tuple[LedgerWorld,
     assert sequence == list(range(len(sequence), 0, -1))
 
 
-def test_a_node_that_restarts_is_followed_again(tmp_path: Path) -> None:
+def test_a_node_that_restarts_is_followed_again(tmp_path: Path, database: Database) -> None:
     state = tmp_path / "state.json"
     with running_anvil("--state", str(state), "--timestamp", "1700000000") as node:
         world = LedgerWorld.deploy(node)
-        followed = Followed(tmp_path, world.deployment, world.rpc)
+        followed = Followed(tmp_path, world.deployment, world.rpc, database)
         stop = threading.Event()
         thread = threading.Thread(target=followed.follower.run, args=(stop,))
         thread.start()

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from indexer.commit import TABLES
 from indexer.levels import finality_of, level_of
 from indexer.queries import AccountRow, Reads
+from indexer.tables import TABLES
 from protocol.events import (
     Deposited,
     DisputeLapsed,

