@@ -1,4 +1,4 @@
-"""A real mirror in a file, made of histories without a node."""
+"""A real mirror, made of histories without a node."""
 
 import random
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ from indexer.store import migrate, open_writer
 from protocol.deployment import Deployment
 from protocol.events import LedgerEvent
 from protocol.hashing import checksum_address, to_hex
+from tests.support.databases import SQLITE, Database
 from tests.support.fake_chain import CONTRACTS, RandomLedger, make_block
 
 DEPLOYMENT = Deployment(
@@ -32,9 +33,9 @@ DEPLOYMENT = Deployment(
 class StoredMirror:
     """`mirror` reads what `grow` and `replace` write."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database = SQLITE) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        url = f"sqlite:///{folder / 'mirror.db'}"
+        url = database.mirror_url(folder)
         self.engine: Engine = open_writer(url)
         migrate(self.engine)
         with self.engine.begin() as connection:

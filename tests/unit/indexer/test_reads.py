@@ -24,6 +24,7 @@ from protocol.events import (
     VoucherRedeemed,
 )
 from protocol.hashing import Address, checksum_address
+from tests.support.databases import Database
 from tests.support.fake_mirror import some_address, some_hash
 from tests.support.stored_mirror import StoredMirror, random_events
 
@@ -31,8 +32,8 @@ BUYER, PROVIDER, MATCHER, ARBITER = (some_address(name) for name in ("buyer", "p
 
 
 @pytest.fixture
-def stored(tmp_path: Path) -> Iterator[StoredMirror]:
-    made = StoredMirror(tmp_path)
+def stored(tmp_path: Path, database: Database) -> Iterator[StoredMirror]:
+    made = StoredMirror(tmp_path, database)
     yield made
     made.close()
 
