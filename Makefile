@@ -9,7 +9,7 @@ BENCH ?= messages
 SEED ?= 1
 MUTANTS ?= 400
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors prove mutants slither bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors verifier prove mutants slither bench clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,7 +58,9 @@ check: setup ## Format, lint, types, import rules, generated files
 	cd contracts && $(FORGE) test --match-path 'test/gas/*' --gas-snapshot-check=true
 	$(PY) contracts/tools/gas_floors.py --check
 	$(PY) contracts/tools/export_abi.py --check
+	$(PY) tools/join_verifier.py --check
 	$(PY) tests/vectors/generate.py --check
+	$(PY) tests/vectors/generate_proofs.py --check
 	$(PY) tests/vectors/generate_court.py --check
 	$(PY) jobs/digits/build.py --check
 
@@ -74,6 +76,10 @@ abi: setup ## Rebuild the committed ABIs and bytecode
 vectors: setup ## Rebuild the golden vectors that Solidity and Python share
 	$(PY) tests/vectors/generate.py
 	$(PY) tests/vectors/generate_court.py
+	$(PY) tests/vectors/generate_proofs.py
+
+verifier: setup ## Join the one-file verifier anew: protocol/verifier.py
+	$(PY) tools/join_verifier.py
 
 gas: setup ## Measure gas and write contracts/snapshots
 	cd contracts && $(FORGE) test --match-path 'test/gas/*'

@@ -15,10 +15,11 @@ from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
 from explorer.rendering import environment
-from explorer.responses import SAFETY_HEADERS, problem
+from explorer.responses import SAFETY_HEADERS, refusal
 from explorer.routes import failure_page
 from explorer.settings import ExplorerSettings
 from explorer.site import STATIC_DIR, Site, version_of
+from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.clock import now_time
 
@@ -43,16 +44,22 @@ class _Static(StaticFiles):
 
 
 def mount(
-    app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time, settings: ExplorerSettings | None = None
+    app: FastAPI,
+    mirror: Mirror,
+    *,
+    now: Callable[[], int] = now_time,
+    bundles: Bundles | None = None,
+    settings: ExplorerSettings | None = None,
 ) -> None:
     """Adds the explorer's routes to `app`, in any order with the backend's.
 
-    `now` (unix seconds) is asked only for relative times; without `settings` they are those of the environment.
+    `now` (unix seconds) is asked only for relative times; without `bundles` there are only proofs of events; without
+    `settings` they are those of the environment.
     """
     app.state.ledger_desk = Desk(mirror, settings or ExplorerSettings())
     app.state.explorer = Site(
         mirror=mirror,
-        proofs=Proofs(mirror),
+        proofs=Proofs(mirror, bundles),
         templates=environment(),
         static_version=version_of(STATIC_DIR),
         now=now,
@@ -72,7 +79,7 @@ def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/ledger"):
-            await problem(_NO_SUCH_LIST)(scope, receive, send)
+            await refusal(_NO_SUCH_LIST)(scope, receive, send)
             return
         if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
             await before(scope, receive, send)

@@ -55,8 +55,13 @@ def unready(site: Site, failure: Failure) -> HTMLResponse:
     return HTMLResponse(text, status_code=failure.status, headers={**SAFETY_HEADERS, "Retry-After": "3"})
 
 
-def problem(failure: Failure) -> Response:
+def problem(status_code: int, code: str, title: str, detail: str, remedy: str | None = None) -> Response:
     """A refused request as RFC 9457 problem+json."""
+    return refusal(Failure(status=status_code, code=code, title=title, detail=detail, remedy=remedy))
+
+
+def refusal(failure: Failure) -> Response:
+    """A failure as RFC 9457 problem+json."""
     body = Problem(
         title=failure.title,
         status=failure.status,

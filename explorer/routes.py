@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from explorer.failures import Failure, Refused, before_the_ledger
 from explorer.identifiers import Malformed, NoSuchPage, NotOnLedger
-from explorer.responses import SAFETY_HEADERS, page, problem, unready
+from explorer.responses import SAFETY_HEADERS, page, refusal, unready
 from explorer.site import Site
 from explorer.spelling import visible
 from protocol.errors import MirrorError
@@ -113,7 +113,7 @@ class LedgerRoute(APIRoute):
         if scope["method"] in (self.methods or ()):
             await super().handle(scope, receive, send)
             return
-        refusal = Failure(
+        failure = Failure(
             status=405,
             code="method_not_allowed",
             title="The ledger is only read",
@@ -121,7 +121,7 @@ class LedgerRoute(APIRoute):
             remedy="use GET; what changes the ledger is a transaction on its chain",
             headers={"Allow": ", ".join(sorted(self.methods or ()))},
         )
-        await problem(refusal)(scope, receive, send)
+        await refusal(failure)(scope, receive, send)
 
     def get_route_handler(self) -> _Handler:
         answer = super().get_route_handler()
@@ -130,7 +130,7 @@ class LedgerRoute(APIRoute):
             try:
                 return await answer(request)
             except _EXPECTED as error:
-                return problem(_explained(request, error))
+                return refusal(_explained(request, error))
 
         return handler
 

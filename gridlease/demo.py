@@ -13,7 +13,7 @@ from client.sdk import Client, Outcome
 from gridlease.house import DEPOSIT_BASE, House, dev_key
 from indexer.queries import Mirror
 from indexer.verify import verify_mirror
-from protocol.bundle import verify_bundle
+from protocol.bundle import verify_event
 from protocol.errors import GridleaseError
 from protocol.events import LeaseState
 from protocol.hashing import from_hex, to_hex
@@ -136,7 +136,7 @@ def _proofs(house: House, jobs: list[Job]) -> dict[str, Any]:
         payment = mirror.payments(lease=ids[0])[0]
         bundle = mirror.proof(payment.tx_hash, payment.log_index)
         block = mirror.block(payment.block_number)
-        verified = verify_bundle(bundle, block.hash if block else None)
+        verified = verify_event(bundle, [block.hash] if block else [])
     proof = house.folder / "proof.json"
     proof.write_bytes(bundle)
     return {

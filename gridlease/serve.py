@@ -6,6 +6,7 @@ from backend.app import create_app
 from backend.market import Market
 from backend.settings import MarketSettings
 from explorer.app import mount
+from indexer.bundles.make import Bundles
 
 
 def run_serve() -> None:
@@ -14,7 +15,7 @@ def run_serve() -> None:
     market = Market(settings)
     market.db.migrate()
     application = create_app(market)
-    mount(application, market.mirror)
+    mount(application, market.mirror, bundles=Bundles(settings.mirror_url, settings.rpc_url))
     uvicorn.run(
         application,
         host=settings.host,

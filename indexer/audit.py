@@ -3,13 +3,12 @@
 from sqlalchemy import Engine, delete, insert, select
 from sqlalchemy.engine import Connection
 
+from indexer.bundles.state import storage_paths
 from indexer.commit import CursorRow, move_cursor
 from indexer.errors import HeadMismatch
 from indexer.source import Contracts
 from indexer.tables import TABLES
-from protocol.errors import BadProof
 from protocol.events import HEAD_SLOT, LedgerHead
-from protocol.hashing import from_hex, to_hex
 from protocol.proofs import parse_header, verify_storage
 from protocol.rpc import Rpc
 
@@ -20,12 +19,7 @@ def prove_head(rpc: Rpc, ledger: bytes, header_rlp: bytes) -> LedgerHead:
     Raises `BadProof` when the node's answer proves nothing, and what `Rpc` raises.
     """
     header = parse_header(header_rlp)
-    answer = rpc.call("eth_getProof", to_hex(ledger), ["0x" + HEAD_SLOT.to_bytes(32, "big").hex()], to_hex(header.hash))
-    try:
-        account = [from_hex(node) for node in answer["accountProof"]]
-        storage = [from_hex(node) for node in answer["storageProof"][0]["proof"]]
-    except (KeyError, IndexError, TypeError) as error:
-        raise BadProof("state", f"the node's answer is no proof: {error!r}") from error
+    account, (storage,) = storage_paths(rpc, ledger, [HEAD_SLOT], header.hash)
     return LedgerHead.from_slot(verify_storage(header.state_root, ledger, HEAD_SLOT, account, storage))
 
 

@@ -1,4 +1,4 @@
-"""`gridlease indexer …`: follow the chain, look at the mirror, verify it, rebuild it, prove an event."""
+"""`gridlease indexer …`: follow the chain, look at the mirror, verify it, rebuild it, prove from it."""
 
 import json
 import signal
@@ -6,12 +6,14 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from indexer.bundles.cli import app as bundles_app
+from indexer.bundles.cli import export
 
 if TYPE_CHECKING:
     from indexer.verify import Report
@@ -111,22 +113,8 @@ def rebuild() -> None:
     typer.echo(f"mirror rebuilt up to block {cursor.number}: {cursor.event_count} events")
 
 
-@app.command()
-def prove(
-    transaction: Annotated[str, typer.Argument(help="Hash of the transaction.")],
-    log_index: Annotated[int, typer.Argument(help="Position of the log in its block.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write.")] = Path("proof.json"),
-) -> None:
-    """Write the proof of one event; `gridlease verify FILE` checks it offline."""
-    from indexer.queries import Mirror
-    from indexer.settings import IndexerSettings
-    from protocol.hashing import from_hex
-
-    mirror = Mirror(IndexerSettings().mirror_url)
-    content = mirror.proof(from_hex(transaction, 32), log_index)
-    mirror.close()
-    out.write_bytes(content)
-    typer.echo(f"{out}: {len(content)} bytes")
+app.add_typer(bundles_app, name="prove")
+app.command()(export)
 
 
 def _print(facts: dict[str, Any], as_json: bool, table: Callable[[], Table]) -> None:

@@ -4,8 +4,9 @@ A `Book` holds the rows that it was given or that it made. It never guesses: an 
 is `BadEvent`, because then either the history or this fold is wrong.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Protocol
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from indexer.decoder import LogFact
 from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PartyFact, PaymentFact
@@ -59,8 +60,7 @@ LeaseEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Account(NamedTuple):
     """Base units."""
 
     account: bytes
@@ -76,8 +76,7 @@ class Account:
     beneficiary: bytes = NOBODY
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delegate:
+class Delegate(NamedTuple):
     """What a key may still commit of its buyer's."""
 
     buyer: bytes
@@ -87,8 +86,7 @@ class Delegate:
     until_time: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(NamedTuple):
     """What changes of a lease, with both sides and the lock to check it by."""
 
     lease: bytes
@@ -114,8 +112,7 @@ class Lease:
     closed_tx: bytes | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(NamedTuple):
     """What a provider asks for a lease; a commitment to it at first where `reveal_time` is not 0."""
 
     lease: bytes
@@ -166,8 +163,9 @@ class Changes:
     disputes: list[DisputeFact] = field(default_factory=list)
 
 
+@lru_cache(maxsize=1 << 16)
 def raw(address: Address) -> bytes:
-    """20 bytes."""
+    """20 bytes; the same accounts come again and again."""
     return bytes.fromhex(address[2:])
 
 
@@ -223,7 +221,7 @@ class Book:
                 self._move(event.account, free=-event.amount)
             case BeneficiarySet():
                 row, beneficiary = self._account(raw(event.account)), raw(event.beneficiary)
-                self._put_account(replace(row, guarded=beneficiary != NOBODY, beneficiary=beneficiary))
+                self._put_account(row._replace(guarded=beneficiary != NOBODY, beneficiary=beneficiary))
             case DelegateApproved():
                 self._set_delegate(event.buyer, event.key, event.cap, event.until)
             case DelegateCharged():
@@ -231,7 +229,7 @@ class Book:
             case MessageCancelled():
                 self._cancel(event, at)
             case EpochBumped():
-                self._put_account(replace(self._account(raw(event.account)), epoch=event.epoch))
+                self._put_account(self._account(raw(event.account))._replace(epoch=event.epoch))
             case Auction() | Skipped():
                 pass
             case _:
@@ -310,7 +308,7 @@ class Book:
         lease = self._running(event.lease)
         if event.paid != lease.paid_base + event.amount or event.paid > lease.locked_base:
             raise BadEvent(f"lease 0x{event.lease.hex()}: {lease.paid_base} + {event.amount} is not {event.paid}")
-        self._put_lease(replace(lease, paid_base=event.paid))
+        self._put_lease(lease._replace(paid_base=event.paid))
         self._move_raw(lease.buyer, locked=-event.amount)
         self._move(event.provider, free=event.amount)
         self._pay(lease, event.amount, event.paid, event.result, event.last, at)
@@ -335,11 +333,11 @@ class Book:
     def _end(self, event: LeaseClosing | LeaseAcknowledged) -> None:
         """A first close starts the notice; an answer to it changes nothing but the flag."""
         if isinstance(event, LeaseAcknowledged):
-            self._put_lease(replace(self._require(event.lease, LeaseState.CLOSING), responded=True))
+            self._put_lease(self._require(event.lease, LeaseState.CLOSING)._replace(responded=True))
             return
+        lease = self._require(event.lease, LeaseState.OPEN)
         self._put_lease(
-            replace(
-                self._require(event.lease, LeaseState.OPEN),
+            lease._replace(
                 state=LeaseState.CLOSING,
                 reason=event.reason,
                 deadline_time=event.deadline,
@@ -352,7 +350,7 @@ class Book:
         lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING, LeaseState.CLAIMED)
         lease = self._ended(lease, at, EndReason.CLAIMED)
         if isinstance(event, LeaseClaimed):
-            lease = replace(lease, responded=True, done=lease.done or event.last)
+            lease = lease._replace(responded=True, done=lease.done or event.last)
             claim = Claim(
                 lease=event.lease,
                 result=event.result,
@@ -364,7 +362,7 @@ class Book:
         else:
             claim = Claim(lease=event.lease, result=event.commitment, reveal_time=event.reveal_from)
         self._changes.claims[event.lease,] = (claim, self.event_count)
-        self._put_lease(replace(lease, state=LeaseState.CLAIMED, deadline_time=event.deadline))
+        self._put_lease(lease._replace(state=LeaseState.CLAIMED, deadline_time=event.deadline))
 
     def _dispute(self, event: LeaseDisputed, at: LogFact) -> None:
         lease = self._require(event.lease, LeaseState.OPEN, LeaseState.CLOSING, LeaseState.CLAIMED)
@@ -372,7 +370,7 @@ class Book:
         if event.bond != lease.bond_base:
             raise BadEvent(f"lease 0x{event.lease.hex()}: a challenge of {event.bond} against {lease.bond_base}")
         self._move(event.challenger, free=-event.bond, bonded=event.bond)
-        self._put_lease(replace(lease, state=LeaseState.DISPUTED, deadline_time=event.deadline))
+        self._put_lease(lease._replace(state=LeaseState.DISPUTED, deadline_time=event.deadline))
         self._changes.disputes.append(
             DisputeFact(
                 lease=event.lease,
@@ -391,8 +389,8 @@ class Book:
         if lease.state is not LeaseState.OPEN:
             return lease
         if at.block_time >= lease.deadline_time:
-            return replace(lease, reason=EndReason.EXPIRED, done=True)
-        return replace(lease, reason=reason, early=reason is EndReason.FAULTY)
+            return lease._replace(reason=EndReason.EXPIRED, done=True)
+        return lease._replace(reason=reason, early=reason is EndReason.FAULTY)
 
     def _decide(self, event: LeaseRuled | DisputeLapsed) -> None:
         """What becomes of the challenger's bond; the close that follows does the rest."""
@@ -417,8 +415,7 @@ class Book:
             # By a claim, a ruling or the minimum charge: no voucher, so no result of it.
             self._pay(lease, gained, event.paid, ZERO_HASH, False, at)
         self._put_lease(
-            replace(
-                lease,
+            lease._replace(
                 paid_base=event.paid,
                 refunded_base=event.refunded,
                 penalty_base=event.penalty,
@@ -458,18 +455,18 @@ class Book:
         self._move_raw(raw(address), free=free, locked=locked, bonded=bonded, leases=leases)
 
     def _move_raw(self, account: bytes, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
-        before = self._account(account)
+        _, has_free, has_locked, has_bonded, has_leases, epoch, guarded, beneficiary = self._account(account)
         after = Account(
-            account=account,
-            free_base=before.free_base + free,
-            locked_base=before.locked_base + locked,
-            bonded_base=before.bonded_base + bonded,
-            open_leases=before.open_leases + leases,
-            epoch=before.epoch,
-            guarded=before.guarded,
-            beneficiary=before.beneficiary,
+            account,
+            has_free + free,
+            has_locked + locked,
+            has_bonded + bonded,
+            has_leases + leases,
+            epoch,
+            guarded,
+            beneficiary,
         )
-        if min(after.free_base, after.locked_base, after.bonded_base, after.open_leases) < 0:
+        if after.free_base < 0 or after.locked_base < 0 or after.bonded_base < 0 or after.open_leases < 0:
             raise BadEvent(f"account 0x{account.hex()} would go below zero")
         self._put_account(after)
 

@@ -5,10 +5,10 @@ from sqlalchemy.engine import Connection
 
 from indexer.commit import unpack
 from indexer.tables import TABLES
-from indexer.trie import ordered_path
-from protocol.bundle import write_bundle
+from protocol.bundle import write_event
 from protocol.errors import MirrorError
 from protocol.hashing import to_hex
+from protocol.tries import ordered_path
 
 
 class NoSuchLog(MirrorError):
@@ -41,4 +41,4 @@ def build_proof(connection: Connection, tx_hash: bytes, log_index: int) -> bytes
     if row is None:
         raise NoSuchLog(tx_hash, log_index)
     tx_index, position, header_rlp, receipts = row
-    return write_bundle(header_rlp, tx_index, ordered_path(list(unpack(receipts)), tx_index), position)
+    return write_event(header_rlp, tx_index, ordered_path(list(unpack(receipts)), tx_index), position)

@@ -546,13 +546,25 @@ def decode_log(topics: list[bytes], data: bytes) -> LedgerEvent:
 
 def decode_words(topics: bytes, data: bytes) -> LedgerEvent:
     """Like `decode_log`, for topics that are joined."""
+    return _layout_of(topics, data).read(topics[32:] + data)
+
+
+def require_shape(topics: list[bytes], data: bytes) -> None:
+    """Raises `BadEvent` unless the log is as long as its kind.
+
+    The event hash joins topics and data, so only the shape says where the one ends and the other begins.
+    """
+    _layout_of(b"".join(topics), data)
+
+
+def _layout_of(topics: bytes, data: bytes) -> _Layout:
     layout = _LAYOUTS.get(topics[:32])
     if layout is None:
         raise BadEvent(f"unknown topic {topics[:32].hex() or '(none)'}; is this log of another contract?")
     if len(topics) != layout.topics_size or len(data) != layout.data_size:
         name = TOPICS[topics[:32]].__name__
         raise BadEvent(f"{name}: {len(topics) / 32:g} topics and {len(data)} bytes of data do not fit")
-    return layout.read(topics[32:] + data)
+    return layout
 
 
 def to_json(event: LedgerEvent) -> dict[str, Any]:

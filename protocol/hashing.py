@@ -5,9 +5,21 @@ import hashlib
 from functools import lru_cache
 from typing import Final, NewType
 
-import sha3
-
 from protocol.errors import BadCid, BadHex
+from protocol.keccak import keccak256
+
+__all__ = [
+    "ZERO_ADDRESS",
+    "ZERO_HASH",
+    "Address",
+    "checksum_address",
+    "cid_of",
+    "from_hex",
+    "keccak256",
+    "sha256",
+    "sha256_of_cid",
+    "to_hex",
+]
 
 Address = NewType("Address", str)
 """An account, spelt with EIP-55 checksum."""
@@ -17,12 +29,6 @@ ZERO_HASH: Final = bytes(32)
 
 # CIDv1 · raw (0x55) · sha2-256 (0x12) · 32 bytes (0x20)
 _CID_PREFIX: Final = b"\x01\x55\x12\x20"
-
-
-def keccak256(data: bytes) -> bytes:
-    """The EVM's hash, 32 bytes."""
-    digest: bytes = sha3.keccak_256(data).digest()
-    return digest
 
 
 def sha256(data: bytes) -> bytes:

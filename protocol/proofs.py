@@ -1,4 +1,4 @@
-"""What a block hash binds: header fields, receipts and state, by Merkle-Patricia paths (SPEC "Proof of one event").
+"""What a block hash binds: header fields, receipts and state, by Merkle-Patricia paths (SPEC "Proofs").
 
 Pure: takes bytes, returns facts or raises `BadProof` with the step that fails. Whoever trusts the block hash need not
 trust who sent the proof. A path is minimal: a node that it does not need is refused, so a proof has one spelling.
@@ -112,37 +112,52 @@ def verify_mpt(root: bytes, key: bytes, nodes: list[bytes]) -> bytes | None:
     # Nodes spell the empty trie as no node, or as the one empty string that its root is the hash of.
     if root == EMPTY_ROOT and nodes in ([], [encode(b"")]):
         return None
-    walk = _Walk(nodes)
-    node = walk.follow(root)
-    path = _nibbles(key)
-    while True:
-        child, path, ended = _step(node, path)
-        if ended or child == b"":
-            walk.finish()
-            # An empty string where a value could be means: nothing ends here.
-            return to_bytes(child) or None
-        node = walk.follow(to_bytes(child, 32)) if isinstance(child, bytes) else child
+    witness = Witness(nodes)
+    value = witness.value(root, key)
+    witness.finish()
+    return value
 
 
-class _Walk:
-    """Hands out the nodes of a path, each checked against the hash that names it."""
+class Witness:
+    """The nodes of one or several paths, in the order in which the walks first need them, none missing, none spare.
+
+    Paths of one trie share their beginnings, so each node is there once.
+    """
 
     def __init__(self, nodes: list[bytes]) -> None:
         self._nodes = nodes
         self._used = 0
+        self._seen: dict[bytes, list[Item]] = {}
 
-    def follow(self, expected: bytes) -> list[Item]:
+    def value(self, root: bytes, key: bytes) -> bytes | None:
+        """The value under `key` in the trie of `root`, or None if that trie provably has none; raises `BadProof`."""
+        if root == EMPTY_ROOT:
+            return None
+        node = self._follow(root)
+        path = _nibbles(key)
+        while True:
+            child, path, ended = _step(node, path)
+            if ended or child == b"":
+                # An empty string where a value could be means: nothing ends here.
+                return to_bytes(child) or None
+            node = self._follow(to_bytes(child, 32)) if isinstance(child, bytes) else child
+
+    def finish(self) -> None:
+        """Raises `BadProof` if a node was not needed."""
+        if self._used != len(self._nodes):
+            raise BadProof("path", f"{len(self._nodes) - self._used} nodes too many")
+
+    def _follow(self, expected: bytes) -> list[Item]:
+        if expected in self._seen:
+            return self._seen[expected]
         if self._used == len(self._nodes):
             raise BadProof("path", "a node is missing")
         encoded = self._nodes[self._used]
         if keccak256(encoded) != expected:
             raise BadProof("path", f"node {self._used} is not the one that its parent names")
         self._used += 1
-        return decode_list(encoded)
-
-    def finish(self) -> None:
-        if self._used != len(self._nodes):
-            raise BadProof("path", f"{len(self._nodes) - self._used} nodes too many")
+        self._seen[expected] = decode_list(encoded)
+        return self._seen[expected]
 
 
 def _step(node: list[Item], path: list[int]) -> tuple[Item, list[int], bool]:
@@ -173,11 +188,23 @@ def _nibbles(data: bytes) -> list[int]:
 
 def verify_storage(state_root: bytes, contract: bytes, slot: int, account: list[bytes], storage: list[bytes]) -> int:
     """The value of a storage slot under a state root, by the paths of `eth_getProof`; raises `BadProof`."""
-    leaf = verify_mpt(state_root, keccak256(contract), account)
-    if leaf is None:
+    root = storage_root(verify_mpt(state_root, keccak256(contract), account))
+    return slot_value(verify_mpt(root, keccak256(slot.to_bytes(32, "big")), storage))
+
+
+def storage_root(account: bytes | None) -> bytes:
+    """The root of a contract's storage, from its leaf in the state trie; raises `BadProof`."""
+    if account is None:
         raise BadProof("account", "there is no contract at this address")
-    fields = decode_list(leaf)
+    fields = decode_list(account)
     if len(fields) != 4:
         raise BadProof("account", f"{len(fields)} fields")
-    value = verify_mpt(to_bytes(fields[2], 32), keccak256(slot.to_bytes(32, "big")), storage)
-    return 0 if value is None else to_integer(decode(value))
+    return to_bytes(fields[2], 32)
+
+
+def slot_value(leaf: bytes | None) -> int:
+    """What a leaf of the storage trie says; no leaf is 0. Raises `BadProof`."""
+    value = 0 if leaf is None else to_integer(decode(leaf))
+    if value >> 256:
+        raise BadProof("storage", "a value of more than 32 bytes")
+    return value

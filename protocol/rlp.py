@@ -1,4 +1,4 @@
-"""Recursive length prefix in its one canonical spelling: what has two spellings is refused (SPEC "Proof of one event").
+"""Recursive length prefix in its one canonical spelling: what has two spellings is refused (SPEC "Proofs").
 
 Pure and without dependencies, because proofs are checked on other people's machines.
 """

@@ -19,17 +19,17 @@ BUYERS: Final = 31
 
 
 @contextmanager
-def filled_chain(events: int) -> Iterator[tuple[Anvil, Deployment]]:
-    """A node with the events; the deployment names the feed as the ledger."""
+def filled_chain(events: int, per_block: int = PER_BLOCK) -> Iterator[tuple[Anvil, Deployment]]:
+    """A node with the events, in blocks of `per_block` transactions; the deployment names the feed as the ledger."""
     node = Anvil("--no-mining", "--gas-limit", "300000000", "--order", "fifo", "--preserve-historical-states")
     node.start()
     try:
-        yield node, _fill(node.rpc, events)
+        yield node, _fill(node.rpc, events, per_block)
     finally:
         node.stop()
 
 
-def _fill(rpc: Rpc, events: int) -> Deployment:
+def _fill(rpc: Rpc, events: int, per_block: int) -> Deployment:
     sender = DEPLOYER.address
     created = rpc.call("eth_sendTransaction", {"from": sender, "data": _bytecode(), "gas": hex(5_000_000)})
     rpc.call("evm_mine")
@@ -39,10 +39,10 @@ def _fill(rpc: Rpc, events: int) -> Deployment:
     opening = {**call, "data": _calldata("open(uint256)", PER_TRANSACTION), "gas": hex(200_000)}
     rpc.batch([("eth_sendTransaction", [fund]), ("evm_mine", [])])
     nonce = 2
-    for _ in range(events // (PER_TRANSACTION * PER_BLOCK)):
-        calls = [("eth_sendTransaction", [{**opening, "nonce": hex(nonce + place)}]) for place in range(PER_BLOCK)]
+    for _ in range(events // (PER_TRANSACTION * per_block)):
+        calls = [("eth_sendTransaction", [{**opening, "nonce": hex(nonce + place)}]) for place in range(per_block)]
         rpc.batch([*calls, ("evm_mine", [])])
-        nonce += PER_BLOCK
+        nonce += per_block
     genesis = rpc.call("eth_getBlockByNumber", "0x0", False)["hash"]
     return Deployment(
         chain_id=CHAIN_ID,

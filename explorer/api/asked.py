@@ -102,7 +102,9 @@ class EventsAsked(ListedAt):
     transaction: Spelt | None = None
     block: Number | None = None
     kind: Annotated[str, Field(max_length=40, description="an event name, such as LeaseOpened")] | None = None
-    orphaned: bool = Field(default=False, description="also those that a reorg undid")
+    orphaned: bool = Field(
+        default=False, description="also those that a reorg undid; with `account` canonical ones only"
+    )
 
 
 class LeasesAsked(ListedAt):

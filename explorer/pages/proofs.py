@@ -1,10 +1,11 @@
-"""Downloads of offline proofs, one payment each."""
+"""Downloads of offline proofs, and the page that checks one in the browser."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from explorer.identifiers import Malformed, NotOnLedger, hash_of, spelt
+from explorer.responses import page
 from explorer.routes import PageRoute
 from explorer.site import Site, TheSite
 
@@ -17,7 +18,11 @@ async def proof_file(site: Site, tx_hash: bytes, log_index: int) -> Response:
     rows = site.mirror.events(tx_hash=tx_hash, limit=200)
     if not any(row.log_index == log_index for row in rows):
         raise NotOnLedger("event", f"{log_index} of transaction {spelt(tx_hash)}")
-    content = await site.proofs.fetch(tx_hash, log_index)
+    return download(await site.proofs.fetch(tx_hash, log_index))
+
+
+def download(content: bytes) -> Response:
+    """A proof file as a download."""
     return Response(
         content,
         media_type="application/json",
@@ -41,6 +46,19 @@ async def lease_proof(site: TheSite, lease: str, tx: str | None = None, log: Log
     if not newest:
         raise NotOnLedger("payment of lease", spelt(wanted))
     return await proof_file(site, newest[0].tx_hash, newest[0].log_index)
+
+
+@router.get("/check", name="check")
+async def check_page(request: Request, site: TheSite, tx: str | None = None, log: LogIndex | None = None) -> Response:
+    """Checks a file of the reader's, or the proof of the event that `tx` and `log` name."""
+    if tx is None or log is None:
+        return page(request, site, "check.html", proof=None, block_hash=None)
+    tx_hash = hash_of(tx, "transaction")
+    rows = [row for row in site.mirror.events(tx_hash=tx_hash, limit=200) if row.log_index == log]
+    if not rows:
+        raise NotOnLedger("event", f"{log} of transaction {spelt(tx_hash)}")
+    link = f"/proof/{spelt(tx_hash)}/{log}"
+    return page(request, site, "check.html", proof=link, block_hash=spelt(rows[0].block_hash))
 
 
 @router.get("/proof/{tx}/{log}", name="proof")

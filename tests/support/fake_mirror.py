@@ -23,7 +23,7 @@ from indexer.queries import (
     TransactionRow,
 )
 from indexer.trie import ordered_path, ordered_root
-from protocol.bundle import write_bundle
+from protocol.bundle import write_event
 from protocol.events import (
     ClaimCommitted,
     DelegateApproved,
@@ -359,7 +359,7 @@ class FakeMirror(Mirror):
         row = next(row for row in self.rows if row.canonical and row.tx_hash == tx_hash and row.log_index == log_index)
         self.block_hash(row.block_number)
         path = ordered_path(self._receipts(row.block_number), log_index)
-        return write_bundle(self.headers[row.block_number], log_index, path, 0)
+        return write_event(self.headers[row.block_number], log_index, path, 0)
 
 
 def _place_of_lease(row: LeaseRow) -> tuple[int, int]:

@@ -149,7 +149,7 @@ def test_the_commands_say_it_and_exit_by_it(followed: Followed, tmp_path: Path) 
 
     payment = followed.mirror.payments()[0]
     out = tmp_path / "proof.json"
-    made = command(followed, "prove", to_hex(payment.tx_hash), str(payment.log_index), "-o", str(out))
+    made = command(followed, "prove", "event", to_hex(payment.tx_hash), str(payment.log_index), "-o", str(out))
     assert made.exit_code == 0, made.stderr
     assert out.read_bytes() == followed.mirror.proof(payment.tx_hash, payment.log_index)
 

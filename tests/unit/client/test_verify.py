@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gridlease.cli import app
-from protocol.bundle import write_bundle
+from protocol.bundle import write_event
 from protocol.events import VoucherRedeemed, signature
 from protocol.hashing import from_hex, keccak256, to_hex
 from protocol.rlp import Item, encode, integer
@@ -35,7 +35,7 @@ def block_with_a_payment() -> tuple[bytes, bytes]:
     header: list[Item] = [bytes(32), bytes(32), bytes(20), bytes(32), bytes(32), keccak256(leaf), bytes(256), b""]
     header += [integer(NUMBER), integer(30_000_000), integer(50_000), integer(TIME), b"", bytes(32), bytes(8)]
     encoded = encode(header)
-    return keccak256(encoded), write_bundle(encoded, 0, [leaf], 0)
+    return keccak256(encoded), write_event(encoded, 0, [leaf], 0)
 
 
 BLOCK_HASH, PROOF = block_with_a_payment()

@@ -1,11 +1,13 @@
 """The pages in a real browser: the policy blocks nothing of ours, and the three conveniences work."""
 
 import asyncio
+import json
 import os
 import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,45 @@ def test_reading_needs_no_script(url: str) -> None:
             assert page.get_by_text(words).first.is_visible()
         assert page.locator("button.copy:visible").count() == 0
         browser.close()
+
+
+def test_the_browser_checks_a_payment_by_itself(tab: Page, url: str, mirror: FakeMirror) -> None:
+    payment = mirror.payments(lease=SECOND, limit=1)[0]
+    tab.goto(f"{url}/lease/{to_hex(SECOND)}")
+    tab.get_by_role("link", name="Check here").click()
+    tab.locator("#verdict.good", has_text="Proved").wait_for(timeout=10_000)
+    assert str(payment.amount_base) in tab.locator("#verdict").inner_text()
+    width = tab.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert width == 0
+    tab.get_by_label("Block hash").fill("0x" + "11" * 32)
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.bad", has_text="proof fails at anchor").wait_for(timeout=10_000)
+    tab.get_by_label("Block hash").fill("")
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.wait", has_text="if the chain has").wait_for(timeout=10_000)
+
+
+def test_the_browser_checks_a_file_of_the_readers(tab: Page, url: str) -> None:
+    vectors = Path(__file__).parents[2] / "vectors"
+    expected = json.loads((vectors / "proofs.expected.json").read_text())["proof-history-million.json"]
+    tab.goto(f"{url}/check")
+    tab.get_by_label("Proof file").set_input_files(vectors / "proof-history-million.json")
+    tab.get_by_label("Block hash").fill(expected["anchors"][0])
+    tab.get_by_label("Ledger", exact=True).fill(expected["ledger"])
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.good", has_text='"count": 1000000').wait_for(timeout=10_000)
+
+
+def test_the_browser_replays_a_list_of_events(tab: Page, url: str) -> None:
+    vectors = Path(__file__).parents[2] / "vectors"
+    expected = json.loads((vectors / "proofs.expected.json").read_text())["proof-history.json"]
+    tab.goto(f"{url}/check")
+    tab.get_by_label("Proof file").set_input_files(vectors / "proof-history.json")
+    tab.get_by_label("Block hash").fill(expected["anchors"][0])
+    tab.get_by_label("Ledger", exact=True).fill(expected["ledger"])
+    tab.get_by_label("Events").set_input_files(vectors / "proof-history.ndjson")
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.good", has_text="the 11 events of the list are all of it").wait_for(timeout=10_000)
+    tab.get_by_label("Events").set_input_files(vectors / "proof-range.ndjson")
+    tab.get_by_role("button", name="Check in this browser").click()
+    tab.locator("#verdict.bad", has_text="proof fails at events").wait_for(timeout=10_000)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from indexer.queries import MirrorMissing
-from protocol.bundle import verify_bundle
+from protocol.bundle import verify_event
 from protocol.events import (
     ClaimCommitted,
     EndReason,
@@ -242,7 +242,7 @@ def test_the_proof_of_a_payment_is_a_download(reader: Reader, mirror: FakeMirror
     ):
         response = reader.get(path)
         assert response.status_code == 200
-        assert verify_bundle(response.content, block_hash(payment.block_number)).event == VoucherRedeemed(
+        assert verify_event(response.content, [block_hash(payment.block_number)]).event == VoucherRedeemed(
             SECOND, payment.provider, payment.amount_base, payment.paid_base, payment.result, payment.last
         )
         assert response.headers["content-disposition"] == 'attachment; filename="proof.json"'

@@ -1,4 +1,4 @@
-"""A bundle proves one event, has one spelling, and no other byte passes."""
+"""A bundle of kind event proves one event, has one spelling, and no other byte passes."""
 
 import json
 from collections.abc import Callable
@@ -9,18 +9,18 @@ import orjson
 import pytest
 import rfc8785
 
-from protocol.bundle import event_member, verify_bundle
+from protocol.bundle import event_member, verify_event
 from protocol.errors import BadProof
 from protocol.hashing import from_hex
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 BUNDLE = (VECTORS / "proof.json").read_bytes()
-EXPECTED = json.loads((VECTORS / "proof.expected.json").read_text())
+EXPECTED = json.loads((VECTORS / "proofs.expected.json").read_text())["proof.json"]["facts"]
 ANCHOR = from_hex(EXPECTED["block_hash"], 32)
 
 
 def test_the_golden_bundle_verifies() -> None:
-    verified = verify_bundle(BUNDLE, ANCHOR)
+    verified = verify_event(BUNDLE, [ANCHOR])
     assert verified.trusted
     assert verified.block_hash == ANCHOR
     assert verified.block_number == EXPECTED["block_number"]
@@ -31,12 +31,12 @@ def test_the_golden_bundle_verifies() -> None:
 
 
 def test_without_a_trusted_hash_it_says_so() -> None:
-    assert not verify_bundle(BUNDLE).trusted
+    assert not verify_event(BUNDLE).trusted
 
 
 def test_another_block_hash_is_refused() -> None:
     with pytest.raises(BadProof, match="anchor"):
-        verify_bundle(BUNDLE, bytes(32))
+        verify_event(BUNDLE, [bytes(32)])
 
 
 @pytest.mark.parametrize("mask", [0x01, 0x20, 0x80])
@@ -45,13 +45,13 @@ def test_any_flipped_byte_fails(mask: int) -> None:
         altered = bytearray(BUNDLE)
         altered[index] ^= mask
         with pytest.raises(BadProof):
-            verify_bundle(bytes(altered), ANCHOR)
+            verify_event(bytes(altered), [ANCHOR])
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"{}", b"[]", b"null", BUNDLE[:-1], BUNDLE + b"\n", b" " + BUNDLE])
 def test_more_or_less_than_the_file_fails(data: bytes) -> None:
     with pytest.raises(BadProof):
-        verify_bundle(data, ANCHOR)
+        verify_event(data, [ANCHOR])
 
 
 def edit(change: Callable[[Any], object]) -> bytes:
@@ -93,10 +93,10 @@ EDITS: dict[str, Callable[[Any], object]] = {
 @pytest.mark.parametrize("name", EDITS)
 def test_an_edited_bundle_fails_in_canonical_form_too(name: str) -> None:
     with pytest.raises(BadProof):
-        verify_bundle(edit(EDITS[name]), ANCHOR)
+        verify_event(edit(EDITS[name]), [ANCHOR])
 
 
 def test_deep_nesting_is_refused() -> None:
     deep = BUNDLE.replace(b'"event":{', b'"event":' + b"[" * 900 + b"]" * 900 + b',"x":{', 1)
     with pytest.raises(BadProof):
-        verify_bundle(deep, ANCHOR)
+        verify_event(deep, [ANCHOR])

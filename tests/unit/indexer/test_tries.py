@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from trie import HexaryTrie
 
-from indexer.trie import ordered_path, ordered_root
 from protocol.errors import BadProof
 from protocol.hashing import keccak256
 from protocol.proofs import EMPTY_ROOT, verify_mpt
 from protocol.rlp import decode, encode, integer
+from protocol.tries import ordered_path, ordered_root
 
 ITEMS = st.recursive(st.binary(max_size=70), lambda inner: st.lists(inner, max_size=20), max_leaves=40)
 VALUES = st.lists(st.binary(min_size=1, max_size=60), max_size=300)

@@ -1,0 +1,95 @@
+"""Makes bundles: headers and receipts from the mirror, storage paths from a node that nobody has to trust.
+
+Each bundle is verified before it is given out, so a node that lies makes an error and no file.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from sqlalchemy.engine import Connection
+
+from indexer.bundles.errors import RangeTooLong
+from indexer.bundles.reading import StoredBlock, block_at, ledger_of, receipts_of
+from indexer.bundles.state import slot_nodes, storage_paths
+from indexer.prove import build_proof
+from indexer.store import open_reader
+from protocol.bundle import verify, write_absence, write_history, write_lease
+from protocol.bundle.lease import lease_slots, slots_needed
+from protocol.bundle.state import mapping_word, shared_nodes
+from protocol.events import HEAD_SLOT
+from protocol.hashing import keccak256
+from protocol.proofs import bloom_may_hold, parse_header
+from protocol.rpc import Rpc
+
+MOST_ABSENT_BLOCKS: Final = 1024
+
+
+class Bundles:
+    """Bundles about the ledger of one mirror."""
+
+    def __init__(self, mirror_url: str, rpc_url: str) -> None:
+        self._mirror_url, self._rpc_url = mirror_url, rpc_url
+
+    def event(self, tx_hash: bytes, log_index: int) -> bytes:
+        """Raises `NoSuchLog`. Asks no node."""
+        with self._read() as connection:
+            return build_proof(connection, tx_hash, log_index)
+
+    def lease(self, lease: bytes, block_number: int | None = None) -> bytes:
+        """The lease at a block, or at the newest; one that does not exist is proved not to. Raises `NoSuchBlock`."""
+        with self._read() as connection:
+            ledger, _ = ledger_of(connection)
+            block = block_at(connection, block_number)
+        slots = lease_slots(lease)
+        with Rpc(self._rpc_url) as rpc:
+            account, storage = storage_paths(rpc, ledger, slots, block.hash)
+        status = mapping_word(parse_header(block.header_rlp), ledger, slots[1], account, storage[1])
+        nodes = shared_nodes(account, storage[: slots_needed(status)])
+        return _checked(write_lease(block.header_rlp, ledger, lease, nodes), ledger, block)
+
+    def absence(self, first: int, last: int) -> bytes:
+        """That blocks first … last hold no log of the ledger. Asks no node.
+
+        Raises `BadProof` where one holds a log, `NoSuchBlock`, `RangeTooLong`.
+        """
+        if last - first >= MOST_ABSENT_BLOCKS:
+            raise RangeTooLong(last - first + 1, MOST_ABSENT_BLOCKS)
+        with self._read() as connection:
+            ledger, _ = ledger_of(connection)
+            blocks = [block_at(connection, number) for number in range(min(first, last), last + 1)]
+            content = write_absence(
+                ledger, [(block.header_rlp, _needed(connection, ledger, block)) for block in blocks]
+            )
+        return _checked(content, ledger, blocks[-1])
+
+    def history(self, first: int | None = None, last: int | None = None) -> bytes:
+        """The head at block `last`, or at the newest; of blocks first … last, or of all. Raises `NoSuchBlock`."""
+        with self._read() as connection:
+            ledger, deploy_block = ledger_of(connection)
+            until = block_at(connection, last)
+            whole = first is None or first <= deploy_block
+            after = None if whole or first is None else block_at(connection, first - 1)
+        ends = [until] if after is None else [until, after]
+        with Rpc(self._rpc_url) as rpc:
+            proved = [(end.header_rlp, slot_nodes(rpc, ledger, HEAD_SLOT, end.hash)) for end in ends]
+        return _checked(write_history(ledger, *proved), ledger, *ends)
+
+    @contextmanager
+    def _read(self) -> Iterator[Connection]:
+        engine = open_reader(self._mirror_url)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
+
+
+def _needed(connection: Connection, ledger: bytes, block: StoredBlock) -> list[bytes]:
+    header = parse_header(block.header_rlp)
+    return receipts_of(connection, block.hash) if bloom_may_hold(header.logs_bloom, ledger) else []
+
+
+def _checked(content: bytes, ledger: bytes, *ends: StoredBlock) -> bytes:
+    verify(content, [keccak256(end.header_rlp) for end in ends], ledger)
+    return content
