@@ -9,17 +9,28 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from explorer import api, pages
+from explorer.api.answers import Desk
+from explorer.door import AsciiQueries
+from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
 from explorer.rendering import environment
-from explorer.responses import SAFETY_HEADERS
+from explorer.responses import SAFETY_HEADERS, refusal
 from explorer.routes import failure_page
+from explorer.settings import ExplorerSettings
 from explorer.site import STATIC_DIR, Site, version_of
 from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.clock import now_time
 
 _PROGRAM_PATHS: Final = ("/v1/", "/api")
+_NO_SUCH_LIST: Final = Failure(
+    status=404,
+    code="no_such_path",
+    title="No such path",
+    detail="/v1/ledger has nothing there",
+    remedy="see /openapi.json for the paths",
+)
 
 
 class _Static(StaticFiles):
@@ -32,11 +43,20 @@ class _Static(StaticFiles):
         return response
 
 
-def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time, bundles: Bundles | None = None) -> None:
+def mount(
+    app: FastAPI,
+    mirror: Mirror,
+    *,
+    now: Callable[[], int] = now_time,
+    bundles: Bundles | None = None,
+    settings: ExplorerSettings | None = None,
+) -> None:
     """Adds the explorer's routes to `app`, in any order with the backend's.
 
-    `now` (unix seconds) is asked only for relative times; without `bundles` there are only proofs of events.
+    `now` (unix seconds) is asked only for relative times; without `bundles` there are only proofs of events; without
+    `settings` they are those of the environment.
     """
+    app.state.ledger_desk = Desk(mirror, settings or ExplorerSettings())
     app.state.explorer = Site(
         mirror=mirror,
         proofs=Proofs(mirror, bundles),
@@ -48,6 +68,7 @@ def mount(app: FastAPI, mirror: Mirror, *, now: Callable[[], int] = now_time, bu
         app.include_router(router)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
+    app.add_middleware(AsciiQueries)
     app.mount("/static", _Static(directory=STATIC_DIR), name="static")
     _answer_unknown_paths_with_a_page(app)
 
@@ -57,6 +78,9 @@ def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
     before = app.router.default
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/v1/ledger"):
+            await refusal(_NO_SUCH_LIST)(scope, receive, send)
+            return
         if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
             await before(scope, receive, send)
             return

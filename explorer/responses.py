@@ -3,13 +3,13 @@
 Rule X1: nothing inline and nothing foreign runs on a page, so a string from the chain can never become a script.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
+from explorer.failures import Failure
 from explorer.site import Site
 from indexer.queries import MirrorStatus
 from protocol.hashing import to_hex
@@ -24,17 +24,6 @@ SAFETY_HEADERS: Final[dict[str, str]] = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An expected failure, ready for both kinds of route."""
-
-    status: int
-    code: str
-    title: str
-    detail: str
-    remedy: str | None = None
 
 
 def stamp(status: MirrorStatus) -> dict[str, str]:
@@ -55,7 +44,7 @@ def page(request: Request, site: Site, template: str, status_code: int = 200, **
         status=status,
         now=max(site.now(), status.block_time),
         static_version=site.static_version,
-        path=request.url.path,
+        path=request.scope["path"],
     )
     return HTMLResponse(text, status_code=status_code, headers=stamp(status) | SAFETY_HEADERS)
 
@@ -66,23 +55,24 @@ def unready(site: Site, failure: Failure) -> HTMLResponse:
     return HTMLResponse(text, status_code=failure.status, headers={**SAFETY_HEADERS, "Retry-After": "3"})
 
 
-def fact(site: Site, data: Any, next_page_token: str | None = None, status: MirrorStatus | None = None) -> Response:
-    """The JSON envelope `{data, has_more, next_page_token}`."""
-    status = status or site.mirror.status()
-    body = {"data": data, "has_more": next_page_token is not None, "next_page_token": next_page_token}
-    return Response(
-        orjson.dumps(body),
-        media_type="application/json",
-        headers=stamp(status) | {"X-Content-Type-Options": "nosniff"},
-    )
-
-
 def problem(status_code: int, code: str, title: str, detail: str, remedy: str | None = None) -> Response:
     """A refused request as RFC 9457 problem+json."""
-    body = Problem(title=title, status=status_code, detail=detail, code=code, remedy=remedy)
+    return refusal(Failure(status=status_code, code=code, title=title, detail=detail, remedy=remedy))
+
+
+def refusal(failure: Failure) -> Response:
+    """A failure as RFC 9457 problem+json."""
+    body = Problem(
+        title=failure.title,
+        status=failure.status,
+        detail=failure.detail,
+        code=failure.code,
+        remedy=failure.remedy,
+        **failure.facts,
+    )
     return Response(
         orjson.dumps(body.model_dump(exclude_none=True)),
-        status_code=status_code,
+        status_code=failure.status,
         media_type=MEDIA_TYPE,
-        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **failure.headers},
     )

@@ -10,21 +10,25 @@ import structlog
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
+from explorer.failures import Failure, Refused, before_the_ledger
 from explorer.identifiers import Malformed, NoSuchPage, NotOnLedger
-from explorer.responses import SAFETY_HEADERS, Failure, page, problem, unready
+from explorer.responses import SAFETY_HEADERS, page, refusal, unready
 from explorer.site import Site
 from explorer.spelling import visible
 from protocol.errors import MirrorError
 
 _log = structlog.get_logger()
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-_EXPECTED: Final = (Malformed, NotOnLedger, RequestValidationError, MirrorError)
+_EXPECTED: Final = (Malformed, NotOnLedger, Refused, RequestValidationError, MirrorError)
 
 
 def failure_of(error: Exception, site: Site) -> Failure:
     """What to tell the reader; raises the error again where it is not an expected one."""
     match error:
+        case Refused():
+            return error.failure
         case Malformed():
             return Failure(
                 status=400,
@@ -61,6 +65,7 @@ def failure_of(error: Exception, site: Site) -> Failure:
                 title="The mirror is not ready",
                 detail="It has not read the ledger's first block yet, or it is being rebuilt from the chain",
                 remedy="wait a few seconds; if it stays so, see that `gridlease indexer run` is up",
+                headers={"Retry-After": "3"},
             )
     raise error
 
@@ -68,13 +73,7 @@ def failure_of(error: Exception, site: Site) -> Failure:
 def _unknown(error: NotOnLedger, site: Site) -> Failure:
     status = site.mirror.status()
     if error.noun == "block" and error.spelt.isdigit() and int(error.spelt) < status.deploy_block:
-        return Failure(
-            status=404,
-            code="before_the_ledger",
-            title="Older than the ledger",
-            detail=f"The ledger was deployed in block {status.deploy_block}, and its mirror begins there",
-            remedy=f"ask any node of chain {status.chain_id} for block {error.spelt}",
-        )
+        return before_the_ledger(error.spelt, status.deploy_block, status.chain_id)
     verified = status.proved_number is not None and status.proved_number >= status.block_number
     return Failure(
         status=404,
@@ -108,7 +107,21 @@ class PageRoute(APIRoute):
 
 
 class LedgerRoute(APIRoute):
-    """Every failure is problem+json."""
+    """Every failure is problem+json, another method included."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in (self.methods or ()):
+            await super().handle(scope, receive, send)
+            return
+        failure = Failure(
+            status=405,
+            code="method_not_allowed",
+            title="The ledger is only read",
+            detail=f"{visible(scope['method'], 20)} is not taken here",
+            remedy="use GET; what changes the ledger is a transaction on its chain",
+            headers={"Allow": ", ".join(sorted(self.methods or ()))},
+        )
+        await refusal(failure)(scope, receive, send)
 
     def get_route_handler(self) -> _Handler:
         answer = super().get_route_handler()
@@ -117,8 +130,7 @@ class LedgerRoute(APIRoute):
             try:
                 return await answer(request)
             except _EXPECTED as error:
-                failure = _explained(request, error)
-                return problem(failure.status, failure.code, failure.title, failure.detail, failure.remedy)
+                return refusal(_explained(request, error))
 
         return handler
 
@@ -144,5 +156,5 @@ def _explained(request: Request, error: Exception) -> Failure:
         # Even the block up to which something is absent could not be read.
         return _explained(request, unreadable)
     if failure.status >= 500:
-        _log.warning("explorer.unavailable", path=request.url.path, code=failure.code, error=str(error))
+        _log.warning("explorer.unavailable", path=request.scope["path"], code=failure.code, error=str(error))
     return failure

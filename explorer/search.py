@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from explorer.identifiers import Malformed, address_of
-from indexer.queries import Hit, Mirror
+from indexer.queries import Hit, Reads
 from protocol.errors import BadCid
 from protocol.hashing import sha256_of_cid, to_hex
 
@@ -83,7 +83,7 @@ def _hex(body: str) -> Query:
     return Query(shape=Shape.OTHER, text="0x" + body)
 
 
-def find(mirror: Mirror, query: Query) -> list[Found]:
+def find(mirror: Reads, query: Query) -> list[Found]:
     """Pages for the query, best first; one exact hit is a list of one."""
     match query.shape:
         case Shape.BLOCK_NUMBER:
@@ -98,7 +98,7 @@ def find(mirror: Mirror, query: Query) -> list[Found]:
     return []
 
 
-def _by_hash(mirror: Mirror, value: bytes) -> list[Found]:
+def _by_hash(mirror: Reads, value: bytes) -> list[Found]:
     text = to_hex(value)
     found = []
     if mirror.lease(value) is not None:

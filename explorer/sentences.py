@@ -85,7 +85,10 @@ def _time(time: int) -> Part:
 
 def sentence(event: LedgerEvent) -> Sentence:
     """What happened, for somebody who has never seen the contract."""
+    # Most events are of leases, so they are looked for first.
     match event:
+        case VoucherRedeemed() | LeaseOpened() | LeaseClosing() | LeaseClosed():
+            return _of_lease(event)
         case Deposited() | Withdrawn():
             return _money(event)
         case DelegateApproved() | DelegateCharged():
@@ -98,8 +101,6 @@ def sentence(event: LedgerEvent) -> Sentence:
             return _beneficiary(event)
         case Auction():
             return (_account(event.matcher), _text(" committed to the book "), _digest(event.book_root))
-        case LeaseOpened() | VoucherRedeemed() | LeaseClosing() | LeaseClosed():
-            return _of_lease(event)
         case LeaseAcknowledged() | ClaimCommitted() | LeaseClaimed():
             return _answer(event)
         case LeaseDisputed() | LeaseRuled() | DisputeLapsed():
@@ -273,7 +274,7 @@ def _of_lease(event: LeaseOpened | VoucherRedeemed | LeaseClosing | LeaseClosed)
 
 def plain(parts: Sentence) -> str:
     """The sentence as text, hashes shortened."""
-    return "".join(_plain(part) for part in parts)
+    return "".join([_plain(part) for part in parts])
 
 
 def _plain(part: Part) -> str:

@@ -16,4 +16,12 @@ def run_serve() -> None:
     market.db.migrate()
     application = create_app(market)
     mount(application, market.mirror, bundles=Bundles(settings.mirror_url, settings.rpc_url))
-    uvicorn.run(application, host=settings.host, port=settings.port, log_level="warning", access_log=False)
+    uvicorn.run(
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        # A stream of events does not end by itself.
+        timeout_graceful_shutdown=3,
+    )

@@ -1,26 +1,28 @@
 """The mirror's rows → the read door's rows: which tables a row is joined from, and how its cells are spelt."""
 
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, lru_cache
 from typing import Any, Final
 
-from sqlalchemy import RowMapping, Select, and_, select, tuple_
+from sqlalchemy import Select, and_, or_, select
 
+from indexer.levels import Finality
 from indexer.rows import (
     AccountRow,
+    AuditRow,
     BlockRow,
     ClaimRow,
+    DelegateRow,
     DisputeRow,
     EventRow,
-    Finality,
     Hit,
     LeaseRow,
     PaymentRow,
-    Place,
     TransactionRow,
 )
 from indexer.tables import TABLES
 from protocol.calls import CONTRACTS, artefact, selector
-from protocol.events import EndReason, LeaseState, decode_words, to_json
+from protocol.events import EndReason, LeaseState, LedgerEvent, decode_words
 from protocol.hashing import Address, checksum_address, to_hex
 
 _ACCOUNTS: Final = TABLES["account_versions"]
@@ -29,6 +31,9 @@ _EVENTS: Final = TABLES["events"]
 _LEASES: Final = TABLES["leases"]
 _STATES: Final = TABLES["lease_versions"]
 _TRANSACTIONS: Final = TABLES["transactions"]
+
+Cells = Mapping[str, Any]
+"""A row of a query, by column."""
 
 SEARCHED: Final = (
     ("lease", _LEASES.c.lease),
@@ -56,11 +61,19 @@ def hit(kind: str, value: bytes) -> Hit:
     return Hit(kind=kind, id=spelt, label=f"{kind.capitalize()} {spelt}")
 
 
-def select_leases() -> Select[Any]:
-    """Leases with their current version."""
+def holds_at(versions: Any, block: Any) -> Any:
+    """The versions that hold at a block (a number, or a parameter for one); those that hold now for None."""
+    if block is None:
+        return versions.c.valid_to.is_(None)
+    ends = or_(versions.c.valid_to.is_(None), versions.c.valid_to > block)
+    return and_(versions.c.valid_from <= block, ends)
+
+
+def select_leases(at_block: Any = None) -> Select[Any]:
+    """Leases with their version that holds at a block, or now."""
     changing = [column for column in _STATES.c if column.name not in ("lease", "valid_from", "valid_to", "seq")]
-    current = and_(_STATES.c.lease == _LEASES.c.lease, _STATES.c.valid_to.is_(None))
-    return select(_LEASES, *changing).join_from(_LEASES, _STATES, current)
+    version = and_(_STATES.c.lease == _LEASES.c.lease, holds_at(_STATES, at_block))
+    return select(_LEASES, *changing).join_from(_LEASES, _STATES, version)
 
 
 def select_events() -> Select[Any]:
@@ -80,20 +93,7 @@ def select_transactions() -> Select[Any]:
     return select(_TRANSACTIONS).join_from(_TRANSACTIONS, _BLOCKS, _BLOCKS.c.hash == _TRANSACTIONS.c.block_hash)
 
 
-def page(query: Select[Any], number: Any, index: Any, limit: int, before: Place | None) -> Select[Any]:
-    """Newest first, from below a place: a page costs the same wherever it is."""
-    if before is not None:
-        query = query.where(tuple_(number, index) < before)
-    return query.order_by(number.desc(), index.desc()).limit(limit)
-
-
-def finality_of(number: int, final: int, confirmed: int) -> Finality:
-    if number <= final:
-        return "finalised"
-    return "confirmed" if number <= confirmed else "head"
-
-
-def account_row(address: Address, row: RowMapping | None) -> AccountRow:
+def account_row(address: Address, row: Cells | None) -> AccountRow:
     names = ("free_base", "locked_base", "bonded_base", "open_leases", "epoch")
     figures = {name: row[name] if row is not None else 0 for name in names}
     guarded = row is not None and row["guarded"]
@@ -102,7 +102,7 @@ def account_row(address: Address, row: RowMapping | None) -> AccountRow:
     )
 
 
-def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
+def lease_row(row: Cells, finality: Finality) -> LeaseRow:
     return LeaseRow(
         lease=row["lease"],
         buyer=checksum_address(row["buyer"]),
@@ -139,7 +139,7 @@ def lease_row(row: RowMapping, finality: Finality) -> LeaseRow:
     )
 
 
-def claim_row(row: RowMapping) -> ClaimRow:
+def claim_row(row: Cells) -> ClaimRow:
     return ClaimRow(
         lease=row["lease"],
         result=row["result"],
@@ -151,7 +151,7 @@ def claim_row(row: RowMapping) -> ClaimRow:
     )
 
 
-def dispute_row(row: RowMapping) -> DisputeRow:
+def dispute_row(row: Cells) -> DisputeRow:
     return DisputeRow(
         lease=row["lease"],
         challenger=checksum_address(row["challenger"]),
@@ -160,7 +160,7 @@ def dispute_row(row: RowMapping) -> DisputeRow:
     )
 
 
-def payment_row(row: RowMapping) -> PaymentRow:
+def payment_row(row: Cells) -> PaymentRow:
     return PaymentRow(
         lease=row["lease"],
         provider=checksum_address(row["provider"]),
@@ -175,13 +175,11 @@ def payment_row(row: RowMapping) -> PaymentRow:
     )
 
 
-def event_row(row: RowMapping) -> EventRow:
-    event = decode_words(row["topics"], row["data"])
+def event_row(row: Cells) -> EventRow:
     return EventRow(
         seq=row["seq"],
         kind=row["kind"],
-        args=to_json(event),
-        event=event,
+        event=_decoded(row["topics"], row["data"]),
         block_number=row["block_number"],
         block_hash=row["block_hash"],
         block_time=row["time"],
@@ -191,7 +189,33 @@ def event_row(row: RowMapping) -> EventRow:
     )
 
 
-def block_row(row: RowMapping) -> BlockRow:
+def delegate_row(row: Cells) -> DelegateRow:
+    return DelegateRow(
+        buyer=checksum_address(row["buyer"]),
+        key=checksum_address(row["key"]),
+        remaining_base=row["remaining_base"],
+        until_time=row["until_time"],
+    )
+
+
+def audit_row(row: Cells) -> AuditRow:
+    return AuditRow(
+        block_number=row["block_number"],
+        block_hash=row["block_hash"],
+        expected_slot=row["expected_slot"],
+        proved_slot=row["proved_slot"],
+        holds=row["holds"],
+        at=row["seen_time"],
+    )
+
+
+@lru_cache(maxsize=16_384)
+def _decoded(topics: bytes, data: bytes) -> LedgerEvent:
+    """The newest events are asked for again with each page; a value of frozen fields can be shared."""
+    return decode_words(topics, data)
+
+
+def block_row(row: Cells) -> BlockRow:
     return BlockRow(
         number=row["number"],
         hash=row["hash"],
@@ -201,7 +225,7 @@ def block_row(row: RowMapping) -> BlockRow:
     )
 
 
-def transaction_row(row: RowMapping) -> TransactionRow:
+def transaction_row(row: Cells) -> TransactionRow:
     recipient = row["recipient"]
     return TransactionRow(
         hash=row["hash"],

@@ -1,13 +1,12 @@
 """What the read door hands out: frozen rows. Addresses are EIP-55, hashes bytes, amounts base units, times unix."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
-from protocol.events import EndReason, LeaseState, LedgerEvent, LedgerHead
+from indexer.levels import Finality, Level, finality_of, level_of
+from protocol.events import EndReason, LeaseState, LedgerEvent, LedgerHead, to_json
 from protocol.hashing import Address
 
-#: newest blocks · deep enough for the setting · never undone
-Finality: TypeAlias = Literal["head", "confirmed", "finalised"]
 #: block number and log index of a row, for keyset pages
 Place: TypeAlias = tuple[int, int]
 
@@ -32,6 +31,18 @@ class MirrorStatus:
     reorg_epoch: int
     #: why the mirror stopped to write, if it did
     halted: str | None
+    #: newest block that is deep enough for the reader's setting
+    confirmed_number: int = 0
+    #: canonical events so far, Skipped ones included: the newest one's seq
+    event_count: int = 0
+
+    def level_of(self, number: int) -> Level:
+        """How far a statement about block `number` was checked."""
+        return level_of(number, self.proved_number, halted=self.halted is not None)
+
+    def finality_of(self, number: int) -> Finality:
+        """Whether block `number` can still be undone."""
+        return finality_of(number, self.finalized_number or 0, self.confirmed_number)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +174,6 @@ class EventRow:
     #: 1, 2, 3, … over the canonical history
     seq: int
     kind: str
-    args: dict[str, Any]
     event: LedgerEvent
     block_number: int
     block_hash: bytes
@@ -171,6 +181,11 @@ class EventRow:
     tx_hash: bytes
     log_index: int
     canonical: bool
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The event's fields as JSON has them."""
+        return to_json(self.event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,3 +267,57 @@ class ReorgRow:
     #: events that were orphaned
     rows_undone: int
     at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """A storage proof of the ledger's head that was asked of the node, and what came of it."""
+
+    block_number: int
+    block_hash: bytes
+    #: slot 0 as this mirror computed it, and as the proof showed it: hash and count, 32 bytes
+    expected_slot: bytes
+    proved_slot: bytes
+    holds: bool
+    #: unix seconds, the mirror's clock
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Consecutive canonical blocks that were shown in one way to hold no other logs of ours."""
+
+    first_number: int
+    last_number: int
+    #: receipts: the trie was rebuilt · bloom: the header's bloom filter rules them out
+    method: str
+    level: Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementRow:
+    """What one event did to an account's money, and what the account had after it. Base units."""
+
+    seq: int
+    kind: str
+    lease: bytes | None
+    free_change: int
+    locked_change: int
+    bonded_change: int
+    free_base: int
+    locked_base: int
+    bonded_base: int
+    block_number: int
+    block_hash: bytes
+    block_time: int
+    tx_hash: bytes
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Total:
+    """How many rows a list has."""
+
+    count: int
+    #: counting them all would cost more than a page
+    estimate: bool

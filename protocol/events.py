@@ -574,10 +574,8 @@ def to_json(event: LedgerEvent) -> dict[str, Any]:
         value = getattr(event, name)
         if isinstance(value, bytes):
             value = "0x" + value.hex()
-        elif isinstance(value, IntEnum):
-            value = value.name.lower()
         elif isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+            value = value.name.lower() if isinstance(value, IntEnum) else str(value)
         out[camel(name)] = value
     return out
 

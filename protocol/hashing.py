@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from functools import lru_cache
 from typing import Final, NewType
 
 from protocol.errors import BadCid, BadHex
@@ -59,14 +60,21 @@ def checksum_address(address: str | bytes) -> Address:
     raw = address if isinstance(address, bytes) else from_hex(address, 20)
     if len(raw) != 20:
         raise BadHex(to_hex(raw), 20)
-    digits = raw.hex()
-    mask = keccak256(digits.encode()).hex()
-    spelt = "0x" + "".join(
-        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, mask, strict=False)
-    )
+    digits, spelt = raw.hex(), _spelt(raw)
     if isinstance(address, str) and address[2:] not in (digits, digits.upper(), spelt[2:]):
         raise BadHex(address + " (EIP-55 checksum is wrong)", 20)
-    return Address(spelt)
+    return spelt
+
+
+# A ledger has few accounts and many rows that name them; the hash is most of what a row costs to spell.
+@lru_cache(maxsize=65_536)
+def _spelt(raw: bytes) -> Address:
+    digits = raw.hex()
+    mask = keccak256(digits.encode()).hex()
+    return Address(
+        "0x"
+        + "".join(digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, mask, strict=False))
+    )
 
 
 def cid_of(digest: bytes) -> str:

@@ -5,7 +5,7 @@ Every field is static, so a struct hash is keccak256 of the type hash and of one
 """
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, TypeVar
 
 from protocol.errors import TermOutOfRange
@@ -45,6 +45,7 @@ class Domain:
         return domain_separator(NAME, VERSION, self.chain_id, self.ledger)
 
 
+@cache
 def camel(name: str) -> str:
     """The Solidity and JSON spelling of a field: `max_rate` → `maxRate`."""
     head, *tail = name.split("_")

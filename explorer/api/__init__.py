@@ -1,10 +1,10 @@
-"""`/v1/ledger`: the mirror's facts as JSON, for programs."""
+"""`/v1/ledger`: the mirror's facts as JSON, for programs. What its answers mean is in docs/ledger-api.md."""
 
 from fastapi import APIRouter
 
-from explorer.api import chain, leases, people, proofs, search
+from explorer.api import chain, leases, people, progress, proofs, search, stream
 
 
 def routers() -> list[APIRouter]:
     """All routers of `/v1/ledger`."""
-    return [family.router for family in (chain, leases, people, search, proofs)]
+    return [family.router for family in (progress, chain, leases, people, search, stream, proofs)]

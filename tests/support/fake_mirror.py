@@ -1,6 +1,7 @@
 """A mirror in memory behind the read door's interface: three leases, a failover and a reorg, to look at pages with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final
@@ -40,7 +41,6 @@ from protocol.events import (
     Skipped,
     VoucherRedeemed,
     signature,
-    to_json,
 )
 from protocol.hashing import Address, checksum_address, from_hex, keccak256
 from protocol.ids import lease_id
@@ -113,9 +113,8 @@ class FakeMirror(Mirror):
         """One more event, in a transaction of its own."""
         in_block = sum(row.block_number == number and row.canonical == canonical for row in self.rows)
         row = EventRow(
-            seq=len(self.rows),
+            seq=sum(row.canonical for row in self.rows) + 1,
             kind=type(event).__name__,
-            args=to_json(event),
             event=event,
             block_number=number,
             block_hash=some_hash(f"block {number} of another branch"),
@@ -179,6 +178,14 @@ class FakeMirror(Mirror):
     def _change(self, lease: bytes, **changes: Any) -> None:
         self.lease_rows[lease] = replace(self.lease_rows[lease], **changes)
 
+    @property
+    def path(self) -> None:
+        return None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Mirror]:
+        yield self
+
     def status(self) -> MirrorStatus:
         return MirrorStatus(
             chain_id=31337,
@@ -193,9 +200,11 @@ class FakeMirror(Mirror):
             finalized_number=None,
             reorg_epoch=1,
             halted=self.halted,
+            confirmed_number=self.head_block,
+            event_count=sum(row.canonical for row in self.rows),
         )
 
-    def account(self, address: str) -> AccountRow:
+    def account(self, address: str, *, at_block: int | None = None) -> AccountRow:
         if address == BUYER:
             return AccountRow(
                 address=BUYER,
@@ -216,31 +225,33 @@ class FakeMirror(Mirror):
             beneficiary=self.beneficiaries.get(address),
         )
 
-    def lease(self, lease: bytes) -> LeaseRow | None:
+    def lease(self, lease: bytes, *, at_block: int | None = None) -> LeaseRow | None:
         return self.lease_rows.get(lease)
 
-    def claim(self, lease: bytes) -> ClaimRow | None:
+    def claim(self, lease: bytes, *, at_block: int | None = None) -> ClaimRow | None:
         return self.claims.get(lease)
 
-    def dispute(self, lease: bytes) -> DisputeRow | None:
+    def dispute(self, lease: bytes, *, at_block: int | None = None) -> DisputeRow | None:
         return self.disputes.get(lease)
 
     def leases(self, **wanted: Any) -> list[LeaseRow]:
-        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
-        rows = [row for row in self.lease_rows.values() if _fits(row, wanted)]
-        rows.sort(key=_place_of_lease, reverse=True)
-        return [row for row in rows if before is None or _place_of_lease(row) < before][:limit]
+        window = _window(wanted)
+        return _newest([row for row in self.lease_rows.values() if _fits(row, wanted)], _place_of_lease, **window)
 
     def payments(self, **wanted: Any) -> list[PaymentRow]:
-        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
+        window = _window(wanted)
         rows = [payment for row in self.rows if row.canonical and (payment := _payment(row)) is not None]
-        return _newest([row for row in rows if _fits(row, wanted)], limit, before)
+        return _newest([row for row in rows if _fits(row, wanted)], _place, **window)
+
+    def results(self, leases: Iterable[bytes], *, at_block: int | None = None) -> list[bytes]:
+        wanted = set(leases)
+        return sorted({row.result for row in self.payments(limit=1000) if row.lease in wanted and row.last})
 
     def events(self, **wanted: Any) -> list[EventRow]:
-        limit, before = wanted.pop("limit", 50), wanted.pop("before", None)
-        canonical = wanted.pop("canonical", True)
+        window, canonical = _window(wanted), wanted.pop("canonical", True)
         rows = [self._in_its_block(row) for row in self.rows if canonical is None or row.canonical == canonical]
-        return _newest([row for row in rows if _touches(row, wanted)], limit, before)
+        place = _place if canonical is not None else _place_in_branch
+        return _newest([row for row in rows if _touches(row, wanted)], place, **window)
 
     def block(self, number_or_hash: int | bytes) -> BlockRow | None:
         numbers = range(DEPLOY_BLOCK, self.head_block + 1)
@@ -260,20 +271,33 @@ class FakeMirror(Mirror):
             canonical=True,
         )
 
-    def blocks(self, limit: int = 50, before: int | None = None) -> list[BlockRow]:
-        top = self.head_block if before is None else before - 1
-        return [self._block(number) for number in range(top, max(top - limit, DEPLOY_BLOCK - 1), -1)]
+    def blocks(
+        self, limit: int = 50, before: int | None = None, after: int | None = None, *, at_block: int | None = None
+    ) -> list[BlockRow]:
+        rows = [self._block(number) for number in range(DEPLOY_BLOCK, self.head_block + 1)]
+        return _newest(rows, lambda row: row.number, limit=limit, before=before, after=after)
+
+    def hashes(self, numbers: set[int]) -> dict[int, bytes]:
+        return {number: self.block_hash(number) for number in numbers if number <= self.head_block}
+
+    def is_canonical(self, block_hash: bytes) -> bool:
+        return self.block(block_hash) is not None
 
     def transaction(self, tx_hash: bytes) -> TransactionRow | None:
         row = next((row for row in self.rows if row.tx_hash == tx_hash and row.canonical), None)
         return None if row is None else _transaction(self._in_its_block(row))
+
+    def transactions(self, **wanted: Any) -> list[TransactionRow]:
+        window = _window(wanted)
+        rows = [_transaction(self._in_its_block(row)) for row in self.rows if row.canonical]
+        return _newest(rows, lambda row: (row.block_number, row.tx_index), **window)
 
     def account_transactions(self, address: str, limit: int = 50, before: Any = None) -> list[TransactionRow]:
         return [
             _transaction(self._in_its_block(row)) for row in reversed(self.rows) if row.canonical and address == MATCHER
         ][:limit]
 
-    def provider(self, address: str) -> ProviderRow | None:
+    def provider(self, address: str, *, at_block: int | None = None) -> ProviderRow | None:
         rows = self.leases(provider=address)
         if not rows:
             return None
@@ -287,14 +311,16 @@ class FakeMirror(Mirror):
             last_block=rows[0].opened_block,
         )
 
-    def providers(self, limit: int = 50) -> list[ProviderRow]:
+    def providers(
+        self, limit: int = 50, *, at_block: int | None = None, before: Any = None, after: Any = None
+    ) -> list[ProviderRow]:
         found = [self.provider(address) for address in dict.fromkeys(row.provider for row in self.lease_rows.values())]
         return [row for row in found if row is not None][:limit]
 
-    def job(self, job_hash: bytes) -> list[LeaseRow]:
+    def job(self, job_hash: bytes, *, at_block: int | None = None) -> list[LeaseRow]:
         return self.leases(job=job_hash)
 
-    def stats(self) -> Stats:
+    def stats(self, *, at_block: int | None = None) -> Stats:
         rows = self.lease_rows.values()
         return Stats(
             leases=len(rows),
@@ -314,7 +340,7 @@ class FakeMirror(Mirror):
             if ("0x" + lease.hex()).startswith(text)
         ]
 
-    def reorgs(self, limit: int = 50) -> list[ReorgRow]:
+    def reorgs(self, limit: int = 50, before: int | None = None, after: int | None = None) -> list[ReorgRow]:
         return [
             ReorgRow(
                 epoch=1,
@@ -344,12 +370,28 @@ def _fits(row: object, wanted: dict[str, Any]) -> bool:
     return all(value is None or getattr(row, name) == value for name, value in wanted.items())
 
 
-def _newest(rows: list[Any], limit: int, before: tuple[int, int] | None) -> list[Any]:
-    def place(row: Any) -> tuple[int, int]:
-        return row.block_number, row.log_index
+def _place(row: Any) -> tuple[int, int]:
+    return row.block_number, row.log_index
+
+
+def _place_in_branch(row: EventRow) -> tuple[int, int, bytes]:
+    return row.block_number, row.log_index, row.block_hash
+
+
+def _window(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Takes the window out of what a list was asked for; the story is asked about now only."""
+    wanted.pop("at_block", None)
+    return {name: wanted.pop(name, default) for name, default in (("limit", 50), ("before", None), ("after", None))}
+
+
+def _newest(rows: list[Any], place: Callable[[Any], Any], *, limit: int, before: Any, after: Any) -> list[Any]:
+    def cut(row: Any, other: Any) -> Any:
+        return place(row)[: len(other)] if isinstance(other, tuple) else place(row)
 
     ordered = sorted(rows, key=place, reverse=True)
-    return [row for row in ordered if before is None or place(row) < before][:limit]
+    if after is not None:
+        return [row for row in ordered if cut(row, after) > after][-limit:]
+    return [row for row in ordered if before is None or cut(row, before) < before][:limit]
 
 
 def _touches(row: EventRow, wanted: dict[str, Any]) -> bool:

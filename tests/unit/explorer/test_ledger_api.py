@@ -60,14 +60,13 @@ UNKNOWN = "0x" + "12" * 32
         (f"providers/{PROVIDER}", One[ProviderFact]),
         (f"jobs/{cid_of(JOB)}", One[JobFact]),
         ("reorgs", Many[ReorgFact]),
-        (f"search?q={BUYER}", Many[HitFact]),
+        (f"search?q={BUYER}", One[list[HitFact]]),
     ],
 )
 def test_an_answer_has_exactly_the_documented_shape(reader: Reader, path: str, shape: Any) -> None:
     response = reader.get(f"/v1/ledger/{path}")
     assert response.status_code == 200, response.text
     TypeAdapter(shape, config={"extra": "forbid", "strict": True}).validate_json(response.content)
-    assert set(response.json()) == {"data", "has_more", "next_page_token"}
     assert response.headers["x-indexed-block"] == str(HEAD_BLOCK)
     assert response.headers["x-indexed-hash"] == to_hex(block_hash(HEAD_BLOCK))
     assert response.headers["x-reorg-epoch"] == "1"
@@ -107,18 +106,29 @@ def test_leases_are_filtered(reader: Reader, query: str, expected: list[bytes]) 
 
 @pytest.mark.parametrize("path", ["leases", "payments", "events", "blocks"])
 def test_pages_of_two_are_the_whole_list_in_order(reader: Reader, path: str) -> None:
-    whole = reader.get(f"/v1/ledger/{path}?limit=200").json()["data"]
+    whole = reader.get(f"/v1/ledger/{path}?limit=1000").json()["data"]
     seen: list[Any] = []
-    token = ""
-    while True:
-        page = reader.get(f"/v1/ledger/{path}?limit=2{token}").json()
+    link = f"/v1/ledger/{path}?limit=2"
+    while link:
+        page = reader.get(link).json()
         seen += page["data"]
         assert page["has_more"] == (page["next_page_token"] is not None)
-        if not page["has_more"]:
-            break
-        token = f"&page_token={page['next_page_token']}"
+        link = page["links"]["next"]
     assert seen == whole
     assert len(whole) > 2
+
+
+@pytest.mark.parametrize("path", ["leases", "payments", "events", "blocks", "events?orphaned=true"])
+def test_pages_lead_back_from_the_last_one(reader: Reader, path: str) -> None:
+    more = "&" if "?" in path else "?"
+    whole = reader.get(f"/v1/ledger/{path}{more}limit=1000").json()["data"]
+    seen: list[Any] = []
+    link = reader.get(f"/v1/ledger/{path}{more}limit=3").json()["links"]["last"]
+    while link:
+        page = reader.get(link).json()
+        seen = page["data"] + seen
+        link = page["links"]["prev"]
+    assert seen == whole
 
 
 def test_orphaned_events_come_only_when_asked_for(reader: Reader) -> None:
@@ -157,6 +167,11 @@ def test_a_job_has_one_accepted_result(reader: Reader) -> None:
         ("leases?limit=many", 400, "malformed"),
         ("leases?page_token=zzz", 400, "malformed"),
         ("accounts/0x12", 400, "malformed"),
+        ("leases?buyr=0x12", 400, "malformed"),
+        ("events?limit=1001", 400, "malformed"),
+        ("events?format=xml", 400, "malformed"),
+        ("stream?after=1", 400, "malformed"),
+        ("nothing", 404, "no_such_path"),
         ("search", 400, "malformed"),
     ],
 )
@@ -170,9 +185,16 @@ def test_a_refusal_is_problem_json_that_says_what_to_change(reader: Reader, path
 
 
 def test_an_unknown_program_path_is_not_answered_with_a_page(reader: Reader) -> None:
-    response = reader.get("/v1/ledger/nothing")
+    response = reader.get("/v1/nothing")
     assert response.status_code == 404
     assert "html" not in response.headers["content-type"]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_the_ledger_is_only_read(reader: Reader, method: str) -> None:
+    response = reader.get("/v1/ledger/leases", method)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert response.json()["code"] == "method_not_allowed"
 
 
 def test_an_account_that_the_ledger_never_saw_has_zeros(reader: Reader) -> None:

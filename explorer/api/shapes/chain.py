@@ -1,0 +1,120 @@
+"""Blocks, transactions, events, and what a search finds."""
+
+from functools import lru_cache
+from typing import Any
+
+import orjson
+from typing_extensions import TypedDict
+
+from explorer.sentences import plain, sentence
+from indexer.queries import BlockRow, EventRow, MirrorStatus, TransactionRow
+from protocol.events import LedgerEvent, to_json
+from protocol.hashing import to_hex
+
+
+class BlockFact(TypedDict):
+    object: str
+    number: int
+    hash: str
+    parent_hash: str
+    time: int
+    canonical: bool
+    level: str
+    finality: str
+
+
+def block_fact(row: BlockRow, status: MirrorStatus) -> BlockFact:
+    return {
+        "object": "block",
+        "number": row.number,
+        "hash": to_hex(row.hash),
+        "parent_hash": to_hex(row.parent_hash),
+        "time": row.time,
+        "canonical": row.canonical,
+        "level": status.level_of(row.number),
+        "finality": status.finality_of(row.number),
+    }
+
+
+class TransactionFact(TypedDict):
+    object: str
+    hash: str
+    block_number: int
+    block_hash: str
+    index: int
+    sender: str
+    to: str | None
+    succeeded: bool
+    gas_used: str
+    function: str | None
+    level: str
+    finality: str
+
+
+def transaction_fact(row: TransactionRow, status: MirrorStatus) -> TransactionFact:
+    return {
+        "object": "transaction",
+        "hash": to_hex(row.hash),
+        "block_number": row.block_number,
+        "block_hash": to_hex(row.block_hash),
+        "index": row.tx_index,
+        "sender": row.sender,
+        "to": row.to,
+        "succeeded": row.status == 1,
+        "gas_used": str(row.gas_used),
+        "function": row.function,
+        "level": status.level_of(row.block_number),
+        "finality": status.finality_of(row.block_number),
+    }
+
+
+class EventFact(TypedDict):
+    """`canonical` is false where a reorg undid the event: shown, never counted."""
+
+    object: str
+    #: 1, 2, 3, … over the canonical history
+    seq: int
+    kind: str
+    sentence: str
+    args: dict[str, Any]
+    block_number: int
+    block_hash: str
+    block_time: int
+    transaction: str
+    log_index: int
+    canonical: bool
+    level: str
+    finality: str
+
+
+@lru_cache(maxsize=16_384)
+def _told(event: LedgerEvent) -> tuple[str, Any]:
+    """An event's sentence and its fields, which are most of the work of a page: equal events are told alike."""
+    return plain(sentence(event)), orjson.Fragment(orjson.dumps(to_json(event)))
+
+
+def event_fact(row: EventRow, status: MirrorStatus) -> EventFact:
+    words, args = _told(row.event)
+    return {
+        "object": "event",
+        "seq": row.seq,
+        "kind": row.kind,
+        "sentence": words,
+        "args": args,
+        "block_number": row.block_number,
+        "block_hash": to_hex(row.block_hash),
+        "block_time": row.block_time,
+        "transaction": to_hex(row.tx_hash),
+        "log_index": row.log_index,
+        "canonical": row.canonical,
+        "level": status.level_of(row.block_number),
+        "finality": status.finality_of(row.block_number),
+    }
+
+
+class HitFact(TypedDict):
+    object: str
+    kind: str
+    id: str
+    path: str
+    label: str
