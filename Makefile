@@ -88,7 +88,7 @@ gas: setup ## Measure gas and write contracts/snapshots
 coverage: setup ## Measure what the contracts' tests execute: contracts/test/COVERAGE.md (3 minutes)
 	$(PY) contracts/tools/coverage.py
 
-prove: .setup/node .setup/prove ## Prove arithmetic and money steps symbolically (≈ 10 minutes)
+prove: .setup/node .setup/prove ## Prove arithmetic and money steps symbolically (≈ 7 minutes)
 	.venv-prove/bin/python contracts/tools/prove.py
 
 .setup/prove: contracts/tools/prove.txt
