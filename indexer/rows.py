@@ -264,8 +264,10 @@ class ReorgRow:
     old_head: bytes
     new_head: bytes
     depth: int
+    #: events up to this number stood; 0 for one that was seen before the mirror noted it
+    last_kept_seq: int
     #: events that were orphaned
-    rows_undone: int
+    events_undone: int
     at: int
 
 

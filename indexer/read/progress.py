@@ -95,7 +95,8 @@ class ProgressReads(Connected):
                 old_head=row["old_hash"],
                 new_head=row["new_hash"],
                 depth=row["depth"],
-                rows_undone=row["events_undone"],
+                last_kept_seq=row["ancestor_seq"],
+                events_undone=row["events_undone"],
                 at=row["seen_time"],
             )
             for row in self._page(select(_REORGS), (_REORGS.c.reorg_epoch,), limit, before, after)

@@ -348,7 +348,8 @@ class FakeMirror(Mirror):
                 old_head=some_hash("block 28 of another branch"),
                 new_head=self.block_hash(28),
                 depth=2,
-                rows_undone=1,
+                last_kept_seq=7,
+                events_undone=1,
                 at=START_TIME + 29,
             )
         ][:limit]

@@ -83,7 +83,8 @@ class ReorgFact(TypedDict):
     old_head: str
     new_head: str
     depth: int
-    rows_undone: int
+    last_kept_seq: int
+    events_undone: int
     at: str
 
 
@@ -95,7 +96,8 @@ def reorg_fact(row: ReorgRow) -> ReorgFact:
         "old_head": to_hex(row.old_head),
         "new_head": to_hex(row.new_head),
         "depth": row.depth,
-        "rows_undone": row.rows_undone,
+        "last_kept_seq": row.last_kept_seq,
+        "events_undone": row.events_undone,
         "at": iso(row.at),
     }
 

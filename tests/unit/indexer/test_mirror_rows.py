@@ -139,9 +139,11 @@ def test_orphaned_facts_stay_and_are_flagged(engine: Engine) -> None:
         roll_back(connection, cursor, 1, NodeHead(1, b"x" * 32, 0), 77)
     with engine.connect() as connection:
         count = connection.execute(text("SELECT canonical, count(*) FROM events GROUP BY 1")).tuples().all()
-        journal = connection.execute(text("SELECT depth, events_undone, seen_time FROM reorg_journal")).one()
+        journal = connection.execute(
+            text("SELECT depth, ancestor_seq, events_undone, seen_time FROM reorg_journal")
+        ).one()
     assert sorted(count) == [(False, 4), (True, 2)]
-    assert tuple(journal) == (2, 4, 77)
+    assert tuple(journal) == (2, 2, 4, 77)
 
 
 def test_a_second_writer_loses(engine: Engine) -> None:
