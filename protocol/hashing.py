@@ -60,7 +60,7 @@ def checksum_address(address: str | bytes) -> Address:
     raw = address if isinstance(address, bytes) else from_hex(address, 20)
     if len(raw) != 20:
         raise BadHex(to_hex(raw), 20)
-    digits, spelt = raw.hex(), _spelt(raw)
+    digits, spelt = raw.hex(), _checksummed(raw)
     if isinstance(address, str) and address[2:] not in (digits, digits.upper(), spelt[2:]):
         raise BadHex(address + " (EIP-55 checksum is wrong)", 20)
     return spelt
@@ -68,7 +68,7 @@ def checksum_address(address: str | bytes) -> Address:
 
 # A ledger has few accounts and many rows that name them; the hash is most of what a row costs to spell.
 @lru_cache(maxsize=65_536)
-def _spelt(raw: bytes) -> Address:
+def _checksummed(raw: bytes) -> Address:
     digits = raw.hex()
     mask = keccak256(digits.encode()).hex()
     return Address(

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from itertools import groupby
 from pathlib import Path
@@ -153,14 +153,21 @@ def checksum_address(address: str | bytes) -> Address:
     raw = address if isinstance(address, bytes) else from_hex(address, 20)
     if len(raw) != 20:
         raise BadHex(to_hex(raw), 20)
-    digits = raw.hex()
-    mask = keccak256(digits.encode()).hex()
-    spelt = "0x" + "".join(
-        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, mask, strict=False)
-    )
+    digits, spelt = raw.hex(), _checksummed(raw)
     if isinstance(address, str) and address[2:] not in (digits, digits.upper(), spelt[2:]):
         raise BadHex(address + " (EIP-55 checksum is wrong)", 20)
-    return Address(spelt)
+    return spelt
+
+
+# A ledger has few accounts and many rows that name them; the hash is most of what a row costs to spell.
+@lru_cache(maxsize=65_536)
+def _checksummed(raw: bytes) -> Address:
+    digits = raw.hex()
+    mask = keccak256(digits.encode()).hex()
+    return Address(
+        "0x"
+        + "".join(digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, mask, strict=False))
+    )
 
 
 # protocol/bundle/file.py: The form of a bundle: JSON with one spelling (RFC 8785, printable ASCII, lower-case hex), …
@@ -612,6 +619,7 @@ def mapping_slot(mapping: int, key: bytes) -> int:
 # protocol/messages.py: EIP-712: digests, signatures and wallet JSON of the signed messages (SPEC "Signed messages").
 
 
+@cache
 def camel(name: str) -> str:
     """The Solidity and JSON spelling of a field: `max_rate` → `maxRate`."""
     head, *tail = name.split("_")
@@ -1181,10 +1189,8 @@ def to_json(event: LedgerEvent) -> dict[str, Any]:
         value = getattr(event, name)
         if isinstance(value, bytes):
             value = "0x" + value.hex()
-        elif isinstance(value, IntEnum):
-            value = value.name.lower()
         elif isinstance(value, int) and not isinstance(value, bool):
-            value = str(value)
+            value = value.name.lower() if isinstance(value, IntEnum) else str(value)
         out[camel(name)] = value
     return out
 
