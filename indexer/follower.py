@@ -34,7 +34,7 @@ _LONGEST_WAIT_SECONDS = 2.0
 #: how long a stop may go unseen while a subscription is waited for
 _STOP_SECONDS = 0.25
 #: what may pass by itself: the node restarts, changes its mind in between, or another process wrote first
-_PASSING = (NodeUnavailable, RpcRefused, BadBlock, BadProof, CursorMoved, OperationalError)
+PASSING = (NodeUnavailable, RpcRefused, BadBlock, BadProof, CursorMoved, OperationalError)
 
 
 class Follower:
@@ -83,7 +83,13 @@ class Follower:
         while not stop.is_set():
             try:
                 moved = self.step()
-            except _PASSING as error:
+            except (WrongChain, WrongGenesis) as error:
+                # One of several nodes can be wrong; the only one is for somebody to put right.
+                if not self._source.failed(error):
+                    raise
+                self._watch.failed(error)
+                continue
+            except PASSING as error:
                 failures += 1
                 # A restarted node may be another chain.
                 self._identified = False

@@ -125,7 +125,10 @@ class Source:
     def identity(self) -> tuple[int, str]:
         """Chain id and hash of block 0."""
         chain_id, genesis = self.rpc.batch([("eth_chainId", ()), ("eth_getBlockByNumber", ("0x0", False))])
-        return int(chain_id, 16), str(genesis["hash"])
+        try:
+            return int(chain_id, 16), to_hex(from_hex(genesis["hash"], 32))
+        except _SHAPE as error:
+            raise BadBlock(0, "shape", f"the node does not say which chain it is of: {error!r}") from error
 
     def head(self) -> NodeHead:
         """The node's head; whether it is the chain's is for the caller to find out.
@@ -154,7 +157,10 @@ class Source:
     def hash_at(self, number: int) -> bytes | None:
         """The node's block at a height; None above its head."""
         block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        return None if block is None else from_hex(block["hash"], 32)
+        try:
+            return None if block is None else from_hex(block["hash"], 32)
+        except _SHAPE as error:
+            raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
 
     def blocks(self, first: int, last: int, parent_hash: bytes | None) -> list[VerifiedBlock]:
         """Verified blocks from `first`, linked to `parent_hash`; fewer than asked when the node changed in between.

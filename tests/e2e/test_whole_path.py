@@ -74,9 +74,10 @@ def test_the_mirror_equals_the_contract_and_an_altered_event_is_named(house: Hou
         source.backup(copy)
     event = _payment_event(copy_path)
     with sqlite3.connect(copy_path) as copy:
-        args = json.loads(copy.execute("SELECT args FROM events WHERE seq = ? AND canonical", (event,)).fetchone()[0])
-        args["amount"] = str(int(args["amount"]) + 1)
-        copy.execute("UPDATE events SET args = ? WHERE seq = ? AND canonical", (json.dumps(args), event))
+        data = copy.execute("SELECT data FROM events WHERE seq = ? AND canonical", (event,)).fetchone()[0]
+        # The amount is the first word.
+        altered_data = (int.from_bytes(data[:32], "big") + 1).to_bytes(32, "big") + data[32:]
+        copy.execute("UPDATE events SET data = ? WHERE seq = ? AND canonical", (altered_data, event))
     altered = command(house, "indexer", "verify", GRIDLEASE_MIRROR_URL=f"sqlite:///{copy_path}")
     assert altered.returncode == 1, altered.stdout + altered.stderr
     assert f"event {event}" in " ".join(altered.stdout.split())
