@@ -12,11 +12,11 @@ from protocol.clock import now_at
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, rows: list[dict[str, Any]]) -> Path:
-    """Each row needs name, value and unit; goal and holds may follow."""
+def write(name: str, rows: list[dict[str, Any]], command: str | None = None) -> Path:
+    """Each row needs name, value and unit; goal and holds may follow. `command`: if it is not `make bench`."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     facts = {
-        "command": f"make bench BENCH={name}",
+        "command": command or f"make bench BENCH={name}",
         "commit": commit.stdout.strip(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "at": now_at().isoformat(timespec="seconds"),

@@ -36,15 +36,6 @@ class WrongGenesis(MirrorError):
         )
 
 
-class NoLedger(MirrorError):
-    """The deployment's block or contract is not on the chain."""
-
-    code = "no_ledger"
-
-    def __init__(self, ledger: str, fact: str) -> None:
-        super().__init__(f"the ledger {ledger} is not on this chain: {fact}; run `gridlease deploy`")
-
-
 class BadBlock(MirrorError):
     """What the node said does not fit the block hash: nothing of it is stored."""
 

@@ -57,10 +57,6 @@ class NewHeads:
         self._news.clear()
         return news
 
-    def wake(self) -> None:
-        """Ends a wait."""
-        self._news.set()
-
     def _run(self) -> None:
         wait = _FIRST_RETRY_SECONDS
         warned = False

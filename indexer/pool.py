@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 _FIRST_REST_SECONDS, _LONGEST_REST_SECONDS = 1.0, 60.0
 #: one that lied is not asked again soon
 _LIAR_REST_SECONDS: Final = 300.0
+_LIES: Final = (BadBlock, BadProof)
 
 
 @dataclass(slots=True)
@@ -77,15 +78,8 @@ class Pool:
 
     def failed(self, error: Exception) -> bool:
         """The node in use failed: it rests, and whether another takes over."""
-        health = self.health[self._current]
-        health.failures += 1
-        health.last_error = str(error)
-        lied = isinstance(error, BadBlock | BadProof)
-        health.lies += lied
-        doubled = _FIRST_REST_SECONDS * 2 ** min(health.failures - 1, 10)
-        rest = _LIAR_REST_SECONDS if lied else min(_LONGEST_REST_SECONDS, doubled)
-        health.rests_until = self._now() + rest
-        return self._switch("lied" if lied else "failed", str(error))
+        self._rest(self._current, error)
+        return self._switch("lied" if isinstance(error, _LIES) else "failed", str(error))
 
     def behind(self, wanted: int) -> bool:
         """The node in use does not have block `wanted`: whether another that has it takes over."""
@@ -104,10 +98,12 @@ class Pool:
         return False
 
     def _rest(self, index: int, error: Exception) -> None:
-        health = self.health[index]
+        health, lied = self.health[index], isinstance(error, _LIES)
         health.failures += 1
+        health.lies += lied
         health.last_error = str(error)
-        health.rests_until = self._now() + _FIRST_REST_SECONDS * 2 ** min(health.failures - 1, 5)
+        doubled = _FIRST_REST_SECONDS * 2 ** min(health.failures - 1, 10)
+        health.rests_until = self._now() + (_LIAR_REST_SECONDS if lied else min(_LONGEST_REST_SECONDS, doubled))
 
     def _switch(self, why: str, said: str) -> bool:
         ready = [

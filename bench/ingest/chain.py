@@ -15,7 +15,6 @@ from tests.support.anvil import CHAIN_ID, DEPLOYER, Anvil
 CONTRACTS: Final = Path(__file__).parents[2] / "contracts"
 PER_TRANSACTION: Final = 4
 PER_BLOCK: Final = 25
-BUYERS: Final = 31
 
 
 @contextmanager

@@ -163,7 +163,7 @@ def main() -> int:
             "duration_s": round(time.monotonic() - begun),
         }
     ]
-    print(write("kills", rows))
+    print(write("kills", rows, f"python -m tests.faults.kills --kills {options.kills} --seed {options.seed}"))
     return 0
 
 

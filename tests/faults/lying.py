@@ -207,11 +207,11 @@ def main() -> int:
     rows: list[dict[str, Any]] = [
         {"name": "lies told, none of them stored", "value": counts.total(), "unit": "lies", "goal": 20_000},
         {"name": "refused", "value": refused, "unit": "lies"},
-        {"name": "without effect: a head that is behind, a word that nobody reads", "value": counts.total() - refused},
+        {"name": "without effect: nothing that is read was changed", "value": counts.total() - refused, "unit": "lies"},
         {"name": "honest runs without a false alarm", "value": counts.total() // 10, "unit": "runs at least"},
         {"name": "duration", "value": round(time.monotonic() - begun), "unit": "s"},
     ]
-    print(write("lies", rows))
+    print(write("lies", rows, f"python -m tests.faults.lying --lies {options.lies} --seed {options.seed}"))
     return 0
 
 

@@ -110,7 +110,7 @@ def main() -> int:
             "duration_s": round(time.monotonic() - begun),
         }
     ]
-    print(write("reorgs", rows))
+    print(write("reorgs", rows, f"python -m tests.faults.reorgs --rounds {options.rounds} --seed {options.seed}"))
     return 0
 
 

@@ -78,5 +78,5 @@ def test_a_ceiling_is_found_and_then_kept(limit: int, stated: bool, times: list[
         else:
             size.answered(asked, seconds)
         assert 1 <= size.blocks <= size.ceiling
-    assert len(refused) <= 1 if stated else 11
+    assert len(refused) <= (1 if stated else 11)
     assert all(size.ceiling < asked for asked in refused)
