@@ -32,7 +32,7 @@ def head_changed(connection: Connection, since: int, cursor: CursorRow) -> bool:
 
 def check_head(engine: Engine, rpc: Rpc, contracts: Contracts, cursor: CursorRow, seen_time: int) -> None:
     """Proves the head at the cursor and writes the audit; raises `HeadMismatch` when it is another."""
-    blocks, audits = TABLES["blocks"], TABLES["audits"]
+    blocks = TABLES["blocks"]
     with engine.connect() as connection:
         header_rlp: bytes = connection.execute(
             select(blocks.c.header_rlp).where(blocks.c.hash == cursor.hash)
@@ -42,19 +42,25 @@ def check_head(engine: Engine, rpc: Rpc, contracts: Contracts, cursor: CursorRow
     with engine.begin() as connection:
         if holds:
             move_cursor(connection, cursor.hash, proved_number=cursor.number)
-        connection.execute(delete(audits).where(audits.c.block_hash == cursor.hash))
-        connection.execute(
-            insert(audits).values(
-                block_hash=cursor.hash,
-                block_number=cursor.number,
-                expected_slot=slot_bytes(cursor.head),
-                proved_slot=slot_bytes(proved),
-                holds=holds,
-                seen_time=seen_time,
-            )
-        )
+        write_audit(connection, cursor, proved, seen_time)
     if not holds:
         raise HeadMismatch(cursor.number or 0, spell_head(proved), spell_head(cursor.head))
+
+
+def write_audit(connection: Connection, cursor: CursorRow, proved: LedgerHead, seen_time: int) -> None:
+    """What a storage proof at the cursor showed; an audit of the same block is replaced."""
+    audits = TABLES["audits"]
+    connection.execute(delete(audits).where(audits.c.block_hash == cursor.hash))
+    connection.execute(
+        insert(audits).values(
+            block_hash=cursor.hash,
+            block_number=cursor.number,
+            expected_slot=slot_bytes(cursor.head),
+            proved_slot=slot_bytes(proved),
+            holds=proved == cursor.head,
+            seen_time=seen_time,
+        )
+    )
 
 
 def slot_bytes(head: LedgerHead) -> bytes:

@@ -4,20 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, LargeBinary, SmallInteger, Table
+from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
+from indexer.copy import END, START, layout
 from indexer.facts import Fact
-from indexer.projections import Key
 from indexer.tables import TABLES, Unsigned64
+from indexer.versions import Ended
 
-_POSTGRES_TYPES = {
-    BigInteger: "int8",
-    SmallInteger: "int2",
-    Boolean: "bool",
-    LargeBinary: "bytea",
-    Unsigned64: "numeric",
-}
+#: rows that are handed to the connection at once
+_CHUNK_ROWS = 2000
 
 
 def insert_facts(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
@@ -31,13 +27,13 @@ def insert_facts(connection: Connection, name: str, rows: Sequence[Fact]) -> Non
         _copy(connection, name, rows)
 
 
-def end_versions(connection: Connection, ended: Iterable[tuple[str, list[tuple[int, Key]]]]) -> None:
-    """Ends the versions that hold now, where there are any: (block that ends it, key) by table."""
+def end_versions(connection: Connection, ended: Iterable[tuple[str, list[Ended]]]) -> None:
+    """Ends the versions that hold now, where there are any: (block that ends it, key's cells) by table."""
     mark = "?" if connection.dialect.name == "sqlite" else "%s"
     for name, ends in ended:
         where = " AND ".join(f"{column} = {mark}" for column in _keys(TABLES[name]))
         statement = f"UPDATE {name} SET valid_to = {mark} WHERE {where} AND valid_to IS NULL"  # noqa: S608 (our names)
-        connection.connection.cursor().executemany(statement, [(number, *key) for number, key in ends])
+        connection.connection.cursor().executemany(statement, ends)
 
 
 def _keys(table: Table) -> list[str]:
@@ -56,24 +52,19 @@ def _sqlite_insert(name: str) -> tuple[str, Callable[[Fact], tuple[Any, ...]] | 
     def spell(row: Fact) -> tuple[Any, ...]:
         cells: list[Any] = list(row)
         for index in wide:
-            cells[index] = f"{cells[index]:020d}"
+            if cells[index] is not None:
+                cells[index] = f"{cells[index]:020d}"
         return tuple(cells)
 
     return statement, spell if wide else None
 
 
-@cache
-def _postgres_copy(name: str) -> tuple[str, list[str]]:
-    columns = list(TABLES[name].c)
-    statement = f"COPY {name} ({','.join(column.name for column in columns)}) FROM STDIN (FORMAT BINARY)"
-    return statement, [_POSTGRES_TYPES.get(type(column.type), "text") for column in columns]
-
-
 def _copy(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
-    statement, types = _postgres_copy(name)
+    columns, pack = layout(name)
     # SQLAlchemy's wrapper passes on what psycopg adds to the DBAPI.
     cursor: Any = connection.connection.cursor()
-    with cursor.copy(statement) as copy:
-        copy.set_types(types)
-        for row in rows:
-            copy.write_row(row)
+    with cursor.copy(f"COPY {name} ({','.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(START)
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            copy.write(pack(rows[start : start + _CHUNK_ROWS]))
+        copy.write(END)

@@ -4,27 +4,26 @@ The transaction begins by asserting that the cursor still is where the step star
 second writer loses, and kill -9 leaves the step before.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
-from zlib import compress, decompress
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
+from indexer.book import Book
 from indexer.bulk import end_versions, insert_facts
 from indexer.decoder import BlockFacts, derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
-from indexer.facts import FACTS, BlockFact, BodyFact, Fact
-from indexer.projections import Book, Changes
+from indexer.facts import FACTS, BlockFact, Fact
+from indexer.partitions import ensure_partitions
+from indexer.projections import Changes
 from indexer.source import Contracts, VerifiedBlock
 from indexer.stored import StoredRows, prefetch
 from indexer.tables import TABLES
-from indexer.versions import Versions
+from indexer.versions import Ended, Versions
 from protocol.deployment import Deployment
 from protocol.events import LedgerHead, Skipped
 from protocol.hashing import from_hex, to_hex
-from protocol.rlp import decode_list, encode, to_bytes
 
 Facts = dict[str, list[Fact]]
 
@@ -88,6 +87,11 @@ def read_cursor(connection: Connection) -> CursorRow:
     )
 
 
+def assert_cursor(connection: Connection, cursor: CursorRow) -> None:
+    """Takes the cursor's lock; raises `CursorMoved` unless it is where it is said to be."""
+    move_cursor(connection, cursor.hash, hash=cursor.hash)
+
+
 def move_cursor(connection: Connection, expected_hash: bytes | None, **values: Any) -> None:
     """Raises `CursorMoved` unless the cursor still is at `expected_hash`."""
     cursor = TABLES["cursor"]
@@ -97,70 +101,103 @@ def move_cursor(connection: Connection, expected_hash: bytes | None, **values: A
         raise CursorMoved(expected_hash, found)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Blocks folded and ready to be written: from one cursor to the next."""
+
+    before: CursorRow
+    after: CursorRow
+    hashes: list[bytes]
+    rows: Facts
+    #: versions that may be stored and end, as `Versions.ended` gives them
+    ended: list[tuple[str, list[Ended]]]
+
+
 def commit_blocks(
     connection: Connection, cursor: CursorRow, blocks: list[VerifiedBlock], contracts: Contracts, finalized: int
 ) -> CursorRow:
     """Stores blocks that follow the cursor, and moves it to the last of them."""
-    last = blocks[-1].header
-    finalized = max(cursor.finalized_number, min(finalized, last.number))
-    move_cursor(connection, cursor.hash, number=last.number, hash=last.hash, finalized_number=finalized)
-    forget(connection, [block.header.hash for block in blocks])
-    derived = [(block, derive(block, contracts)) for block in blocks]
+    # The lock comes first: what the fold reads must still hold when its rows are written.
+    assert_cursor(connection, cursor)
+    facts = [derive(block, contracts) for block in blocks]
     stored = StoredRows(connection)
-    prefetch(stored, [facts for _, facts in derived])
-    book, head, versions = Book(stored, cursor.event_count), cursor.head, Versions()
+    prefetch(stored, facts)
+    step = fold_step(Book(stored, cursor.event_count), cursor, facts, finalized)
+    write_step(connection, step)
+    return step.after
+
+
+def fold_step(book: Book, cursor: CursorRow, blocks: list[BlockFacts], finalized: int) -> Step:
+    """What blocks that follow the cursor add and end. Raises `BadEvent`."""
+    head, versions = cursor.head, Versions()
     rows: Facts = {name: [] for name in FACTS}
-    for block, facts in derived:
+    for facts in blocks:
         head, changes = fold(book, head, facts)
-        collect(rows, block, facts, changes, book.event_count, head)
-        versions.add(block.header.number, changes)
-    end_versions(connection, versions.ended())
-    for name, batch in versions.rows().items():
-        rows[name] = batch
-    for name, batch in rows.items():
-        insert_facts(connection, name, batch)
-    return CursorRow(
+        collect(rows, facts, changes, book.event_count, head)
+        versions.add(facts.header.number, changes)
+    rows |= versions.rows()
+    last = blocks[-1].header
+    after = replace(
+        cursor,
         number=last.number,
         hash=last.hash,
-        proved_number=cursor.proved_number,
-        finalized_number=finalized,
-        reorg_epoch=cursor.reorg_epoch,
-        halted=cursor.halted,
+        finalized_number=max(cursor.finalized_number, min(finalized, last.number)),
         head=head,
         event_count=book.event_count,
     )
+    hashes = [facts.header.hash for facts in blocks]
+    return Step(before=cursor, after=after, hashes=hashes, rows=rows, ended=list(versions.ended()))
+
+
+def write_step(connection: Connection, step: Step) -> None:
+    """Writes a step. Raises `CursorMoved` unless the cursor is where the step begins."""
+    after = step.after
+    move_cursor(
+        connection,
+        step.before.hash,
+        number=after.number,
+        hash=after.hash,
+        finalized_number=after.finalized_number,
+        proved_number=after.proved_number,
+    )
+    forget(connection, step.hashes)
+    ensure_partitions(connection, (step.before.number or 0) + 1, after.number or 0)
+    end_versions(connection, step.ended)
+    for name, batch in step.rows.items():
+        insert_facts(connection, name, batch)
 
 
 def fold(book: Book, head: LedgerHead, facts: BlockFacts) -> tuple[LedgerHead, Changes]:
     """The ledger head after a block, and what its events changed."""
+    counted = []
+    book.begin(facts.header)
     for log in facts.logs:
-        event = log.decode()
-        book.apply(event, log)
-        if not isinstance(event, Skipped):
-            head = head.advance(log.block_number, log.block_time, log.hash())
-    return head, book.take()
+        kind, cells = log.cells()
+        book.apply(kind, cells, log)
+        if kind is not Skipped:
+            counted.append(log.event_hash)
+    return head.advance(facts.header.number, facts.header.time, *counted), book.take()
 
 
-def collect(
-    rows: Facts, block: VerifiedBlock, facts: BlockFacts, changes: Changes, event_count: int, head: LedgerHead
-) -> None:
+def collect(rows: Facts, facts: BlockFacts, changes: Changes, event_count: int, head: LedgerHead) -> None:
     """Adds a block's rows, except for the versions; `event_count` and `head` are those after it."""
-    header = block.header
+    header = facts.header
     rows["blocks"].append(
         BlockFact(
             hash=header.hash,
             number=header.number,
             parent_hash=header.parent_hash,
             time=header.time,
-            header_rlp=block.header_rlp,
-            method="receipts" if block.touches else "bloom",
+            header_rlp=facts.header_rlp,
+            method=facts.method,
+            whole=facts.whole,
             event_count=event_count,
             head_slot=head.to_slot().to_bytes(32, "big"),
             canonical=True,
         )
     )
-    if block.touches:
-        rows["bodies"].append(BodyFact(header.hash, pack(block.transactions), pack(block.receipts)))
+    if facts.body is not None:
+        rows["bodies"].append(facts.body)
     rows["transactions"] += facts.transactions
     rows["events"] += changes.events
     rows["parties"] += changes.parties
@@ -168,15 +205,6 @@ def collect(
     rows["payments"] += changes.payments
     rows["cancelled"] += changes.cancelled
     rows["disputes"] += changes.disputes
-
-
-def pack(items: Iterable[bytes]) -> bytes:
-    """Raw items as one compressed RLP list."""
-    return compress(encode(list(items)), 1)
-
-
-def unpack(packed: bytes) -> tuple[bytes, ...]:
-    return tuple([to_bytes(item) for item in decode_list(decompress(packed))])
 
 
 def forget(connection: Connection, hashes: list[bytes]) -> None:

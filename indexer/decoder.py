@@ -1,72 +1,74 @@
 """A verified block → what it means to us: transactions and the ledger's logs. Pure; commit and verify derive by it."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from indexer.facts import TransactionFact
+from indexer.bodies import pack
+from indexer.facts import BodyFact, Method, TransactionFact
 from indexer.source import Contracts, VerifiedBlock
 from indexer.transactions import Transaction, parse_transaction, recipient_of
-from protocol.events import LedgerEvent, decode_words
+from protocol.events import LedgerEvent, decode_words, read_cells
 from protocol.hashing import keccak256
-from protocol.proofs import TransactionReceipt
+from protocol.proofs import Header, TransactionReceipt
 
 
 class LogFact(NamedTuple):
-    """A log of the ledger in its place."""
+    """A log of the ledger in its place in a block."""
 
-    block_hash: bytes
-    block_number: int
-    #: unix seconds
-    block_time: int
     tx_index: int
     tx_hash: bytes
-    #: position in its transaction receipt
-    position: int
     #: position in the block, counted over its receipts
     log_index: int
     #: joined
     topics: bytes
     data: bytes
+    #: what enters the ledger head: keccak256(topics ‖ data)
+    event_hash: bytes
 
     def decode(self) -> LedgerEvent:
         """Raises `BadEvent`."""
         return decode_words(self.topics, self.data)
 
-    def hash(self) -> bytes:
-        """What enters the ledger head: keccak256(topics ‖ data)."""
-        return keccak256(self.topics + self.data)
+    def cells(self) -> tuple[type[LedgerEvent], list[Any]]:
+        """Its kind and fields, unspelt. Raises `BadEvent`."""
+        return read_cells(self.topics, self.data)
 
 
 class BlockFacts(NamedTuple):
     """What one block means to us."""
 
+    header: Header
+    header_rlp: bytes
+    method: Method
+    #: its transactions were checked too
+    whole: bool
+    body: BodyFact | None
     transactions: list[TransactionFact]
     logs: list[LogFact]
 
 
 def derive(block: VerifiedBlock, contracts: Contracts) -> BlockFacts:
     """The facts of a block; log indexes and gas are counted over all its receipts, so nothing is taken on trust."""
-    facts = BlockFacts([], [])
     header = block.header
+    body = BodyFact(header.hash, pack(block.transactions), pack(block.receipts)) if block.touches else None
+    facts = BlockFacts(header, block.header_rlp, "receipts" if block.touches else "bloom", True, body, [], [])
     log_index = gas_before = 0
     for tx_index, (raw, receipt) in enumerate(zip(block.transactions, block.outcomes, strict=True)):
         ours = [(place, log) for place, log in enumerate(receipt.logs) if log.address == contracts.ledger]
         if ours or recipient_of(raw) in (contracts.ledger, contracts.token):
             transaction = parse_transaction(raw)
             facts.transactions.append(_transaction_fact(block, tx_index, transaction, receipt, gas_before))
-            facts.logs.extend(
-                LogFact(
-                    header.hash,
-                    header.number,
-                    header.time,
-                    tx_index,
-                    transaction.hash,
-                    place,
-                    log_index + place,
-                    b"".join(log.topics),
-                    log.data,
+            for place, log in ours:
+                topics = b"".join(log.topics)
+                facts.logs.append(
+                    LogFact(
+                        tx_index,
+                        transaction.hash,
+                        log_index + place,
+                        topics,
+                        log.data,
+                        keccak256(topics + log.data),
+                    )
                 )
-                for place, log in ours
-            )
         log_index += len(receipt.logs)
         gas_before = receipt.cumulative_gas
     return facts

@@ -83,22 +83,24 @@ def transaction_raw(transaction: Json) -> bytes:
 
 def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
     """A transaction receipt as the receipts root binds it, and what it says. Raises `UnknownType`."""
+    kind, start = receipt_head(receipt)
+    logs = tuple([_read_log(log) for log in receipt["logs"]])
+    return kind + encode_list([start, encode_list([_log_rlp(log) for log in logs])]), TransactionReceipt(
+        type=int.from_bytes(kind, "big"),
+        succeeded=int(receipt["status"], 16) == 1,
+        cumulative_gas=int(receipt["cumulativeGasUsed"], 16),
+        logs=logs,
+    )
+
+
+def receipt_head(receipt: Json) -> tuple[bytes, bytes]:
+    """A receipt's type byte, or none, and the encoded fields before its logs. Raises `UnknownType`."""
     kind = int(receipt.get("type", "0x0"), 16)
     if kind not in _TRANSACTIONS:
         raise UnknownType(f"receipt type {kind:#x}")
     status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
-    logs = tuple([_read_log(log) for log in receipt["logs"]])
-    encoded = encode_list(
-        [
-            encode(integer(status)),
-            encode(integer(gas)),
-            encode(from_hex(receipt["logsBloom"], 256)),
-            encode_list([_log_rlp(log) for log in logs]),
-        ]
-    )
-    return (bytes([kind]) if kind else b"") + encoded, TransactionReceipt(
-        type=kind, succeeded=status == 1, cumulative_gas=gas, logs=logs
-    )
+    bloom = from_hex(receipt["logsBloom"], 256)
+    return bytes([kind]) if kind else b"", encode(integer(status)) + encode(integer(gas)) + encode(bloom)
 
 
 def _read_log(log: Json) -> ReceiptLog:

@@ -36,6 +36,10 @@ class WrongGenesis(MirrorError):
         )
 
 
+class ParentMismatch(Exception):
+    """The node's next block does not follow ours: one of the two is not of the chain any more."""
+
+
 class BadBlock(MirrorError):
     """What the node said does not fit the block hash: nothing of it is stored."""
 
@@ -57,6 +61,30 @@ class CursorMoved(MirrorError):
     def __init__(self, expected: bytes | None, found: bytes | None) -> None:
         super().__init__(
             f"the mirror's cursor is expected at {_short(expected)}, found at {_short(found)}; reading it again"
+        )
+
+
+class LightBlock(MirrorError):
+    """What is asked for was not fetched of this block yet."""
+
+    code = "light_block"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"block {number} came without its transactions and receipts, which a running indexer fetches later; "
+            "try again when `gridlease indexer status` shows no light blocks, or give a node by GRIDLEASE_RPC_URL"
+        )
+
+
+class MisplacedLogs(MirrorError):
+    """A node said of proved logs that they are of other transactions than they are."""
+
+    code = "misplaced_logs"
+
+    def __init__(self, number: int) -> None:
+        super().__init__(
+            f"the node named other transactions or places for the logs of block {number} than its receipts; the mirror "
+            "is halted; run `gridlease indexer rebuild` with another node, or with GRIDLEASE_BACKFILL=receipts"
         )
 
 

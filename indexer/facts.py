@@ -3,7 +3,10 @@
 Tuples, because they are what both databases take in bulk; names, because twenty columns need them.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+#: how a block was shown to hold no other logs of ours; see `indexer.tables.Blocks`
+Method: TypeAlias = Literal["bloom", "receipts", "head"]
 
 
 class BlockFact(NamedTuple):
@@ -14,7 +17,8 @@ class BlockFact(NamedTuple):
     parent_hash: bytes
     time: int
     header_rlp: bytes
-    method: str
+    method: Method
+    whole: bool
     event_count: int
     head_slot: bytes
     canonical: bool
@@ -35,12 +39,12 @@ class TransactionFact(NamedTuple):
     tx_index: int
     block_number: int
     hash: bytes
-    sender: bytes
+    sender: bytes | None
     recipient: bytes | None
-    nonce: int
-    selector: bytes
-    succeeded: bool
-    gas_used: int
+    nonce: int | None
+    selector: bytes | None
+    succeeded: bool | None
+    gas_used: int | None
 
 
 class EventFact(NamedTuple):
@@ -50,7 +54,6 @@ class EventFact(NamedTuple):
     log_index: int
     block_hash: bytes
     tx_index: int
-    position: int
     seq: int
     kind: str
     lease: bytes | None
@@ -62,8 +65,8 @@ class EventFact(NamedTuple):
 class PartyFact(NamedTuple):
     """A row of `parties`."""
 
-    seq: int
     account: bytes
+    seq: int
 
 
 class LeaseFact(NamedTuple):

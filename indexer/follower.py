@@ -14,13 +14,26 @@ from sqlalchemy.exc import OperationalError
 
 from indexer.ahead import Ahead
 from indexer.audit import check_head, head_changed
-from indexer.commit import CursorRow, commit_blocks, initialise, move_cursor, read_cursor
-from indexer.errors import BadBlock, CursorMoved, HeadMismatch, ReorgTooDeep, WrongGenesis
+from indexer.backfill.fetch import Wanted
+from indexer.backfill.load import Load
+from indexer.backfill.process import FetchProcess
+from indexer.commit import CursorRow, assert_cursor, commit_blocks, initialise, move_cursor, read_cursor
+from indexer.deepen import deepen, fetch_whole, light_blocks
+from indexer.errors import (
+    BadBlock,
+    CursorMoved,
+    HeadMismatch,
+    MisplacedLogs,
+    ParentMismatch,
+    ReorgTooDeep,
+    WrongGenesis,
+)
+from indexer.indexes import Indexes
 from indexer.newheads import NewHeads
 from indexer.pool import Pool
 from indexer.rollback import common_ancestor, roll_back, stored_hash
 from indexer.settings import IndexerSettings
-from indexer.source import Contracts, NodeHead, ParentMismatch, Source
+from indexer.source import Contracts, NodeHead, Source
 from indexer.store import migrate
 from indexer.watch import Watch
 from protocol.clock import now_time
@@ -30,6 +43,8 @@ from protocol.hashing import to_hex
 
 log = structlog.get_logger(__name__)
 
+#: catching up over fewer blocks is not worth another process
+_FAR_BLOCKS = 128
 _LONGEST_WAIT_SECONDS = 2.0
 #: how long a stop may go unseen while a subscription is waited for
 _STOP_SECONDS = 0.25
@@ -57,6 +72,12 @@ class Follower:
         self._watch = watch or Watch()
         self._identified = False
         self._warned: str | None = None
+        self._backfill = settings.backfill
+        self._indexes: Indexes | None = None
+        #: whether there may be light blocks
+        self._light = True
+        self._stop = threading.Event()
+        self._progress: Callable[[int], None] = lambda _: None
 
     def prepare(self) -> None:
         """Brings the schema up to date; raises `ForeignMirror` if the mirror is another ledger's."""
@@ -66,6 +87,7 @@ class Follower:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop`. Raises what does not pass by itself: `WrongChain`, `WrongGenesis`, `ForeignMirror`."""
+        self._stop = stop
         self.prepare()
         url = self._settings.announcer_url
         announcer = None if url is None else NewHeads(url)
@@ -119,6 +141,7 @@ class Follower:
 
     def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> CursorRow:
         """Steps until there is nothing left to do; returns the cursor. For rebuilds and tests."""
+        self._progress = progress
         while self.step():
             progress(self.cursor().number or 0)
         return self.cursor()
@@ -160,6 +183,8 @@ class Follower:
         first = self._deployment.deploy_block if cursor.number is None else cursor.number + 1
         if head.number < first:
             return self._stale(cursor, head, first)
+        if self._backfill != "whole" and head.number - first >= _FAR_BLOCKS:
+            return self._load(cursor, head, first)
         try:
             blocks = self._ahead.take(first, head.number, cursor.hash)
         except ParentMismatch:
@@ -172,14 +197,53 @@ class Follower:
             moved = commit_blocks(connection, cursor, blocks, self._contracts, head.finalized_number)
         self._watch.committed(time.monotonic() - begun)
         self._watch.moved(moved)
+        self._log_committed(cursor, moved)
+        return True
+
+    def _load(self, cursor: CursorRow, head: NodeHead, first: int) -> bool:
+        """Catches up by light blocks, until the head or a stop."""
+        indexes = self._open_indexes()
+        if cursor.number is None:
+            indexes.drop()
+        self._light = True
+        wanted = Wanted(
+            ledger=self._contracts.ledger,
+            first=first,
+            newest=head.number,
+            parent_hash=cursor.hash,
+            mode="head" if self._backfill == "head" else "receipts",
+            most_blocks=self._settings.batch_blocks,
+        )
+        process = FetchProcess(self._source.rpc.url, wanted)
+        begun, before = time.monotonic(), cursor
+        try:
+            for moved in Load(self._engine, indexes, cursor, head.finalized_number).steps(process):
+                self._watch.committed(time.monotonic() - begun)
+                self._watch.moved(moved)
+                self._log_committed(before, moved)
+                self._progress(moved.number or 0)
+                begun, before = time.monotonic(), moved
+                if self._stop.is_set():
+                    break
+        except ParentMismatch:
+            return self._compare(self.cursor(), head)
+        except RpcRefused as error:
+            if error.method != "eth_getProof":
+                raise
+            log.warning("backfill.no_old_state", said=str(error), instead="receipts")
+            self._backfill = "receipts"
+        finally:
+            process.close()
+        return True
+
+    def _log_committed(self, before: CursorRow, moved: CursorRow) -> None:
         log.info(
             "blocks.committed",
             number=moved.number,
             block_hash=to_hex(moved.hash or b""),
-            blocks=len(blocks),
-            events=moved.event_count - cursor.event_count,
+            blocks=(moved.number or 0) - (before.number or self._deployment.deploy_block - 1),
+            events=moved.event_count - before.event_count,
         )
-        return True
 
     def _compare(self, cursor: CursorRow, head: NodeHead) -> bool:
         """The node's head is not on top of ours: is it behind, or on another fork?"""
@@ -227,6 +291,9 @@ class Follower:
     def _settle(self, cursor: CursorRow, head: NodeHead) -> bool:
         """At the head: have the ledger head proved, and note what became final."""
         number, finalized = cursor.number or 0, min(head.finalized_number, cursor.number or 0)
+        indexes = self._open_indexes()
+        if not indexes.complete:
+            indexes.make()
         if self._proof_is_due(cursor):
             try:
                 check_head(self._engine, self._source.rpc, self._contracts, cursor, now_time())
@@ -237,7 +304,28 @@ class Follower:
         if finalized > cursor.finalized_number:
             with self._engine.begin() as connection:
                 move_cursor(connection, cursor.hash, finalized_number=finalized)
-        return False
+        return self._light and self._deepen(cursor)
+
+    def _deepen(self, cursor: CursorRow) -> bool:
+        """Makes a few light blocks whole; False when there are none."""
+        with self._engine.connect() as connection:
+            wanted = light_blocks(connection)
+        if not wanted:
+            self._light = False
+            return False
+        facts = fetch_whole(self._source, self._contracts, wanted)
+        try:
+            with self._engine.begin() as connection:
+                assert_cursor(connection, cursor)
+                deepen(connection, facts)
+        except MisplacedLogs as error:
+            self._halt(cursor, str(error))
+        return bool(facts)
+
+    def _open_indexes(self) -> Indexes:
+        if self._indexes is None:
+            self._indexes = Indexes(self._engine)
+        return self._indexes
 
     def _proof_is_due(self, cursor: CursorRow) -> bool:
         proved, number = cursor.proved_number, cursor.number or 0

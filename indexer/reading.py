@@ -226,15 +226,15 @@ def block_row(row: Cells) -> BlockRow:
 
 
 def transaction_row(row: Cells) -> TransactionRow:
-    recipient = row["recipient"]
+    sender, recipient, succeeded = row["sender"], row["recipient"], row["succeeded"]
     return TransactionRow(
         hash=row["hash"],
         block_number=row["block_number"],
         block_hash=row["block_hash"],
         tx_index=row["tx_index"],
-        sender=checksum_address(row["sender"]),
+        sender=None if sender is None else checksum_address(sender),
         to=None if recipient is None else checksum_address(recipient),
-        status=int(row["succeeded"]),
+        status=None if succeeded is None else int(succeeded),
         gas_used=row["gas_used"],
         function=_functions().get(row["selector"]),
     )

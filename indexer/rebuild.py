@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError
 
 from indexer.commit import CursorRow, read_cursor
 from indexer.follower import Follower
+from indexer.partitions import partitions_in
 from indexer.rollback import stored_hash
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, Source
@@ -79,8 +80,11 @@ def _schema_draft(live_url: str) -> Iterator[str]:
         yield make_url(live_url).update_query_dict(options).render_as_string(hide_password=False)
         with engine.begin() as connection:
             live = connection.execute(text("SELECT current_schema()")).scalar_one()
+            partitions = partitions_in(connection, _DRAFT)
             for name in (*TABLES, "alembic_version"):
                 connection.execute(text(f'DROP TABLE IF EXISTS "{live}".{name}'))
+                connection.execute(text(f'ALTER TABLE {_DRAFT}.{name} SET SCHEMA "{live}"'))
+            for name in partitions:
                 connection.execute(text(f'ALTER TABLE {_DRAFT}.{name} SET SCHEMA "{live}"'))
     finally:
         with engine.begin() as connection:

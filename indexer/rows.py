@@ -207,11 +207,12 @@ class TransactionRow:
     block_number: int
     block_hash: bytes
     tx_index: int
-    sender: Address
+    #: None, like status and gas_used, of a block whose transactions are not fetched yet
+    sender: Address | None
     to: Address | None
     #: 1 succeeded, 0 reverted
-    status: int
-    gas_used: int
+    status: int | None
+    gas_used: int | None
     #: name in our ABIs, if its selector is known
     function: str | None
 
@@ -291,7 +292,8 @@ class Interval:
 
     first_number: int
     last_number: int
-    #: receipts: the trie was rebuilt · bloom: the header's bloom filter rules them out
+    #: receipts: the trie was rebuilt · bloom: the header's bloom filter rules them out · head: a storage proof of the
+    #: ledger's head counts them
     method: str
     level: Level
 

@@ -1,7 +1,7 @@
 """Settings of the indexer, from GRIDLEASE_* variables."""
 
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
@@ -34,6 +34,10 @@ class IndexerSettings(BaseSettings):
     idle_seconds: float = Field(default=5.0, gt=0)
     #: most blocks fetched in one step while catching up; fewer where a node is slow or refuses
     batch_blocks: int = Field(default=256, ge=1, le=10_000)
+    #: how blocks far below the head come: `receipts` rebuilds each one's receipts trie; `head` takes ranges of logs and
+    #: has them proved by the ledger's storage, which is faster and needs a node that keeps old state; `whole` fetches
+    #: transactions at once, which the others do later
+    backfill: Literal["receipts", "head", "whole"] = "receipts"
     #: where /metrics, /livez and /readyz are served; 0 = nowhere
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"

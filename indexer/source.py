@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from indexer.encoding import Json, UnknownType, header_rlp, read_receipt, transaction_raw
-from indexer.errors import BadBlock
+from indexer.errors import BadBlock, ParentMismatch
 from indexer.transactions import recipient_of
 from protocol.deployment import Deployment
 from protocol.errors import BadHex, BadProof, RpcRefused
@@ -92,10 +92,6 @@ class Every:
             return False
         self._next = now + self._seconds
         return True
-
-
-class ParentMismatch(Exception):
-    """The node's next block does not follow ours: one of the two is not of the chain any more."""
 
 
 class Source:
@@ -211,6 +207,12 @@ class Source:
     def may_hold_events(self, header: Header) -> bool:
         """False proves that the block holds no log of the ledger."""
         return bloom_may_hold(header.logs_bloom, self._contracts.ledger)
+
+
+def fetch_receipts(rpc: Rpc, header: Header) -> list[bytes]:
+    """All receipts of one block, consensus-encoded. Raises `BadBlock` and what `Rpc` raises."""
+    answer = rpc.call("eth_getBlockReceipts", to_hex(header.hash))
+    return list(_verify_receipts(header, answer)[0])
 
 
 def _verify_block(number: int, answer: Json) -> tuple[Header, bytes, tuple[bytes, ...]]:

@@ -1,7 +1,7 @@
 """Current rows of the mirror, for the fold: asked one by one, or fetched together for all that a step is about."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import RowMapping, and_, select
 from sqlalchemy.engine import Connection
@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from indexer.decoder import BlockFacts
 from indexer.projections import Account, Delegate, Lease
 from indexer.tables import TABLES
-from protocol.events import TOPICS, EndReason, LeaseState
+from protocol.events import TOPICS, EndReason, LeaseOpened, LeaseState
 
 _ACCOUNTS: Final = TABLES["account_versions"]
 _DELEGATES: Final = TABLES["delegate_versions"]
@@ -71,6 +71,7 @@ class StoredRows:
             yield from self._connection.execute(query.where(column.in_(some))).mappings()
 
 
+_OPENED: Final = next(topic for topic, kind in TOPICS.items() if kind is LeaseOpened)
 #: topic 0 → whether topic 1 is a lease, and which topics are accounts
 _TOPICS: Final = {
     topic: (
@@ -85,18 +86,35 @@ _TOPICS: Final = {
 }
 
 
-def prefetch(stored: StoredRows, facts: Iterable[BlockFacts]) -> None:
-    """Fetches the leases and accounts that the topics of these blocks name, and both sides of the leases."""
-    leases: set[bytes] = set()
-    accounts: set[bytes] = set()
+class Named(NamedTuple):
+    """What the topics of some blocks' logs name."""
+
+    #: by the event that opens them
+    opened: set[bytes]
+    #: by other events
+    leases: set[bytes]
+    accounts: set[bytes]
+
+
+def named_in(facts: Iterable[BlockFacts]) -> Named:
+    """Without both sides of leases, which no topic may name."""
+    named = Named(set(), set(), set())
     for block in facts:
         for log in block.logs:
-            of_lease, places = _TOPICS.get(log.topics[:32], (False, ()))
+            topic = log.topics[:32]
+            of_lease, places = _TOPICS.get(topic, (False, ()))
             if of_lease:
-                leases.add(log.topics[32:64])
+                (named.opened if topic == _OPENED else named.leases).add(log.topics[32:64])
             for place in places:
-                accounts.add(log.topics[32 * place + 12 : 32 * place + 32])
-    for lease in stored.fetch_leases(list(leases)):
+                named.accounts.add(log.topics[32 * place + 12 : 32 * place + 32])
+    return named
+
+
+def prefetch(stored: StoredRows, facts: Iterable[BlockFacts]) -> None:
+    """Fetches the leases and accounts that the topics of these blocks name, and both sides of the leases."""
+    named = named_in(facts)
+    accounts = named.accounts
+    for lease in stored.fetch_leases(list(named.leases | named.opened)):
         accounts |= {lease.buyer, lease.provider}
     stored.fetch_accounts(list(accounts))
 

@@ -63,8 +63,15 @@ _CURRENT: Final[dict[str, Any]] = {
 _CANONICAL: Final[dict[str, Any]] = {"sqlite_where": text("canonical"), "postgresql_where": text("canonical")}
 
 
-def _bytes(*, primary_key: bool = False, index: bool = False, nullable: bool = False) -> Any:
-    return Field(sa_type=LargeBinary, primary_key=primary_key, index=index, nullable=nullable)
+def _bytes(size: int | None = None, *, primary_key: bool = False, index: bool = False, nullable: bool = False) -> Any:
+    """`size` where every value has the same, which COPY makes use of."""
+    return Field(
+        sa_type=LargeBinary,
+        primary_key=primary_key,
+        index=index,
+        nullable=nullable,
+        sa_column_kwargs={"info": {"size": size}},
+    )
 
 
 def _int(*, primary_key: bool = False, index: bool = False, nullable: bool = False) -> Any:
@@ -98,9 +105,9 @@ class Chains(MirrorTable, table=True):
 
     __tablename__ = "chains"
     chain_id: int = _int(primary_key=True)
-    genesis_hash: bytes = _bytes()
-    ledger: bytes = _bytes()
-    token: bytes = _bytes()
+    genesis_hash: bytes = _bytes(32)
+    ledger: bytes = _bytes(20)
+    token: bytes = _bytes(20)
     deploy_block: int = _int()
 
 
@@ -111,7 +118,7 @@ class Cursor(MirrorTable, table=True):
     id: int = _int(primary_key=True)
     #: canonical block up to which everything is stored; NULL before the deployment's block
     number: int | None = _int(nullable=True)
-    hash: bytes | None = _bytes(nullable=True)
+    hash: bytes | None = _bytes(32, nullable=True)
     #: newest block whose ledger head was proved by a storage proof
     proved_number: int | None = _int(nullable=True)
     #: blocks up to this one are never undone
@@ -126,26 +133,37 @@ class Blocks(MirrorTable, table=True):
     """Every block from the deployment's on."""
 
     __tablename__ = "blocks"
-    __table_args__ = (Index("uq_blocks_canonical_number", "number", unique=True, **_CANONICAL),)
-    hash: bytes = _bytes(primary_key=True)
+    __table_args__ = (
+        Index("uq_blocks_canonical_number", "number", unique=True, **_CANONICAL),
+        Index(
+            "ix_blocks_light",
+            "number",
+            sqlite_where=text("NOT whole AND canonical"),
+            postgresql_where=text("NOT whole AND canonical"),
+        ),
+    )
+    hash: bytes = _bytes(32, primary_key=True)
     number: int = _int(index=True)
-    parent_hash: bytes = _bytes()
+    parent_hash: bytes = _bytes(32)
     time: int = _int()
     header_rlp: bytes = _bytes()
-    #: how it was shown to hold no other logs of ours: receipts (trie rebuilt) or bloom (provably none)
+    #: how it was shown to hold no other logs of ours: bloom (provably none), receipts (trie rebuilt), or head (by a
+    #: storage proof of the ledger's head at this block or after it)
     method: str = _text(8)
+    #: its transactions were checked too, so `transactions` has all that called us, and `bodies` what touches us
+    whole: bool = _flag()
     #: the ledger's events up to and with this block, Skipped ones included
     event_count: int = _int()
     #: ledger head after this block, as in the contract's slot 0, 32 bytes
-    head_slot: bytes = _bytes()
+    head_slot: bytes = _bytes(32)
     canonical: bool = _flag()
 
 
 class Bodies(MirrorTable, table=True):
-    """What a block that touches us holds, as the chain hashed it: rows can be derived again without the node."""
+    """What a whole block that touches us holds, as the chain hashed it: its rows are derived again without a node."""
 
     __tablename__ = "bodies"
-    block_hash: bytes = _bytes(primary_key=True)
+    block_hash: bytes = _bytes(32, primary_key=True)
     #: zlib of an RLP list of raw transactions
     transactions: bytes = _bytes()
     #: zlib of an RLP list of consensus-encoded transaction receipts
@@ -153,40 +171,50 @@ class Bodies(MirrorTable, table=True):
 
 
 class Transactions(MirrorTable, table=True):
-    """Transactions that called our contracts or made the ledger emit."""
+    """Transactions that called our contracts or made the ledger emit.
+
+    Of a block that is not `whole` only those that made the ledger emit, by the hash that a node named.
+    """
 
     __tablename__ = "transactions"
-    block_hash: bytes = _bytes(primary_key=True)
+    block_hash: bytes = _bytes(32, primary_key=True)
     tx_index: int = _int(primary_key=True)
     block_number: int = _int(index=True)
-    hash: bytes = _bytes(index=True)
-    sender: bytes = _bytes(index=True)
-    #: `to`; NULL when it created a contract
-    recipient: bytes | None = _bytes(index=True, nullable=True)
-    nonce: int = _unsigned()
+    hash: bytes = _bytes(32, index=True)
+    #: NULL, like all below, until the block is whole
+    sender: bytes | None = _bytes(20, index=True, nullable=True)
+    #: `to`; NULL also when it created a contract
+    recipient: bytes | None = _bytes(20, index=True, nullable=True)
+    nonce: int | None = Field(sa_type=Unsigned64, nullable=True)
     #: first four bytes of the calldata, or fewer
-    selector: bytes = _bytes()
-    succeeded: bool = _flag()
-    gas_used: int = _int()
+    selector: bytes | None = _bytes(nullable=True)
+    succeeded: bool | None = Field(sa_type=Boolean, nullable=True)
+    gas_used: int | None = _int(nullable=True)
 
 
 class Events(MirrorTable, table=True):
-    """The ledger's logs, raw, each with what finds it; `protocol.events.decode_log` reads the rest."""
+    """The ledger's logs, raw, each with what finds it; `protocol.events.decode_log` reads the rest.
+
+    On PostgreSQL in partitions by block number (`indexer.partitions`), so an index over it must hold the number.
+    """
 
     __tablename__ = "events"
-    __table_args__ = (Index("uq_events_canonical_seq", "seq", unique=True, **_CANONICAL),)
+    __table_args__ = (
+        Index("uq_events_canonical_seq", "seq", "block_number", unique=True, **_CANONICAL),
+        Index("ix_events_kind", "kind", "seq"),
+        Index("ix_events_lease", "lease", "seq"),
+        {"postgresql_partition_by": "RANGE (block_number)"},
+    )
     block_number: int = _int(primary_key=True)
-    #: counted by us over the block's receipts, never copied
+    #: counted by us over the block's receipts; in a block of method `head` as a node said it
     log_index: int = _int(primary_key=True)
-    block_hash: bytes = _bytes(primary_key=True)
+    block_hash: bytes = _bytes(32, primary_key=True)
     tx_index: int = _int()
-    #: position in its transaction receipt
-    position: int = _int()
     #: 1, 2, 3, … over the canonical history, Skipped ones included
     seq: int = _int()
-    kind: str = _text(32, index=True)
+    kind: str = _text(32)
     #: the lease that it speaks of
-    lease: bytes | None = _bytes(index=True, nullable=True)
+    lease: bytes | None = _bytes(32, nullable=True)
     #: one to four topics, 32 bytes each, joined
     topics: bytes = _bytes()
     data: bytes = _bytes()
@@ -197,9 +225,8 @@ class Parties(MirrorTable, table=True):
     """Whom a canonical event concerns: its accounts, and both sides of its lease."""
 
     __tablename__ = "parties"
-    __table_args__ = (Index("ix_parties_account", "account", "seq"),)
+    account: bytes = _bytes(20, primary_key=True)
     seq: int = _int(primary_key=True)
-    account: bytes = _bytes(primary_key=True)
 
 
 class Leases(MirrorTable, table=True):
@@ -207,14 +234,14 @@ class Leases(MirrorTable, table=True):
 
     __tablename__ = "leases"
     __table_args__ = (Index("ix_leases_place", "opened_block", "opened_log_index"),)
-    lease: bytes = _bytes(primary_key=True)
-    buyer: bytes = _bytes(index=True)
-    provider: bytes = _bytes(index=True)
-    order_digest: bytes = _bytes(index=True)
-    offer_digest: bytes = _bytes()
-    job: bytes = _bytes(index=True)
-    voucher_signer: bytes = _bytes()
-    opener: bytes = _bytes()
+    lease: bytes = _bytes(32, primary_key=True)
+    buyer: bytes = _bytes(20, index=True)
+    provider: bytes = _bytes(20, index=True)
+    order_digest: bytes = _bytes(32, index=True)
+    offer_digest: bytes = _bytes(32)
+    job: bytes = _bytes(32, index=True)
+    voucher_signer: bytes = _bytes(20)
+    opener: bytes = _bytes(20)
     fill: int = _small()
     meter: int = _small()
     zone: int = _small()
@@ -227,7 +254,7 @@ class Leases(MirrorTable, table=True):
     notice_seconds: int = _int()
     opened_block: int = _int()
     opened_log_index: int = _int()
-    opened_tx: bytes = _bytes()
+    opened_tx: bytes = _bytes(32)
     opened_time: int = _int()
 
 
@@ -235,7 +262,7 @@ class LeaseVersions(MirrorTable, table=True):
     """What changes of a lease. The newest is the one without `valid_to`: few a lease, so its key finds it."""
 
     __tablename__ = "lease_versions"
-    lease: bytes = _bytes(primary_key=True)
+    lease: bytes = _bytes(32, primary_key=True)
     valid_from: int = _int(primary_key=True)
     valid_to: int | None = _int(nullable=True)
     #: the event that made it so
@@ -253,7 +280,7 @@ class LeaseVersions(MirrorTable, table=True):
     #: of the bond, to the buyer
     penalty_base: int = _int()
     closed_block: int | None = _int(nullable=True)
-    closed_tx: bytes | None = _bytes(nullable=True)
+    closed_tx: bytes | None = _bytes(32, nullable=True)
 
 
 class ClaimVersions(MirrorTable, table=True):
@@ -261,14 +288,14 @@ class ClaimVersions(MirrorTable, table=True):
 
     __tablename__ = "claim_versions"
     __table_args__ = (Index("uq_claim_versions_current", "lease", unique=True, **_CURRENT),)
-    lease: bytes = _bytes(primary_key=True)
+    lease: bytes = _bytes(32, primary_key=True)
     valid_from: int = _int(primary_key=True)
     valid_to: int | None = _int(nullable=True)
     seq: int = _int()
     #: the commitment while `reveal_time` is not 0
-    result: bytes = _bytes()
+    result: bytes = _bytes(32)
     #: checkpoint that the lease started at, or zero
-    start: bytes = _bytes()
+    start: bytes = _bytes(32)
     work: int = _unsigned()
     target_base: int = _int()
     #: from when on the commitment can be revealed; 0 = nothing to reveal
@@ -281,7 +308,7 @@ class AccountVersions(MirrorTable, table=True):
 
     __tablename__ = "account_versions"
     __table_args__ = (Index("uq_account_versions_current", "account", unique=True, **_CURRENT),)
-    account: bytes = _bytes(primary_key=True)
+    account: bytes = _bytes(20, primary_key=True)
     valid_from: int = _int(primary_key=True)
     valid_to: int | None = _int(nullable=True)
     seq: int = _int()
@@ -294,7 +321,7 @@ class AccountVersions(MirrorTable, table=True):
     #: a beneficiary is set
     guarded: bool = _flag()
     #: who alone withdraws; zero = the account itself
-    beneficiary: bytes = _bytes()
+    beneficiary: bytes = _bytes(20)
 
 
 class DelegateVersions(MirrorTable, table=True):
@@ -302,8 +329,8 @@ class DelegateVersions(MirrorTable, table=True):
 
     __tablename__ = "delegate_versions"
     __table_args__ = (Index("uq_delegate_versions_current", "buyer", "key", unique=True, **_CURRENT),)
-    buyer: bytes = _bytes(primary_key=True)
-    key: bytes = _bytes(primary_key=True)
+    buyer: bytes = _bytes(20, primary_key=True)
+    key: bytes = _bytes(20, primary_key=True)
     valid_from: int = _int(primary_key=True)
     valid_to: int | None = _int(nullable=True)
     seq: int = _int()
@@ -318,8 +345,8 @@ class Cancelled(MirrorTable, table=True):
     __table_args__ = (Index("ix_cancelled_message", "account", "digest"),)
     #: a message can be voided twice
     seq: int = _int(primary_key=True)
-    account: bytes = _bytes()
-    digest: bytes = _bytes()
+    account: bytes = _bytes(20)
+    digest: bytes = _bytes(32)
     block_number: int = _int(index=True)
 
 
@@ -331,13 +358,13 @@ class Payments(MirrorTable, table=True):
     seq: int = _int(primary_key=True)
     block_number: int = _int()
     log_index: int = _int()
-    lease: bytes = _bytes(index=True)
-    provider: bytes = _bytes(index=True)
+    lease: bytes = _bytes(32, index=True)
+    provider: bytes = _bytes(20, index=True)
     amount_base: int = _int()
     paid_base: int = _int()
-    result: bytes = _bytes()
+    result: bytes = _bytes(32)
     last: bool = _flag()
-    tx_hash: bytes = _bytes()
+    tx_hash: bytes = _bytes(32)
     block_time: int = _int()
 
 
@@ -345,14 +372,14 @@ class Disputes(MirrorTable, table=True):
     """Challenges: one a lease at most. What came of it is in its LeaseRuled or DisputeLapsed."""
 
     __tablename__ = "disputes"
-    lease: bytes = _bytes(primary_key=True)
+    lease: bytes = _bytes(32, primary_key=True)
     seq: int = _int()
     block_number: int = _int(index=True)
     log_index: int = _int()
-    challenger: bytes = _bytes(index=True)
+    challenger: bytes = _bytes(20, index=True)
     bond_base: int = _int()
     #: digest of the usage receipt in dispute; zero = the claim
-    receipt: bytes = _bytes()
+    receipt: bytes = _bytes(32)
 
 
 class ReorgJournal(MirrorTable, table=True):
@@ -363,10 +390,10 @@ class ReorgJournal(MirrorTable, table=True):
     #: last block that both histories share
     ancestor_number: int = _int()
     old_number: int = _int()
-    old_hash: bytes = _bytes()
+    old_hash: bytes = _bytes(32)
     #: the head that the node named when the reorg was seen
     new_number: int = _int()
-    new_hash: bytes = _bytes()
+    new_hash: bytes = _bytes(32)
     depth: int = _int()
     #: events up to the ancestor: those with a greater seq were undone
     ancestor_seq: int = _int()
@@ -379,7 +406,7 @@ class Audits(MirrorTable, table=True):
     """Proofs of the ledger head, asked of the node as the mirror goes."""
 
     __tablename__ = "audits"
-    block_hash: bytes = _bytes(primary_key=True)
+    block_hash: bytes = _bytes(32, primary_key=True)
     block_number: int = _int(index=True)
     expected_slot: bytes = _bytes()
     proved_slot: bytes = _bytes()

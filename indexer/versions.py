@@ -1,15 +1,25 @@
 """The versions that a step of several blocks begins and ends; what changes twice in a block is written once. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from indexer.facts import AccountVersion, ClaimVersion, DelegateVersion, Fact, LeaseVersion
 from indexer.projections import Account, Changes, Claim, Delegate, Key, Lease
 
 Subject = Account | Delegate | Lease | Claim
 
+#: a block number and the key's cells
+Ended = tuple[Any, ...]
+
+#: projection → its tuple type, how long its key is, and where the cells of a version begin in its subject
+_SHAPES: Final[dict[str, tuple[Any, int, int]]] = {
+    "account_versions": (AccountVersion, 1, Account._fields.index("free_base")),
+    "claim_versions": (ClaimVersion, 1, Claim._fields.index("result")),
+    "delegate_versions": (DelegateVersion, 2, Delegate._fields.index("remaining_base")),
+    "lease_versions": (LeaseVersion, 1, Lease._fields.index("paid_base")),
+}
 #: projections whose rows hold in blocks valid_from ≤ b < valid_to
-VERSIONS: Final = ("account_versions", "claim_versions", "delegate_versions", "lease_versions")
+VERSIONS: Final = tuple(_SHAPES)
 
 
 class Versions:
@@ -19,28 +29,30 @@ class Versions:
         self._done: dict[str, list[Fact]] = {name: [] for name in VERSIONS}
         #: by table and key: since which block, by which event, what holds
         self._newest: dict[str, dict[Key, tuple[int, int, Subject]]] = {name: {} for name in VERSIONS}
-        self._ended: dict[str, list[tuple[int, Key]]] = {name: [] for name in VERSIONS}
+        self._ended: dict[str, list[Ended]] = {name: [] for name in VERSIONS}
         self._opened: set[Key] = set()
 
     def add(self, number: int, changes: Changes) -> None:
         """The changes of block `number`."""
-        self._opened |= {(row.lease,) for row in changes.opened}
+        self._opened.update([row.lease for row in changes.opened])
         self._add(number, "account_versions", changes.accounts)
         self._add(number, "claim_versions", changes.claims)
         self._add(number, "delegate_versions", changes.delegates)
         self._add(number, "lease_versions", changes.leases)
 
-    def _add(self, number: int, name: str, changed: Mapping[Key, tuple[Subject, int]]) -> None:
-        newest = self._newest[name]
+    def _add(self, number: int, name: str, changed: Mapping[Any, tuple[Subject, int]]) -> None:
+        newest, keys = self._newest[name], _SHAPES[name][1]
+        begun = self._opened if name == "lease_versions" else ()
         for key, (subject, seq) in changed.items():
-            if key in newest:
-                self._done[name].append(_row(*newest[key], valid_to=number))
-            elif name != "lease_versions" or key not in self._opened:
-                self._ended[name].append((number, key))
+            before = newest.get(key)
+            if before is not None:
+                self._done[name].append(_row(name, *before, valid_to=number))
+            elif key not in begun:
+                self._ended[name].append((number, *subject[:keys]))
             newest[key] = (number, seq, subject)
 
-    def ended(self) -> Iterator[tuple[str, list[tuple[int, Key]]]]:
-        """Of versions that may be stored already: the block that ends them, and their key."""
+    def ended(self) -> Iterator[tuple[str, list[Ended]]]:
+        """Of versions that may be stored already: the block that ends them, and their key's cells."""
         for name, ends in self._ended.items():
             if ends:
                 yield name, ends
@@ -48,55 +60,12 @@ class Versions:
     def rows(self) -> dict[str, list[Fact]]:
         """All versions that began, by table."""
         return {
-            name: [*self._done[name], *(_row(*version, valid_to=None) for version in newest.values())]
+            name: [*self._done[name], *[_row(name, *version, valid_to=None) for version in newest.values()]]
             for name, newest in self._newest.items()
         }
 
 
-def _row(valid_from: int, seq: int, of: Subject, valid_to: int | None) -> Fact:
-    if isinstance(of, Lease):
-        return LeaseVersion(
-            lease=of.lease,
-            valid_from=valid_from,
-            valid_to=valid_to,
-            seq=seq,
-            paid_base=of.paid_base,
-            refunded_base=of.refunded_base,
-            deadline_time=of.deadline_time,
-            state=of.state,
-            reason=of.reason,
-            done=of.done,
-            early=of.early,
-            responded=of.responded,
-            penalty_base=of.penalty_base,
-            closed_block=of.closed_block,
-            closed_tx=of.closed_tx,
-        )
-    if isinstance(of, Account):
-        return AccountVersion(
-            account=of.account,
-            valid_from=valid_from,
-            valid_to=valid_to,
-            seq=seq,
-            free_base=of.free_base,
-            locked_base=of.locked_base,
-            bonded_base=of.bonded_base,
-            open_leases=of.open_leases,
-            epoch=of.epoch,
-            guarded=of.guarded,
-            beneficiary=of.beneficiary,
-        )
-    if isinstance(of, Delegate):
-        return DelegateVersion(of.buyer, of.key, valid_from, valid_to, seq, of.remaining_base, of.until_time)
-    return ClaimVersion(
-        lease=of.lease,
-        valid_from=valid_from,
-        valid_to=valid_to,
-        seq=seq,
-        result=of.result,
-        start=of.start,
-        work=of.work,
-        target_base=of.target_base,
-        reveal_time=of.reveal_time,
-        last=of.last,
-    )
+def _row(name: str, valid_from: int, seq: int, of: Subject, valid_to: int | None) -> Fact:
+    kind, keys, cells = _SHAPES[name]
+    row: Fact = kind._make((*of[:keys], valid_from, valid_to, seq, *of[cells:]))
+    return row

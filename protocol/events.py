@@ -487,14 +487,14 @@ def _spell(account: bytes) -> Address:
 class _Layout:
     """How a kind's words are cut: one Struct over all of them, and one mask over the bits that must be zero."""
 
-    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_kind", "_padding", "data_size", "topics_size")
+    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_padding", "data_size", "kind", "topics_size")
 
     #: the last 8 bytes of a word hold any of our integers but uint256
     _CODES: ClassVar = {"bytes32": "32s", "address": "12x20s", "uint256": "32s", "bool": "31x?"}
 
     def __init__(self, kind: type[LedgerEvent]) -> None:
         types = list(kind.TYPES.values())
-        self._kind = kind
+        self.kind = kind
         self.topics_size = 32 * (1 + kind.INDEXED)
         self.data_size = 32 * (len(types) - kind.INDEXED)
         self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
@@ -505,27 +505,32 @@ class _Layout:
 
     def read(self, words: bytes) -> LedgerEvent:
         """The event in the words after topic 0; raises `BadEvent`."""
+        cells = self.cells(words)
+        for index in self._addresses:
+            cells[index] = _spell(cells[index])
+        return self.kind(*cells)
+
+    def cells(self, words: bytes) -> list[Any]:
+        """The fields in order, addresses as 20 bytes; raises `BadEvent`."""
         if int.from_bytes(words, "big") & self._padding:
             raise self._fault(words)
         cells: list[Any] = list(self._cut.unpack(words))
-        for index in self._addresses:
-            cells[index] = _spell(cells[index])
         for index in self._amounts:
             cells[index] = int.from_bytes(cells[index], "big")
         for index, members in self._enums:
             if cells[index] >= len(members):
                 raise self._fault(words)
             cells[index] = members[cells[index]]
-        return self._kind(*cells)
+        return cells
 
     def _fault(self, words: bytes) -> BadEvent:
         """The first field that is not of its type."""
-        for place, (name, solidity) in enumerate(self._kind.TYPES.items()):
+        for place, (name, solidity) in enumerate(self.kind.TYPES.items()):
             number = int.from_bytes(words[32 * place : 32 * place + 32], "big")
             if number & int.from_bytes(_padding(solidity), "big"):
-                return BadEvent(f"{self._kind.__name__}.{name}: {number} is no {solidity}")
+                return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
             if solidity in _ENUMS and number >= len(_ENUMS[solidity]):
-                return BadEvent(f"{self._kind.__name__}.{name}: {number} is no {solidity}")
+                return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
         raise AssertionError("a layout that refuses what each of its fields takes")
 
 
@@ -547,6 +552,12 @@ def decode_log(topics: list[bytes], data: bytes) -> LedgerEvent:
 def decode_words(topics: bytes, data: bytes) -> LedgerEvent:
     """Like `decode_log`, for topics that are joined."""
     return _layout_of(topics, data).read(topics[32:] + data)
+
+
+def read_cells(topics: bytes, data: bytes) -> tuple[type[LedgerEvent], list[Any]]:
+    """Like `decode_words`, unspelt: the kind and its fields in order, addresses as 20 bytes. Raises `BadEvent`."""
+    layout = _layout_of(topics, data)
+    return layout.kind, layout.cells(topics[32:] + data)
 
 
 def require_shape(topics: list[bytes], data: bytes) -> None:
@@ -598,10 +609,13 @@ class LedgerHead:
     #: events so far
     count: int = 0
 
-    def advance(self, block_number: int, block_time: int, hash_of_event: bytes) -> "LedgerHead":
-        """The head after one more event; `count` enters as it was before it."""
-        words = _HEAD_WORDS.pack(self.hash.to_bytes(26, "big"), self.count, block_number, block_time, hash_of_event)
-        return LedgerHead(int.from_bytes(keccak256(words)[6:], "big"), self.count + 1)
+    def advance(self, block_number: int, block_time: int, *hashes_of_events: bytes) -> "LedgerHead":
+        """The head after more events of a block; `count` enters as it was before each."""
+        head, count = self.hash.to_bytes(26, "big"), self.count
+        for hash_of_event in hashes_of_events:
+            head = keccak256(_HEAD_WORDS.pack(head, count, block_number, block_time, hash_of_event))[6:]
+            count += 1
+        return LedgerHead(int.from_bytes(head, "big"), count)
 
     @classmethod
     def from_slot(cls, value: int) -> "LedgerHead":

@@ -22,14 +22,18 @@ def main() -> None:
 
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     imported = time.perf_counter()
-    rpc_url, deployment_file, mirror_url = sys.argv[1:4]
+    rpc_url, deployment_file, mirror_url, mode = sys.argv[1:5]
     deployment = load_deployment(Path(deployment_file))
-    settings = IndexerSettings(rpc_url=rpc_url, mirror_url=mirror_url)
+    settings = IndexerSettings(rpc_url=rpc_url, mirror_url=mirror_url, backfill=mode)
     engine = open_writer(mirror_url)
     with Rpc(rpc_url) as rpc:
         follower = Follower(settings, deployment, Source(rpc, Contracts.of(deployment), 64), engine)
         follower.prepare()
-        cursor = follower.catch_up()
+        cursor = follower.cursor()
+        # Fetching the transactions that a backfill leaves out is another matter, and comes after.
+        while cursor.number is None or cursor.proved_number != cursor.number:
+            follower.step()
+            cursor = follower.cursor()
     done = time.perf_counter()
     follower.close()
     facts = {"imports_s": imported - begun, "ingest_s": done - imported, "events": cursor.event_count}

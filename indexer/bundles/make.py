@@ -10,16 +10,18 @@ from typing import Final
 from sqlalchemy.engine import Connection
 
 from indexer.bundles.errors import RangeTooLong
-from indexer.bundles.reading import StoredBlock, block_at, ledger_of, receipts_of
+from indexer.bundles.reading import StoredBlock, block_at, ledger_of, stored_receipts
 from indexer.bundles.state import slot_nodes, storage_paths
+from indexer.errors import LightBlock
 from indexer.prove import build_proof
+from indexer.source import fetch_receipts
 from indexer.store import open_reader
 from protocol.bundle import verify, write_absence, write_history, write_lease
 from protocol.bundle.lease import lease_slots, slots_needed
 from protocol.bundle.state import mapping_word, shared_nodes
 from protocol.events import HEAD_SLOT
 from protocol.hashing import keccak256
-from protocol.proofs import bloom_may_hold, parse_header
+from protocol.proofs import Header, bloom_may_hold, parse_header
 from protocol.rpc import Rpc
 
 MOST_ABSENT_BLOCKS: Final = 1024
@@ -32,9 +34,9 @@ class Bundles:
         self._mirror_url, self._rpc_url = mirror_url, rpc_url
 
     def event(self, tx_hash: bytes, log_index: int) -> bytes:
-        """Raises `NoSuchLog`. Asks no node."""
+        """Raises `NoSuchLog`. Asks no node but for a block that came without its receipts."""
         with self._read() as connection:
-            return build_proof(connection, tx_hash, log_index)
+            return build_proof(connection, tx_hash, log_index, lambda header: self._receipts(connection, header))
 
     def lease(self, lease: bytes, block_number: int | None = None) -> bytes:
         """The lease at a block, or at the newest; one that does not exist is proved not to. Raises `NoSuchBlock`."""
@@ -49,7 +51,7 @@ class Bundles:
         return _checked(write_lease(block.header_rlp, ledger, lease, nodes), ledger, block)
 
     def absence(self, first: int, last: int) -> bytes:
-        """That blocks first … last hold no log of the ledger. Asks no node.
+        """That blocks first … last hold no log of the ledger. Asks a node as `event` does.
 
         Raises `BadProof` where one holds a log, `NoSuchBlock`, `RangeTooLong`.
         """
@@ -59,7 +61,7 @@ class Bundles:
             ledger, _ = ledger_of(connection)
             blocks = [block_at(connection, number) for number in range(min(first, last), last + 1)]
             content = write_absence(
-                ledger, [(block.header_rlp, _needed(connection, ledger, block)) for block in blocks]
+                ledger, [(block.header_rlp, self._needed(connection, ledger, block)) for block in blocks]
             )
         return _checked(content, ledger, blocks[-1])
 
@@ -75,6 +77,18 @@ class Bundles:
             proved = [(end.header_rlp, slot_nodes(rpc, ledger, HEAD_SLOT, end.hash)) for end in ends]
         return _checked(write_history(ledger, *proved), ledger, *ends)
 
+    def _needed(self, connection: Connection, ledger: bytes, block: StoredBlock) -> list[bytes]:
+        header = parse_header(block.header_rlp)
+        return self._receipts(connection, header) if bloom_may_hold(header.logs_bloom, ledger) else []
+
+    def _receipts(self, connection: Connection, header: Header) -> list[bytes]:
+        """As stored, else as a node gives them, checked against the header. Raises `BadBlock` and what `Rpc` raises."""
+        try:
+            return stored_receipts(connection, header)
+        except LightBlock:
+            with Rpc(self._rpc_url) as rpc:
+                return fetch_receipts(rpc, header)
+
     @contextmanager
     def _read(self) -> Iterator[Connection]:
         engine = open_reader(self._mirror_url)
@@ -83,11 +97,6 @@ class Bundles:
                 yield connection
         finally:
             engine.dispose()
-
-
-def _needed(connection: Connection, ledger: bytes, block: StoredBlock) -> list[bytes]:
-    header = parse_header(block.header_rlp)
-    return receipts_of(connection, block.hash) if bloom_may_hold(header.logs_bloom, ledger) else []
 
 
 def _checked(content: bytes, ledger: bytes, *ends: StoredBlock) -> bytes:

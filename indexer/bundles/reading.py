@@ -7,11 +7,12 @@ from typing import Final
 from sqlalchemy import func, select
 from sqlalchemy.engine import Connection
 
+from indexer.bodies import unpack
 from indexer.bundles.errors import NoSuchBlock
-from indexer.commit import unpack
-from indexer.errors import MirrorMissing
+from indexer.errors import LightBlock, MirrorMissing
 from indexer.tables import TABLES
 from protocol.events import LedgerHead
+from protocol.proofs import Header
 
 #: rows of events that are in memory at once
 _BATCH_ROWS: Final = 1000
@@ -68,11 +69,13 @@ def block_at(connection: Connection, number: int | None) -> StoredBlock:
     return StoredBlock(row[0], row[1], row[2], row[3], LedgerHead.from_slot(int.from_bytes(row[4], "big")))
 
 
-def receipts_of(connection: Connection, block_hash: bytes) -> list[bytes]:
-    """All transaction receipts of a block; none if the mirror needed none of it."""
+def stored_receipts(connection: Connection, header: Header) -> list[bytes]:
+    """All transaction receipts of a canonical block that may hold a log of ours; raises `LightBlock` without them."""
     bodies = TABLES["bodies"]
-    packed = connection.execute(select(bodies.c.receipts).where(bodies.c.block_hash == block_hash)).scalar()
-    return [] if packed is None else list(unpack(packed))
+    packed = connection.execute(select(bodies.c.receipts).where(bodies.c.block_hash == header.hash)).scalar()
+    if packed is None:
+        raise LightBlock(header.number)
+    return list(unpack(packed))
 
 
 def events_between(connection: Connection, first: int, last: int) -> Iterator[StoredEvent]:

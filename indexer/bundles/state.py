@@ -1,11 +1,10 @@
 """Storage proofs from a node, `eth_getProof` → the nodes of a bundle."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from indexer.proofs import read_paths, slot_keys
 from protocol.bundle.state import shared_nodes
-from protocol.errors import BadHex, BadProof
-from protocol.hashing import from_hex, to_hex
+from protocol.hashing import to_hex
 from protocol.rpc import Rpc
 
 
@@ -16,21 +15,10 @@ def storage_paths(
 
     Raises `BadProof` when the answer has another shape, and what `Rpc` raises.
     """
-    keys = [to_hex(slot.to_bytes(32, "big")) for slot in slots]
-    answer = rpc.call("eth_getProof", to_hex(ledger), keys, to_hex(block_hash))
-    try:
-        storage = [_nodes(entry["proof"]) for entry in answer["storageProof"]]
-        if len(storage) != len(slots):
-            raise BadProof("state", f"the node answered {len(storage)} slots, asked were {len(slots)}")
-        return _nodes(answer["accountProof"]), storage
-    except (KeyError, IndexError, TypeError, BadHex) as error:
-        raise BadProof("state", f"the node's answer is no proof: {error!r}") from error
+    answer = rpc.call("eth_getProof", to_hex(ledger), slot_keys(*slots), to_hex(block_hash))
+    return read_paths(answer, len(slots))
 
 
 def slot_nodes(rpc: Rpc, ledger: bytes, slot: int, block_hash: bytes) -> list[bytes]:
     """The nodes that prove one slot."""
     return shared_nodes(*storage_paths(rpc, ledger, [slot], block_hash))
-
-
-def _nodes(texts: Any) -> list[bytes]:
-    return [from_hex(text) for text in texts]

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Select, and_, bindparam, func, or_, select
 
+from indexer.bundles.reading import stored_receipts
 from indexer.prove import build_proof
 from indexer.read.connected import Connected
 from indexer.reading import SEARCHED, begins, block_row, hit
@@ -68,7 +69,7 @@ class BlockReads(Connected):
     def proof(self, tx_hash: bytes, log_index: int) -> bytes:
         """The canonical proof.json of one log of the ledger, from what is stored; raises `NoSuchLog`."""
         with self._read() as connection:
-            return build_proof(connection, tx_hash, log_index)
+            return build_proof(connection, tx_hash, log_index, lambda header: stored_receipts(connection, header))
 
 
 @cache

@@ -54,7 +54,9 @@ def make_block(number: int, parent_hash: bytes, events: list[LedgerEvent], salt:
     for event in events:
         topics, data = encode_event(event)
         logs.append([CONTRACTS.ledger, list(topics), data])
-    receipt = b"\x02" + encode([b"\x01", integer(50_000), bytes(256), logs])
+    # All bits: a bloom may say more than there is, and never less.
+    bloom = b"\xff" * 256 if events else bytes(256)
+    receipt = b"\x02" + encode([b"\x01", integer(50_000), bloom, logs])
     transactions, receipts = ((_RAW,), (receipt,)) if events else ((), ())
     header_rlp = encode(
         [
@@ -64,7 +66,7 @@ def make_block(number: int, parent_hash: bytes, events: list[LedgerEvent], salt:
             bytes(32),
             ordered_root(list(transactions)),
             ordered_root(list(receipts)),
-            bytes(256),
+            bloom,
             b"",
             integer(number),
             integer(30_000_000),

@@ -42,10 +42,11 @@ class TransactionFact(TypedDict):
     block_number: int
     block_hash: str
     index: int
-    sender: str
+    #: null, like succeeded and gas_used, until the block's transactions are fetched
+    sender: str | None
     to: str | None
-    succeeded: bool
-    gas_used: str
+    succeeded: bool | None
+    gas_used: str | None
     function: str | None
     level: str
     finality: str
@@ -60,8 +61,8 @@ def transaction_fact(row: TransactionRow, status: MirrorStatus) -> TransactionFa
         "index": row.tx_index,
         "sender": row.sender,
         "to": row.to,
-        "succeeded": row.status == 1,
-        "gas_used": str(row.gas_used),
+        "succeeded": None if row.status is None else row.status == 1,
+        "gas_used": None if row.gas_used is None else str(row.gas_used),
         "function": row.function,
         "level": status.level_of(row.block_number),
         "finality": status.finality_of(row.block_number),

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
 
+from indexer.book import Book
 from indexer.commit import CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
 from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing, ReorgTooDeep
 from indexer.facts import FACTS
-from indexer.projections import Book, NoRows
+from indexer.projections import NoRows
 from indexer.queries import Mirror
 from indexer.rollback import common_ancestor, roll_back
 from indexer.source import NodeHead, VerifiedBlock

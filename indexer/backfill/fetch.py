@@ -1,0 +1,146 @@
+"""Ranges of light blocks from one node: what is asked, in what size, and the checks that make it a fact."""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias
+
+from indexer.backfill.read import of_logs, of_receipts, read_headers
+from indexer.backfill.spans import LightBlock, Span
+from indexer.errors import BadBlock
+from indexer.proofs import HEAD_KEYS, read_head_slot
+from indexer.ranges import RangeSize
+from protocol.errors import NodeUnavailable, RpcRefused
+from protocol.hashing import to_hex
+from protocol.proofs import Header, bloom_may_hold
+from protocol.rpc import Rpc
+
+#: how the ledger's logs of a range are shown to be all there are
+Mode: TypeAlias = Literal["receipts", "head"]
+
+_FIRST_BLOCKS: Final = 32
+#: a range should not hold many more logs than this: two of them are in memory, as JSON and as values
+_MOST_LOGS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A backfill: blocks `first` … `newest`, which follow `parent_hash`."""
+
+    ledger: bytes
+    first: int
+    newest: int
+    parent_hash: bytes | None
+    mode: Mode
+    most_blocks: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Answers:
+    """What a node said of a range, unchecked."""
+
+    first: int
+    headers: list[Any]
+    #: an `eth_getLogs`, or receipts by block, None where its header's bloom was said to be negative
+    logs: list[Any]
+    proof: Any
+
+
+def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]:
+    """These blocks, by their receipts. Raises `BadBlock`, `ParentMismatch` and what `Rpc` raises."""
+    headers = rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers])
+    receipts = rpc.batch([("eth_getBlockReceipts", (hex(number),)) for number in numbers])
+    found = []
+    for number, header, said in zip(numbers, headers, receipts, strict=True):
+        read = read_headers(number, [header], None)
+        if not read:
+            raise BadBlock(number, "header", "the node does not have it")
+        found.append(light_of_receipts(*read[0], said, ledger))
+    return found
+
+
+def light_of_receipts(header: Header, encoded: bytes, said: Any, ledger: bytes) -> LightBlock:
+    """A block by its receipts, which only one whose bloom allows for logs of ours needs. Raises `BadBlock`."""
+    if not bloom_may_hold(header.logs_bloom, ledger):
+        return LightBlock(encoded, "bloom", [])
+    return of_receipts(header, encoded, said, ledger)
+
+
+class Fetcher:
+    """Ranges one after another; the next is asked for while the one before is checked."""
+
+    def __init__(self, rpc: Rpc, wanted: Wanted) -> None:
+        self._rpc = rpc
+        self._wanted = wanted
+        self._size = RangeSize(min(_FIRST_BLOCKS, wanted.most_blocks), wanted.most_blocks)
+        #: logs a block, as of the range before
+        self._density = 0.0
+
+    def spans(self) -> Iterator[Span]:
+        """Verified, up to the newest block. Raises `BadBlock`, `BadProof`, `ParentMismatch` and what `Rpc` raises."""
+        parent_hash, first = self._wanted.parent_hash, self._wanted.first
+        with ThreadPoolExecutor(1) as thread:
+            coming: Future[_Answers] = thread.submit(self._ask, first)
+            while True:
+                answers = coming.result()
+                following = answers.first + len(answers.headers)
+                if following <= self._wanted.newest:
+                    coming = thread.submit(self._ask, following)
+                span, parent_hash = self._check(answers, parent_hash)
+                if span.blocks:
+                    yield span
+                if len(span.blocks) < len(answers.headers) or following > self._wanted.newest:
+                    return
+
+    def _ask(self, first: int) -> _Answers:
+        while True:
+            last = min(self._wanted.newest, first + self._blocks() - 1)
+            asked, begun = last - first + 1, time.monotonic()
+            try:
+                answers = self._ask_range(first, last)
+            except (NodeUnavailable, RpcRefused) as error:
+                if not self._size.refused(asked, error):
+                    raise
+                continue
+            self._size.answered(asked, time.monotonic() - begun)
+            return answers
+
+    def _blocks(self) -> int:
+        fits = int(_MOST_LOGS / self._density) if self._density else self._size.blocks
+        return max(1, min(self._size.blocks, fits))
+
+    def _ask_range(self, first: int, last: int) -> _Answers:
+        headers = [("eth_getBlockByNumber", (hex(number), False)) for number in range(first, last + 1)]
+        if self._wanted.mode == "head":
+            ledger = to_hex(self._wanted.ledger)
+            logs = {"fromBlock": hex(first), "toBlock": hex(last), "address": ledger}
+            *found, said, proof = self._rpc.batch(
+                [*headers, ("eth_getLogs", (logs,)), ("eth_getProof", (ledger, HEAD_KEYS, hex(last)))]
+            )
+            return _Answers(first, found, said, proof)
+        # The root in each header says whether these receipts are of its fork, so they can be asked for by number.
+        receipts = [("eth_getBlockReceipts", (hex(number),)) for number in range(first, last + 1)]
+        answers = self._rpc.batch([*headers, *receipts])
+        return _Answers(first, answers[: len(headers)], answers[len(headers) :], None)
+
+    def _check(self, answers: _Answers, parent_hash: bytes | None) -> tuple[Span, bytes | None]:
+        headers = read_headers(answers.first, answers.headers, parent_hash)
+        if not headers:
+            return Span([], None), parent_hash
+        ledger = self._wanted.ledger
+        last = headers[-1][0]
+        slot = None
+        if self._wanted.mode == "head":
+            if len(headers) < len(answers.headers):
+                # The logs are of more blocks than were linked, so there is no telling what they prove.
+                return Span([], None), parent_hash
+            blocks = of_logs(headers, answers.logs, ledger)
+            slot = read_head_slot(answers.proof, last, ledger)
+        else:
+            blocks = [
+                light_of_receipts(header, encoded, said, ledger)
+                for (header, encoded), said in zip(headers, answers.logs, strict=False)
+            ]
+        self._density = sum(len(block.logs) for block in blocks) / len(blocks)
+        return Span(blocks, slot), last.hash

@@ -1,0 +1,135 @@
+"""A node's JSON of many blocks → light blocks, checked. Pure; what is done once a log is written for speed here."""
+
+from typing import Any, Final
+
+from indexer.backfill.spans import LightBlock, LightLog
+from indexer.encoding import UnknownType, header_rlp, receipt_head
+from indexer.errors import BadBlock, ParentMismatch
+from protocol.errors import BadHex, BadProof
+from protocol.hashing import from_hex, keccak256, to_hex
+from protocol.proofs import Header, bloom_may_hold, parse_header
+from protocol.rlp import encode, encode_list
+from protocol.tries import ordered_root
+
+Json = dict[str, Any]
+
+SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, BadHex)
+#: number of topics → what comes before them in a log's RLP
+_TOPICS: Final = [encode_list([b"\xa0" + bytes(32)] * count)[: -33 * count or None] for count in range(5)]
+_WORD: Final = 32
+
+
+def read_headers(first: int, answers: list[Any], parent_hash: bytes | None) -> list[tuple[Header, bytes]]:
+    """The headers from `first` on and their RLP, linked; fewer where the node has no more or changed its mind.
+
+    Raises `BadBlock`, and `ParentMismatch` when the first does not follow `parent_hash`.
+    """
+    found: list[tuple[Header, bytes]] = []
+    for number, answer in enumerate(answers, start=first):
+        if answer is None:
+            break
+        try:
+            encoded = header_rlp(answer)
+            header = parse_header(encoded)
+            stated = from_hex(answer["hash"], 32)
+        except (*SHAPE, BadProof) as error:
+            raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
+        if header.hash != stated:
+            raise BadBlock(number, "header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
+        if header.number != number:
+            raise BadBlock(number, "header", f"it is block {header.number}")
+        previous = found[-1][0].hash if found else parent_hash
+        if previous is not None and header.parent_hash != previous:
+            if not found:
+                raise ParentMismatch
+            break
+        found.append((header, encoded))
+    return found
+
+
+def of_logs(headers: list[tuple[Header, bytes]], answer: Any, ledger: bytes) -> list[LightBlock]:
+    """Blocks with the logs of an `eth_getLogs` over them; only a proof of the ledger head says that these are all.
+
+    Raises `BadBlock`.
+    """
+    first, ours = headers[0][0].number, to_hex(ledger)
+    hashes = [to_hex(header.hash) for header, _ in headers]
+    logs: list[list[LightLog]] = [[] for _ in headers]
+    last, of_last = -1, (-1, -1, b"")
+    try:
+        for log in answer:
+            number, place = int(log["blockNumber"], 16), int(log["logIndex"], 16)
+            at = number - first
+            if not 0 <= at < len(hashes):
+                raise BadBlock(number, "logs", f"asked were blocks {first} to {first + len(hashes) - 1}")
+            if log["blockHash"] != hashes[at]:
+                raise BadBlock(number, "logs", f"a log is of block {str(log['blockHash'])[:66]}")
+            if log["address"].lower() != ours:
+                raise BadBlock(number, "logs", f"a log is of {str(log['address'])[:42]}")
+            order = number << 32 | place
+            if order <= last or place >> 32:
+                raise BadBlock(number, "logs", "they are not in the chain's order")
+            last = order
+            topics, data = _joined(log["topics"]), bytes.fromhex(log["data"][2:])
+            tx_hash = bytes.fromhex(log["transactionHash"][2:])
+            if len(tx_hash) != _WORD:
+                raise BadBlock(number, "logs", "a transaction hash has not 32 bytes")
+            tx_index = int(log["transactionIndex"], 16)
+            before_number, before_index, before_hash = of_last
+            if not 0 <= tx_index < 1 << 32 or (
+                number == before_number
+                and (tx_index < before_index or (tx_index == before_index) != (tx_hash == before_hash))
+            ):
+                raise BadBlock(number, "logs", f"log {place} cannot be of transaction {tx_index}")
+            of_last = (number, tx_index, tx_hash)
+            logs[at].append((tx_index, tx_hash, place, topics, data, keccak256(topics + data)))
+    except SHAPE as error:
+        raise BadBlock(first, "logs", f"{type(error).__name__}: {error}") from error
+    blocks = []
+    for (header, encoded), found in zip(headers, logs, strict=True):
+        may_hold = bloom_may_hold(header.logs_bloom, ledger)
+        if found and not may_hold:
+            raise BadBlock(header.number, "logs", "its bloom says that it holds none of the ledger's")
+        blocks.append(LightBlock(encoded, "head" if may_hold else "bloom", found))
+    return blocks
+
+
+def of_receipts(header: Header, encoded: bytes, answer: Any, ledger: bytes) -> LightBlock:
+    """A block with the ledger's logs of its receipts, which rebuild the header's root. Raises `BadBlock`."""
+    receipts, logs = [], []
+    count = 0
+    try:
+        for tx_index, receipt in enumerate(answer):
+            kind, start = receipt_head(receipt)
+            spelt = []
+            for log in receipt["logs"]:
+                address, topics = bytes.fromhex(log["address"][2:]), _joined(log["topics"])
+                data = bytes.fromhex(log["data"][2:])
+                spelt.append(_log_rlp(address, topics, data))
+                if address == ledger:
+                    tx_hash = from_hex(receipt["transactionHash"], _WORD)
+                    logs.append((tx_index, tx_hash, count, topics, data, keccak256(topics + data)))
+                count += 1
+            receipts.append(kind + encode_list([start, encode_list(spelt)]))
+    except UnknownType as error:
+        raise BadBlock(header.number, "receipts", str(error)) from error
+    except SHAPE as error:
+        raise BadBlock(header.number, "receipts", f"{type(error).__name__}: {error}") from error
+    if ordered_root(receipts) != header.receipts_root:
+        raise BadBlock(header.number, "receipts root", "the receipts are not those of the header")
+    return LightBlock(encoded, "receipts", logs)
+
+
+def _joined(topics: list[str]) -> bytes:
+    """All topics; raises `ValueError` unless each is a word."""
+    joined = bytes.fromhex("".join([topic[2:] for topic in topics]))
+    if len(joined) != _WORD * len(topics):
+        raise ValueError("a topic has not 32 bytes")
+    return joined
+
+
+def _log_rlp(address: bytes, topics: bytes, data: bytes) -> bytes:
+    """[address, topics, data]: strings of 20 and 32 bytes have one prefix each."""
+    count = len(topics) // _WORD
+    words = b"".join([b"\xa0" + topics[at : at + _WORD] for at in range(0, len(topics), _WORD)])
+    return encode_list([b"\x94", address, _TOPICS[count], words, encode(data)])
