@@ -15,7 +15,7 @@ from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
 from explorer.rendering import environment
-from explorer.responses import SAFETY_HEADERS, refusal
+from explorer.responses import SAFETY_HEADERS, refuse
 from explorer.routes import failure_page
 from explorer.settings import ExplorerSettings
 from explorer.site import STATIC_DIR, Site, version_of
@@ -79,7 +79,7 @@ def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/ledger"):
-            await refusal(_NO_SUCH_LIST)(scope, receive, send)
+            await refuse(_NO_SUCH_LIST, scope, receive, send)
             return
         if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
             await before(scope, receive, send)
