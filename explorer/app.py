@@ -1,4 +1,4 @@
-"""The explorer on an app: pages, `/v1/ledger`, static files. Everything it needs is handed to `mount`."""
+"""The explorer on an app: pages, `/v1/ledger`, `/api`, static files. Everything it needs is handed to `mount`."""
 
 from collections.abc import Callable
 from typing import Final
@@ -8,14 +8,16 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from explorer import api, pages
+from explorer import api, etherscan, pages
 from explorer.api.answers import Desk
 from explorer.door import AsciiQueries
+from explorer.etherscan.endpoint import Front
+from explorer.etherscan.node import Node
 from explorer.failures import Failure
 from explorer.identifiers import NoSuchPage
 from explorer.proofs import Proofs
 from explorer.rendering import environment
-from explorer.responses import SAFETY_HEADERS, refusal
+from explorer.responses import SAFETY_HEADERS, refuse
 from explorer.routes import failure_page
 from explorer.settings import ExplorerSettings
 from explorer.site import STATIC_DIR, Site, version_of
@@ -23,7 +25,7 @@ from indexer.bundles.make import Bundles
 from indexer.queries import Mirror
 from protocol.clock import now_time
 
-_PROGRAM_PATHS: Final = ("/v1/", "/api")
+_PROGRAM_PATHS: Final = ("/v1/", "/api", "/v2/api")
 _NO_SUCH_LIST: Final = Failure(
     status=404,
     code="no_such_path",
@@ -49,14 +51,17 @@ def mount(
     *,
     now: Callable[[], int] = now_time,
     bundles: Bundles | None = None,
+    node_url: str | None = None,
     settings: ExplorerSettings | None = None,
 ) -> None:
     """Adds the explorer's routes to `app`, in any order with the backend's.
 
     `now` (unix seconds) is asked only for relative times; without `bundles` there are only proofs of events; without
-    `settings` they are those of the environment.
+    `node_url` what `/api` answers is only what the mirror holds; without `settings` they are those of the environment.
     """
-    app.state.ledger_desk = Desk(mirror, settings or ExplorerSettings())
+    settings = settings or ExplorerSettings()
+    app.state.ledger_desk = Desk(mirror, settings)
+    app.state.etherscan = Front(Node(node_url), settings.etherscan_calls)
     app.state.explorer = Site(
         mirror=mirror,
         proofs=Proofs(mirror, bundles),
@@ -66,6 +71,7 @@ def mount(
     )
     for router in api.routers():
         app.include_router(router)
+    app.include_router(etherscan.router)
     for router in pages.routers():
         app.include_router(router, include_in_schema=False)
     app.add_middleware(AsciiQueries)
@@ -79,7 +85,7 @@ def _answer_unknown_paths_with_a_page(app: FastAPI) -> None:
 
     async def unknown(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/v1/ledger"):
-            await refusal(_NO_SUCH_LIST)(scope, receive, send)
+            await refuse(_NO_SUCH_LIST, scope, receive, send)
             return
         if scope["type"] != "http" or scope["path"].startswith(_PROGRAM_PATHS):
             await before(scope, receive, send)

@@ -5,7 +5,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from explorer.failures import Failure
-from explorer.responses import refusal
+from explorer.responses import refuse
 
 _NOT_ASCII: Final = Failure(
     status=400,
@@ -24,6 +24,6 @@ class AsciiQueries:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope["query_string"].isascii():
-            await refusal(_NOT_ASCII)(scope, receive, send)
+            await refuse(_NOT_ASCII, scope, receive, send)
             return
         await self._app(scope, receive, send)

@@ -3,11 +3,12 @@
 Rule X1: nothing inline and nothing foreign runs on a page, so a string from the chain can never become a script.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 import orjson
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
 
 from explorer.failures import Failure
 from explorer.site import Site
@@ -24,6 +25,23 @@ SAFETY_HEADERS: Final[dict[str, str]] = {
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+@runtime_checkable
+class Held(Protocol):
+    """A long answer, which holds something from before its first byte until it was sent."""
+
+    async def dismiss(self) -> None:
+        """It will not be sent."""
+
+
+async def without_body(response: Response) -> Response:
+    """What HEAD gets: the same status and headers, Content-Length included (RFC 9110, 9.3.2)."""
+    if isinstance(response, Held):
+        await response.dismiss()
+    bare = Response(status_code=response.status_code)
+    bare.raw_headers = response.raw_headers
+    return bare
 
 
 def stamp(status: MirrorStatus) -> dict[str, str]:
@@ -76,3 +94,10 @@ def refusal(failure: Failure) -> Response:
         media_type=MEDIA_TYPE,
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", **failure.headers},
     )
+
+
+async def refuse(failure: Failure, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends the refusal, where no route is there to make it an answer; HEAD gets its headers."""
+    response = refusal(failure)
+    bare = await without_body(response) if scope["method"] == "HEAD" else response
+    await bare(scope, receive, send)

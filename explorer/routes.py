@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from explorer.failures import Failure, Refused, before_the_ledger
 from explorer.identifiers import Malformed, NoSuchPage, NotOnLedger
-from explorer.responses import SAFETY_HEADERS, page, refusal, unready
+from explorer.responses import SAFETY_HEADERS, page, refusal, refuse, unready, without_body
 from explorer.site import Site
 from explorer.spelling import visible
 from protocol.errors import MirrorError
@@ -107,11 +107,14 @@ class PageRoute(APIRoute):
 
 
 class LedgerRoute(APIRoute):
-    """Every failure is problem+json, another method included."""
+    """Every failure is problem+json, another method included; HEAD answers like GET, without the body.
+
+    HEAD is not among `methods`: the OpenAPI document would list every operation twice.
+    """
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] in (self.methods or ()):
-            await super().handle(scope, receive, send)
+        if scope["method"] in self._taken():
+            await self.app(scope, receive, send)
             return
         failure = Failure(
             status=405,
@@ -119,18 +122,22 @@ class LedgerRoute(APIRoute):
             title="The ledger is only read",
             detail=f"{visible(scope['method'], 20)} is not taken here",
             remedy="use GET; what changes the ledger is a transaction on its chain",
-            headers={"Allow": ", ".join(sorted(self.methods or ()))},
+            headers={"Allow": ", ".join(sorted(self._taken()))},
         )
-        await refusal(failure)(scope, receive, send)
+        await refuse(failure, scope, receive, send)
+
+    def _taken(self) -> set[str]:
+        return (self.methods or set()) | {"HEAD"}
 
     def get_route_handler(self) -> _Handler:
         answer = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             try:
-                return await answer(request)
+                response = await answer(request)
             except _EXPECTED as error:
-                return refusal(_explained(request, error))
+                response = refusal(_explained(request, error))
+            return await without_body(response) if request.method == "HEAD" else response
 
         return handler
 

@@ -18,6 +18,8 @@ class ExplorerSettings(BaseSettings):
     streams: int = Field(default=64, ge=1)
     #: CSV and NDJSON downloads at a time; each holds a snapshot, and with it the database's write-ahead log
     exports: int = Field(default=8, ge=1)
+    #: questions of `/api` that are answered at a time, from the mirror and from the node each; others wait their turn
+    etherscan_calls: int = Field(default=8, ge=1)
     #: seconds between two looks for new events while streams are open
     stream_poll_seconds: float = Field(default=0.1, gt=0)
     #: silence after which a stream says that it is alive

@@ -15,7 +15,8 @@ def run_serve() -> None:
     market = Market(settings)
     market.db.migrate()
     application = create_app(market)
-    mount(application, market.mirror, bundles=Bundles(settings.mirror_url, settings.rpc_url))
+    bundles = Bundles(settings.mirror_url, settings.rpc_url)
+    mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_url)
     uvicorn.run(
         application,
         host=settings.host,

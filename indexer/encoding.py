@@ -11,7 +11,7 @@ from protocol.rlp import Item, encode, encode_list, integer
 
 Json = dict[str, Any]
 
-_HEADER: Final = (
+HEADER: Final = (
     ("parentHash", "bytes"),
     ("sha3Uncles", "bytes"),
     ("miner", "bytes"),
@@ -28,7 +28,7 @@ _HEADER: Final = (
     ("mixHash", "bytes"),
     ("nonce", "bytes"),
 )
-_LATER_HEADER: Final = (
+LATER_HEADER: Final = (
     ("baseFeePerGas", "number"),
     ("withdrawalsRoot", "bytes"),
     ("blobGasUsed", "number"),
@@ -41,7 +41,7 @@ _CALL: Final = (("gas", "number"), ("to", "bytes"), ("value", "number"), ("input
 _FEES: Final = (("maxPriorityFeePerGas", "number"), ("maxFeePerGas", "number"))
 _SIGNATURE: Final = (("yParity", "number"), ("r", "number"), ("s", "number"))
 _START: Final = (("chainId", "number"), ("nonce", "number"))
-_TRANSACTIONS: Final = {
+TRANSACTIONS: Final = {
     0: (("nonce", "number"), ("gasPrice", "number"), *_CALL, ("v", "number"), ("r", "number"), ("s", "number")),
     1: (*_START, ("gasPrice", "number"), *_CALL, ("accessList", "access"), *_SIGNATURE),
     2: (*_START, *_FEES, *_CALL, ("accessList", "access"), *_SIGNATURE),
@@ -56,7 +56,7 @@ _TRANSACTIONS: Final = {
     ),
     4: (*_START, *_FEES, *_CALL, ("accessList", "access"), ("authorizationList", "authorizations"), *_SIGNATURE),
 }
-_AUTHORIZATION: Final = (("chainId", "number"), ("address", "bytes"), ("nonce", "number"), *_SIGNATURE)
+AUTHORIZATION: Final = (("chainId", "number"), ("address", "bytes"), ("nonce", "number"), *_SIGNATURE)
 
 
 class UnknownType(ValueError):
@@ -65,8 +65,8 @@ class UnknownType(ValueError):
 
 def header_rlp(block: Json) -> bytes:
     """The header of a block's JSON; later forks' fields follow while they are present."""
-    fields = [_field(block[name], kind) for name, kind in _HEADER]
-    for name, kind in _LATER_HEADER:
+    fields = [_field(block[name], kind) for name, kind in HEADER]
+    for name, kind in LATER_HEADER:
         if block.get(name) is None:
             break
         fields.append(_field(block[name], kind))
@@ -76,9 +76,9 @@ def header_rlp(block: Json) -> bytes:
 def transaction_raw(transaction: Json) -> bytes:
     """The signed transaction as it was sent; its keccak is its hash. Raises `UnknownType`."""
     kind = int(transaction.get("type", "0x0"), 16)
-    if kind not in _TRANSACTIONS:
+    if kind not in TRANSACTIONS:
         raise UnknownType(f"transaction type {kind:#x}")
-    return _typed(kind, [_field(transaction[name], spelling) for name, spelling in _TRANSACTIONS[kind]])
+    return _typed(kind, [_field(transaction[name], spelling) for name, spelling in TRANSACTIONS[kind]])
 
 
 def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
@@ -96,7 +96,7 @@ def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
 def receipt_head(receipt: Json) -> tuple[bytes, bytes]:
     """A receipt's type byte, or none, and the encoded fields before its logs. Raises `UnknownType`."""
     kind = int(receipt.get("type", "0x0"), 16)
-    if kind not in _TRANSACTIONS:
+    if kind not in TRANSACTIONS:
         raise UnknownType(f"receipt type {kind:#x}")
     status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
     bloom = from_hex(receipt["logsBloom"], 256)
@@ -130,4 +130,4 @@ def _field(value: Any, kind: str) -> Item:
         return [
             [from_hex(entry["address"], 20), [from_hex(key, 32) for key in entry["storageKeys"]]] for entry in value
         ]
-    return [[_field(entry[name], spelling) for name, spelling in _AUTHORIZATION] for entry in value]
+    return [[_field(entry[name], spelling) for name, spelling in AUTHORIZATION] for entry in value]

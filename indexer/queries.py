@@ -21,6 +21,7 @@ from indexer.read.blocks import BlockReads
 from indexer.read.events import EventsWanted
 from indexer.read.leases import LeaseReads, LeasesWanted, PaymentsWanted
 from indexer.read.progress import ProgressReads
+from indexer.read.raw import LogsWanted, RawReads, TooMuch, Window
 from indexer.read.statement import StatementReads
 from indexer.reading import Cells
 from indexer.rows import (
@@ -34,15 +35,19 @@ from indexer.rows import (
     Hit,
     Interval,
     LeaseRow,
+    LogRow,
     MirrorStatus,
     PaymentRow,
     Place,
     ProviderRow,
+    ReceiptLogRow,
     ReorgRow,
     StatementRow,
     Stats,
     Total,
     TransactionRow,
+    WholeBlock,
+    WholeTransaction,
 )
 from indexer.store import open_reader, sqlite_path
 
@@ -61,6 +66,8 @@ __all__ = [
     "LeaseRow",
     "LeasesWanted",
     "Level",
+    "LogRow",
+    "LogsWanted",
     "Mirror",
     "MirrorMissing",
     "MirrorStatus",
@@ -70,17 +77,22 @@ __all__ = [
     "Place",
     "ProviderRow",
     "Reads",
+    "ReceiptLogRow",
     "ReorgRow",
     "StatementRow",
     "Stats",
+    "TooMuch",
     "Total",
     "TransactionRow",
+    "WholeBlock",
+    "WholeTransaction",
+    "Window",
 ]
 
 _UNDEFINED_TABLE: Final = "42P01"
 
 
-class Reads(ProgressReads, StatementReads, LeaseReads, BlockReads):
+class Reads(ProgressReads, StatementReads, LeaseReads, BlockReads, RawReads):
     """All that can be asked, of a mirror or of one snapshot of it."""
 
 

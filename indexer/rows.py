@@ -1,5 +1,6 @@
 """What the read door hands out: frozen rows. Addresses are EIP-55, hashes bytes, amounts base units, times unix."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -215,6 +216,69 @@ class TransactionRow:
     gas_used: int | None
     #: name in our ABIs, if its selector is known
     function: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLogRow:
+    """A log of a transaction receipt, of whatever contract."""
+
+    address: Address
+    topics: tuple[bytes, ...]
+    data: bytes
+    #: counted over the block
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeTransaction:
+    """A transaction of a block that is stored whole, with all that it said and did."""
+
+    hash: bytes
+    block_number: int
+    block_hash: bytes
+    block_time: int
+    tx_index: int
+    sender: Address
+    to: Address | None
+    #: the contract that it made, if it called nobody
+    creates: Address | None
+    #: what was signed, by JSON-RPC's names: numbers are int, strings bytes
+    fields: Mapping[str, Any]
+    #: that were paid for a unit of gas
+    gas_price_wei: int
+    succeeded: bool
+    gas_used: int
+    #: by the block up to and with it
+    cumulative_gas: int
+    logs: tuple[ReceiptLogRow, ...]
+    logs_bloom: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeBlock:
+    """A canonical block with its header's fields by JSON-RPC's names: numbers are int, strings bytes."""
+
+    hash: bytes
+    header: Mapping[str, Any]
+    #: None where the mirror keeps the header only
+    transactions: tuple[WholeTransaction, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """A canonical event as the chain has it, not decoded."""
+
+    kind: str
+    topics: tuple[bytes, ...]
+    data: bytes
+    block_number: int
+    block_hash: bytes
+    block_time: int
+    tx_hash: bytes
+    tx_index: int
+    log_index: int
+    #: None where its block's body is not stored
+    transaction: WholeTransaction | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

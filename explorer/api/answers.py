@@ -26,6 +26,8 @@ from indexer.queries import Level, Mirror, MirrorStatus, Reads
 from protocol.hashing import to_hex
 
 _LOOK_SECONDS: Final = 0.05
+#: a kept answer takes at most one part in so many of the memory for all
+_LARGEST_SHARE: Final = 8
 _KEPT: Final = "public, max-age=31536000, immutable"
 
 
@@ -85,7 +87,9 @@ class Desk:
             return body
 
     def keep(self, tag: str, body: bytes) -> None:
-        """Forgets the answers that were asked for longest ago."""
+        """Forgets the answers that were asked for longest ago; one that would drive out many others is not kept."""
+        if len(body) > self.settings.answers_bytes // _LARGEST_SHARE:
+            return
         with self._lock:
             self._rendered_bytes += len(body) - len(self._rendered.pop(tag, b""))
             self._rendered[tag] = body
@@ -173,14 +177,24 @@ def tag_of(desk: Desk, request: Request, question: Question, block: int) -> str:
 
 
 def tell(desk: Desk, request: Request, question: Question, block: int, tag: str, body: Callable[[], Any]) -> Response:
-    headers = stamp(question.status, block) | {"ETag": tag, "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
-    if tag in [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]:
+    headers = marks(question.status, block, tag)
+    if has(request, tag):
         return Response(status_code=304, headers=headers)
     content = desk.recall(tag)
     if content is None:
         content = orjson.dumps(body())
         desk.keep(tag, content)
     return Response(content, media_type="application/json", headers=headers)
+
+
+def has(request: Request, tag: str) -> bool:
+    """Whether the reader has this state already."""
+    return tag in [part.strip().removeprefix("W/") for part in request.headers.get("if-none-match", "").split(",")]
+
+
+def marks(status: MirrorStatus, block: int, tag: str) -> dict[str, str]:
+    """The headers of an answer that speaks of `block`."""
+    return stamp(status, block) | {"ETag": tag, "X-Content-Type-Options": "nosniff", "Vary": "Accept"}
 
 
 def stamp(status: MirrorStatus, block: int) -> dict[str, str]:

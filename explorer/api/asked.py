@@ -130,6 +130,23 @@ class SearchAsked(Asked):
     q: Annotated[str, Field(max_length=200, examples=["0x"])]
 
 
+ProvedBlock = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class LeaseProofAsked(Asked):
+    block: ProvedBlock | None = Field(default=None, description="the state after this block; the newest unless said")
+
+
+class AbsenceAsked(Asked):
+    from_block: ProvedBlock
+    to_block: ProvedBlock | None = Field(default=None, description="`from_block` unless said")
+
+
+class HistoryAsked(Asked):
+    from_block: ProvedBlock | None = Field(default=None, description="the deployment's block unless said")
+    to_block: ProvedBlock | None = Field(default=None, description="the newest unless said")
+
+
 class StreamAsked(Parameters):
     """Filters of the stream add up."""
 

@@ -78,7 +78,12 @@ def cursor_of(desk: Desk, request: Request, asked: Listed, question: Question) -
     """The place that the token names; raises `Malformed`, or `Refused` (409) where a reorg replaced its block."""
     if asked.page_token is None:
         return None
-    cursor = desk.seal.read(asked.page_token, question_of(request))
+    return read_cursor(desk, asked.page_token, question_of(request), question)
+
+
+def read_cursor(desk: Desk, token: str, name: str, question: Question) -> Cursor:
+    """As above, for the list with its filters that `name` spells."""
+    cursor = desk.seal.read(token, name)
     if cursor.block_hash and not question.now.is_canonical(cursor.block_hash):
         ancestor = question.now.ancestor_since(cursor.reorg_epoch)
         # No rollback explains it: the mirror was built anew, of a chain that never had that block.

@@ -66,6 +66,17 @@ MANY: Final[Responses] = ONE | {
     },
     409: _FORKED,
 }
+#: an offline proof, as a file
+PROOF: Final[Responses] = ONE | {
+    200: {"description": "The proof.", "content": {"application/json": {"schema": {"type": "object"}}}},
+    409: _problem(
+        "The blocks that are to hold no event of the ledger hold one.",
+        409,
+        "not_absent",
+        "The ledger is in these blocks",
+        "transaction 0 of block 2 holds a log of the ledger",
+    ),
+}
 STREAM: Final[Responses] = {
     200: {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
     400: _MALFORMED,

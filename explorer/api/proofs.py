@@ -1,12 +1,18 @@
-"""Offline proofs for programs; check any of them with `gridlease verify FILE --block-hash HASH --ledger ADDRESS`."""
+"""Offline proofs for programs; check any of them with `gridlease verify FILE --block-hash HASH --ledger ADDRESS`.
 
-from collections.abc import Awaitable
-from typing import Annotated
+The file is fixed by the block that it speaks of, so it is marked and tagged like every other answer of `/v1/ledger`.
+"""
 
-from fastapi import APIRouter, Query, Response
+from collections.abc import Awaitable, Callable
+from typing import Final
 
-from explorer.identifiers import Malformed, hash_of
-from explorer.pages.proofs import download, proof_file
+from fastapi import APIRouter, Request, Response
+
+from explorer.api.answers import Question, desk_of, has, marks, question_in, tag_of, wait_for_block
+from explorer.api.asked import AbsenceAsked, Asked, HistoryAsked, LeaseProofAsked
+from explorer.api.problems import PROOF
+from explorer.identifiers import Malformed, NotOnLedger, hash_of, spelt
+from explorer.pages.proofs import download
 from explorer.proofs import NoBundles
 from explorer.responses import problem
 from explorer.routes import LedgerRoute
@@ -16,44 +22,97 @@ from protocol.errors import BadProof, ChainError
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
 
-Block = Annotated[int, Query(ge=0, lt=2**53)]
-OptionalBlock = Annotated[int | None, Query(ge=0, lt=2**53)]
+#: events of one transaction that are looked through
+_MOST_EVENTS: Final = 1000
 
 
-@router.get("/proofs/lease/{lease}")
-async def get_lease_proof(site: TheSite, lease: str, block: OptionalBlock = None) -> Response:
+@router.get(
+    "/proofs/lease/{lease}",
+    operation_id="getLeaseProof",
+    response_class=Response,
+    responses=PROOF,
+    openapi_extra=LeaseProofAsked.described(),
+)
+async def get_lease_proof(request: Request, site: TheSite, lease: str) -> Response:
     """What the ledger's storage says of a lease at a block (else the newest), or that there is no such lease."""
-    return await _answer(site.proofs.lease(hash_of(lease, "lease"), block))
+    asked, wanted = LeaseProofAsked.of(request), hash_of(lease, "lease")
+    return await _answer(
+        request, asked, lambda question: _or_newest(asked.block, question), lambda at: site.proofs.lease(wanted, at)
+    )
 
 
-@router.get("/proofs/absence")
-async def get_absence_proof(site: TheSite, from_block: Block, to_block: OptionalBlock = None) -> Response:
+@router.get(
+    "/proofs/absence",
+    operation_id="getAbsenceProof",
+    response_class=Response,
+    responses=PROOF,
+    openapi_extra=AbsenceAsked.described(),
+)
+async def get_absence_proof(request: Request, site: TheSite) -> Response:
     """Blocks hold no log of the ledger, not even a Skipped; at most 1,024 of them."""
-    last = from_block if to_block is None else to_block
-    _require_order(from_block, last)
-    return await _answer(site.proofs.absence(from_block, last))
+    asked = AbsenceAsked.of(request)
+    first = asked.from_block
+    last = first if asked.to_block is None else asked.to_block
+    _require_order(first, last)
+    return await _answer(request, asked, lambda _: last, lambda at: site.proofs.absence(first, at))
 
 
-@router.get("/proofs/history")
-async def get_history_proof(
-    site: TheSite, from_block: OptionalBlock = None, to_block: OptionalBlock = None
-) -> Response:
+@router.get(
+    "/proofs/history",
+    operation_id="getHistoryProof",
+    response_class=Response,
+    responses=PROOF,
+    openapi_extra=HistoryAsked.described(),
+)
+async def get_history_proof(request: Request, site: TheSite) -> Response:
     """The ledger's head, which commits to every event of the range; equal heads mean that there is none."""
-    if to_block is not None:
-        _require_order(from_block, to_block)
-    return await _answer(site.proofs.history(from_block, to_block))
+    asked = HistoryAsked.of(request)
+    if asked.to_block is not None:
+        _require_order(asked.from_block, asked.to_block)
+    return await _answer(
+        request,
+        asked,
+        lambda question: _or_newest(asked.to_block, question),
+        lambda at: site.proofs.history(asked.from_block, at),
+    )
 
 
-@router.get("/proofs/{tx_hash}/{log_index}")
-async def get_proof(site: TheSite, tx_hash: str, log_index: int) -> Response:
+@router.get(
+    "/proofs/{tx_hash}/{log_index}",
+    operation_id="getProof",
+    response_class=Response,
+    responses=PROOF,
+    openapi_extra=Asked.described(),
+)
+async def get_proof(request: Request, site: TheSite, tx_hash: str, log_index: int) -> Response:
     """Header, receipts-trie path and log of one event; check it with `gridlease verify FILE --block-hash HASH`."""
-    return await proof_file(site, hash_of(tx_hash, "transaction"), log_index)
+    asked, wanted = Asked.of(request), hash_of(tx_hash, "transaction")
+
+    def block_of(question: Question) -> int:
+        rows = question.now.events(tx_hash=wanted, limit=_MOST_EVENTS)
+        found = next((row for row in rows if row.log_index == log_index), None)
+        if found is None:
+            raise NotOnLedger("event", f"{log_index} of transaction {spelt(wanted)}")
+        return found.block_number
+
+    return await _answer(request, asked, block_of, lambda _: site.proofs.fetch(wanted, log_index))
 
 
-async def _answer(making: Awaitable[bytes]) -> Response:
-    """The file, or why there is none."""
+async def _answer(
+    request: Request, asked: Asked, block_of: Callable[[Question], int], make: Callable[[int], Awaitable[bytes]]
+) -> Response:
+    """The file, or why there is none; it speaks of the block that `block_of` names."""
+    desk = desk_of(request)
+    await wait_for_block(desk, asked)
+    with desk.mirror.snapshot() as now:
+        question = question_in(now, None)
+        block = block_of(question)
+        tag = tag_of(desk, request, question, block)
+    headers = marks(question.status, block, tag)
+    if has(request, tag):
+        return Response(status_code=304, headers=headers)
     try:
-        return download(await making)
+        return download(await make(block), headers)
     except NoBundles:
         remedy = "run `gridlease indexer prove` beside a mirror and a node, or ask a site that has both"
         return problem(503, "no_node", "No such proofs here", "This explorer was started without a node", remedy)
@@ -72,6 +131,10 @@ async def _answer(making: Awaitable[bytes]) -> Response:
         # The error's own words name the operator's node.
         detail = "The node that makes storage proofs did not answer with one"
         return problem(503, error.code, "No storage proof now", detail, "try again, or name a newer block")
+
+
+def _or_newest(block: int | None, question: Question) -> int:
+    return question.block if block is None else block
 
 
 def _require_order(first: int | None, last: int) -> None:

@@ -30,6 +30,11 @@ class Streamed(Response):
         del self.headers["content-length"]
         self._pieces, self._stall_seconds, self._done = pieces, stall_seconds, done
 
+    async def dismiss(self) -> None:
+        """It will not be sent: HEAD has its headers and wants no more."""
+        await self._pieces.aclose()
+        self._done()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = asyncio.create_task(self._send(send))
         gone = asyncio.create_task(_left(receive))

@@ -1,6 +1,7 @@
 """Downloads of offline proofs, and the page that checks one in the browser."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -10,6 +11,7 @@ from explorer.routes import PageRoute
 from explorer.site import Site, TheSite
 
 router = APIRouter(route_class=PageRoute)
+_UNMARKED: Final = {"Cache-Control": "no-cache"}
 LogIndex = Annotated[int, Query(ge=0, le=10**6)]
 
 
@@ -21,13 +23,10 @@ async def proof_file(site: Site, tx_hash: bytes, log_index: int) -> Response:
     return download(await site.proofs.fetch(tx_hash, log_index))
 
 
-def download(content: bytes) -> Response:
-    """A proof file as a download."""
-    return Response(
-        content,
-        media_type="application/json",
-        headers={"Content-Disposition": 'attachment; filename="proof.json"', "Cache-Control": "no-cache"},
-    )
+def download(content: bytes, marks: Mapping[str, str] = _UNMARKED) -> Response:
+    """A proof file as a download; `marks`: what else its headers say."""
+    headers = {"Content-Disposition": 'attachment; filename="proof.json"', **marks}
+    return Response(content, media_type="application/json", headers=headers)
 
 
 @router.get("/lease/{lease}/proof.json", name="lease_proof")

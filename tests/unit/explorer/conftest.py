@@ -19,11 +19,11 @@ class Reader:
 
     app: FastAPI
 
-    def get(self, path: str, method: str = "GET") -> httpx.Response:
+    def get(self, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
         async def ask() -> httpx.Response:
             transport = httpx.ASGITransport(app=self.app)
             async with httpx.AsyncClient(transport=transport, base_url="http://explorer.test") as http:
-                return await http.request(method, path)
+                return await http.request(method, path, headers=headers)
 
         return asyncio.run(ask())
 

@@ -193,7 +193,7 @@ def test_an_unknown_program_path_is_not_answered_with_a_page(reader: Reader) -> 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_the_ledger_is_only_read(reader: Reader, method: str) -> None:
     response = reader.get("/v1/ledger/leases", method)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
     assert response.json()["code"] == "method_not_allowed"
 
 

@@ -14,7 +14,7 @@ from explorer.identifiers import Malformed
 from explorer.settings import ExplorerSettings
 from protocol.events import Deposited, LedgerEvent
 from protocol.hashing import to_hex
-from tests.support.asgi_reader import Answer, ask, read
+from tests.support.asgi_reader import Answer, ask, exchange, read, scope_of
 from tests.support.fake_mirror import some_address
 from tests.support.stored_mirror import StoredMirror, random_events
 
@@ -254,3 +254,69 @@ def test_a_token_carries_its_cursor_and_breaks_with_any_byte() -> None:
     for nonsense in ("", "A", "é", "=" * 9, token + "A", token * 20):
         with pytest.raises(Malformed):
             seal.read(nonsense, "q")
+
+
+def head(app: FastAPI, url: str, **headers: str) -> Answer:
+    path, _, query = url.partition("?")
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return asyncio.run(exchange(app, scope_of(path.encode(), query.encode(), sent, "HEAD")))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "status",
+        "events?limit=2",
+        "blocks/3",
+        "stats?at_block=4",
+        "leases?total=true",
+        "search?q=0x",
+        "events?limit=0",
+        "blocks/99",
+        "leases/0x12",
+        "proofs/history",
+        "nothing/there",
+        "events?kind=\xe9",
+    ],
+)
+def test_head_has_the_status_and_headers_of_get_and_no_body(app: FastAPI, path: str) -> None:
+    asked, told = read(app, f"/v1/ledger/{path}"), head(app, f"/v1/ledger/{path}")
+    assert (told.status, told.headers, told.body) == (asked.status, asked.headers, b"")
+    assert int(told.headers["content-length"]) == len(asked.body) > 0
+
+
+def test_head_of_what_one_has_is_not_modified(app: FastAPI) -> None:
+    assert head(app, LIST, if_none_match=read(app, LIST).headers["etag"]).status == 304
+
+
+@pytest.mark.parametrize("path", ["stream", "events?format=csv", "leases?format=ndjson"])
+def test_head_of_a_long_answer_ends_at_once_and_takes_no_place(stored: StoredMirror, path: str) -> None:
+    app = app_over(stored, streams=1, exports=1)
+    for _ in range(3):
+        told = head(app, f"/v1/ledger/{path}")
+        assert (told.status, told.body, told.complete) == (200, b"", True)
+        assert told.headers["content-type"] != "application/json"
+        assert "x-indexed-block" in told.headers
+    assert (app.state.ledger_desk.streams, app.state.ledger_desk.exports) == (0, 0)
+
+
+def test_a_proof_is_stamped_and_tagged_like_every_answer(tmp_path: Path) -> None:
+    stored = StoredMirror(tmp_path)
+    stored.grow([[], [], [], [], *deposits(7), [], [], [], [], [], [], []])
+    app = app_over(stored)
+    event = read(app, "/v1/ledger/events?block=5").json()["data"][0]
+    path = f"/v1/ledger/proofs/{event['transaction']}/{event['log_index']}"
+    stored.settle(proved=4, finalised=4)
+    proof = read(app, path)
+    assert proof.status == 200, proof.body
+    assert {"x-indexed-block", "x-indexed-hash", "x-reorg-epoch", "x-level", "x-finality"} <= set(proof.headers)
+    assert (proof.headers["cache-control"], proof.headers["x-content-type-options"]) == ("no-cache", "nosniff")
+    again = read(app, path, if_none_match=proof.headers["etag"])
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", proof.headers["etag"])
+    stored.settle(proved=12, finalised=12)
+    kept = read(app, path, if_none_match=proof.headers["etag"])
+    assert (kept.status, kept.body) == (200, proof.body)
+    assert (kept.headers["x-level"], kept.headers["x-finality"]) == ("proved", "finalised")
+    assert "immutable" in kept.headers["cache-control"]
+    assert read(app, f"{path}?nothing=1").json()["code"] == "malformed"
+    stored.close()

@@ -79,6 +79,7 @@ def test_every_kind_is_a_download_that_verifies(with_node: Reader, path: str, ki
     assert response.status_code == 200, response.text
     assert response.headers["content-disposition"] == 'attachment; filename="proof.json"'
     assert kind == verify(response.content, ledger=LEDGER).KIND
+    assert {"etag", "x-indexed-block", "x-level", "x-finality"} <= set(response.headers)
 
 
 def test_the_same_proof_is_made_once(with_node: Reader, bundles: PaperBundles, mirror: FakeMirror) -> None:
@@ -87,6 +88,17 @@ def test_the_same_proof_is_made_once(with_node: Reader, bundles: PaperBundles, m
         with_node.get(HISTORY)
         with_node.get(f"/v1/ledger/proofs/lease/{LEASE}")
     assert bundles.asked == [("history", None, newest), ("lease", bytes.fromhex(LEASE[2:]), newest)]
+
+
+def test_whoever_has_a_proof_does_not_have_it_made_again(
+    with_node: Reader, bundles: PaperBundles, mirror: FakeMirror
+) -> None:
+    tag = with_node.get(HISTORY).headers["etag"]
+    bundles.fails = NodeUnavailable("http://10.0.0.7:8545", "no route")
+    again = with_node.get(HISTORY, headers={"if-none-match": tag})
+    assert (again.status_code, again.content) == (304, b"")
+    mirror.head_block += 1
+    assert with_node.get(HISTORY, headers={"if-none-match": tag}).status_code == 503
 
 
 @pytest.mark.parametrize(
