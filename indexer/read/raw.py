@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, TypedDict
 
 from sqlalchemy import BigInteger, Integer, LargeBinary, Select, and_, bindparam, func, or_, select, tuple_
 
-from indexer.commit import unpack
+from indexer.bodies import unpack
 from indexer.read.connected import Connected
 from indexer.reading import Cells, select_events, select_transactions
 from indexer.rows import LogRow, Place, WholeBlock, WholeTransaction

@@ -25,7 +25,8 @@ Json = dict[str, Any]
 
 @pytest.fixture
 def chain() -> list[VerifiedBlock]:
-    ledger, blocks = RandomLedger(random.Random(3)), []
+    ledger = RandomLedger(random.Random(3))
+    blocks: list[VerifiedBlock] = []
     for number, size in enumerate((2, 0, 3, 1), start=5):
         parent = blocks[-1].header.hash if blocks else bytes(32)
         blocks.append(make_block(number, parent, [ledger.next() for _ in range(size)]))
