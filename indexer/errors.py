@@ -84,7 +84,7 @@ class MisplacedLogs(MirrorError):
     def __init__(self, number: int) -> None:
         super().__init__(
             f"the node named other transactions or places for the logs of block {number} than its receipts; the mirror "
-            "is halted; run `gridlease indexer rebuild` with another node, or with GRIDLEASE_BACKFILL=receipts"
+            "is halted; run `gridlease indexer rebuild` with another node, or with GRIDLEASE_BACKFILL=whole"
         )
 
 

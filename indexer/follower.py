@@ -16,7 +16,7 @@ from indexer.ahead import Ahead
 from indexer.audit import check_head, head_changed
 from indexer.backfill.fetch import Wanted
 from indexer.backfill.load import Load
-from indexer.backfill.process import FetchProcess
+from indexer.backfill.process import Fetch, FetchProcess
 from indexer.commit import CursorRow, assert_cursor, commit_blocks, initialise, move_cursor, read_cursor
 from indexer.deepen import deepen, fetch_whole, light_blocks
 from indexer.errors import (
@@ -44,7 +44,7 @@ from protocol.hashing import to_hex
 log = structlog.get_logger(__name__)
 
 #: catching up over fewer blocks is not worth another process
-_FAR_BLOCKS = 128
+FAR_BLOCKS = 128
 _LONGEST_WAIT_SECONDS = 2.0
 #: how long a stop may go unseen while a subscription is waited for
 _STOP_SECONDS = 0.25
@@ -62,6 +62,8 @@ class Follower:
         source: Source | Pool,
         engine: Engine,
         watch: Watch | None = None,
+        fetch: Callable[[str, Wanted], Fetch] = FetchProcess,
+        far_blocks: int = FAR_BLOCKS,
     ) -> None:
         self._settings = settings
         self._deployment = deployment
@@ -73,6 +75,7 @@ class Follower:
         self._identified = False
         self._warned: str | None = None
         self._backfill = settings.backfill
+        self._fetch, self._far_blocks = fetch, far_blocks
         self._indexes: Indexes | None = None
         #: whether there may be light blocks
         self._light = True
@@ -183,7 +186,7 @@ class Follower:
         first = self._deployment.deploy_block if cursor.number is None else cursor.number + 1
         if head.number < first:
             return self._stale(cursor, head, first)
-        if self._backfill != "whole" and head.number - first >= _FAR_BLOCKS:
+        if self._backfill != "whole" and head.number - first >= self._far_blocks:
             return self._load(cursor, head, first)
         try:
             blocks = self._ahead.take(first, head.number, cursor.hash)
@@ -214,10 +217,10 @@ class Follower:
             mode="head" if self._backfill == "head" else "receipts",
             most_blocks=self._settings.batch_blocks,
         )
-        process = FetchProcess(self._source.rpc.url, wanted)
+        fetch = self._fetch(self._source.rpc.url, wanted)
         begun, before = time.monotonic(), cursor
         try:
-            for moved in Load(self._engine, indexes, cursor, head.finalized_number).steps(process):
+            for moved in Load(self._engine, indexes, cursor, head.finalized_number).steps(fetch):
                 self._watch.committed(time.monotonic() - begun)
                 self._watch.moved(moved)
                 self._log_committed(before, moved)
@@ -233,7 +236,7 @@ class Follower:
             log.warning("backfill.no_old_state", said=str(error), instead="receipts")
             self._backfill = "receipts"
         finally:
-            process.close()
+            fetch.close()
         return True
 
     def _log_committed(self, before: CursorRow, moved: CursorRow) -> None:

@@ -34,10 +34,10 @@ class IndexerSettings(BaseSettings):
     idle_seconds: float = Field(default=5.0, gt=0)
     #: most blocks fetched in one step while catching up; fewer where a node is slow or refuses
     batch_blocks: int = Field(default=256, ge=1, le=10_000)
-    #: how blocks far below the head come: `receipts` rebuilds each one's receipts trie; `head` takes ranges of logs and
-    #: has them proved by the ledger's storage, which is faster and needs a node that keeps old state; `whole` fetches
-    #: transactions at once, which the others do later
-    backfill: Literal["receipts", "head", "whole"] = "receipts"
+    #: how blocks far below the head come: `whole`, with all that is ever fetched of them; or first without their
+    #: transactions, which is quicker: `receipts` rebuilds each one's receipts trie, `head` takes ranges of logs and has
+    #: them proved by the ledger's storage, for which the node must keep old state
+    backfill: Literal["whole", "receipts", "head"] = "whole"
     #: where /metrics, /livez and /readyz are served; 0 = nowhere
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"

@@ -11,8 +11,8 @@ from indexer.backfill.spans import LightBlock, Span
 from indexer.errors import BadBlock
 from indexer.proofs import HEAD_KEYS, read_head_slot
 from indexer.ranges import RangeSize
-from protocol.errors import NodeUnavailable, RpcRefused
-from protocol.hashing import to_hex
+from protocol.errors import BadHex, NodeUnavailable, RpcRefused
+from protocol.hashing import from_hex, to_hex
 from protocol.proofs import Header, bloom_may_hold
 from protocol.rpc import Rpc
 
@@ -49,15 +49,35 @@ class _Answers:
 
 def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]:
     """These blocks, by their receipts. Raises `BadBlock`, `ParentMismatch` and what `Rpc` raises."""
-    headers = rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers])
-    receipts = rpc.batch([("eth_getBlockReceipts", (hex(number),)) for number in numbers])
     found = []
-    for number, header, said in zip(numbers, headers, receipts, strict=True):
-        read = read_headers(number, [header], None)
+    for number, answer in zip(
+        numbers, rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers]), strict=True
+    ):
+        read = read_headers(number, [answer], None)
         if not read:
             raise BadBlock(number, "header", "the node does not have it")
+        (said,) = _ask_receipts(rpc, ledger, number, [answer])
         found.append(light_of_receipts(*read[0], said, ledger))
     return found
+
+
+def _ask_receipts(rpc: Rpc, ledger: bytes, first: int, headers: list[Any]) -> list[Any]:
+    """The receipts of the blocks from `first` on whose bloom, as the node says it, allows for logs of ours; else None.
+
+    The root in each header says whether they are of its fork, so they can be asked for by number.
+    """
+    wanted = [number for number, header in enumerate(headers, start=first) if _may_hold(header, ledger)]
+    said = rpc.batch([("eth_getBlockReceipts", (hex(number),)) for number in wanted])
+    by_number = dict(zip(wanted, said, strict=True))
+    return [by_number.get(number) for number in range(first, first + len(headers))]
+
+
+def _may_hold(header: Any, ledger: bytes) -> bool:
+    """Whether to ask; a header that cannot be read is refused later."""
+    try:
+        return bloom_may_hold(from_hex(header["logsBloom"], 256), ledger)
+    except (KeyError, TypeError, BadHex):
+        return False
 
 
 def light_of_receipts(header: Header, encoded: bytes, said: Any, ledger: bytes) -> LightBlock:
@@ -119,10 +139,8 @@ class Fetcher:
                 [*headers, ("eth_getLogs", (logs,)), ("eth_getProof", (ledger, HEAD_KEYS, hex(last)))]
             )
             return _Answers(first, found, said, proof)
-        # The root in each header says whether these receipts are of its fork, so they can be asked for by number.
-        receipts = [("eth_getBlockReceipts", (hex(number),)) for number in range(first, last + 1)]
-        answers = self._rpc.batch([*headers, *receipts])
-        return _Answers(first, answers[: len(headers)], answers[len(headers) :], None)
+        found = self._rpc.batch(headers)
+        return _Answers(first, found, _ask_receipts(self._rpc, self._wanted.ledger, first, found), None)
 
     def _check(self, answers: _Answers, parent_hash: bytes | None) -> tuple[Span, bytes | None]:
         headers = read_headers(answers.first, answers.headers, parent_hash)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.audit import write_audit
 from indexer.backfill.light import derive_light
-from indexer.backfill.process import FetchProcess
+from indexer.backfill.process import Fetch
 from indexer.backfill.spans import Span
 from indexer.book import Book
 from indexer.commit import CursorRow, Step, fold_step, write_step
@@ -22,14 +22,15 @@ from indexer.indexes import Indexes
 from indexer.projections import Account, Delegate, Lease, NoRows
 from indexer.stored import StoredRows, named_in
 from protocol.clock import now_time
-from protocol.events import LedgerHead
+from protocol.events import BadEvent, LedgerHead
+from protocol.proofs import parse_header
 
 #: leases or accounts that are kept in memory from one span to the next, twice
 _MOST_HELD: Final = 25_000
 
 
 class Load:
-    """Stores what a `FetchProcess` fetches, from `cursor` on."""
+    """Stores what is fetched, from `cursor` on."""
 
     def __init__(self, engine: Engine, indexes: Indexes, cursor: CursorRow, finalized: int) -> None:
         self._engine = engine
@@ -41,10 +42,10 @@ class Load:
         self._whole = cursor.number is None
         self._writing: Future[CursorRow] | None = None
 
-    def steps(self, process: FetchProcess) -> Iterator[CursorRow]:
+    def steps(self, fetch: Fetch) -> Iterator[CursorRow]:
         """The cursor after each span. Raises what fetching and storing raise; what was yielded is stored."""
         with ThreadPoolExecutor(1) as writer, _no_cycles():
-            while (span := process.next()) is not None:
+            while (span := fetch.next()) is not None:
                 step = self._fold(span)
                 yield from self._written()
                 self._writing = writer.submit(self._write, step, span.proved_slot is not None)
@@ -59,23 +60,30 @@ class Load:
             yield writing.result()
 
     def _fold(self, span: Span) -> Step:
-        facts = [derive_light(block) for block in span.blocks]
-        if self._whole:
-            step = fold_step(self._book, self._cursor, facts, self._finalized)
-        else:
-            with _LateRows(self._engine, self._indexes, self._settle) as rows:
-                rows.fetch(self._book, facts)
-                self._book.rows = rows
-                step = fold_step(self._book, self._cursor, facts, self._finalized)
-                self._book.rows = NoRows()
         if span.proved_slot is None:
-            return step
+            return self._fold_blocks(span)
+        number = parse_header(span.blocks[-1].header_rlp).number
+        try:
+            step = self._fold_blocks(span)
+        except BadEvent as error:
+            # Nothing says yet that these logs are the ledger's, so it is the node that is wrong.
+            raise BadBlock(number, "logs", str(error)) from error
         proved = LedgerHead.from_slot(span.proved_slot)
         if proved != step.after.head:
-            number = step.after.number or 0
             found = f"{step.after.head.count} logs, the contract counts {proved.count}"
             raise BadBlock(number, "ledger head", f"{found}, or some are others")
-        return replace(step, after=replace(step.after, proved_number=step.after.number))
+        return replace(step, after=replace(step.after, proved_number=number))
+
+    def _fold_blocks(self, span: Span) -> Step:
+        facts = [derive_light(block) for block in span.blocks]
+        if self._whole:
+            return fold_step(self._book, self._cursor, facts, self._finalized)
+        with _LateRows(self._engine, self._indexes, self._settle) as rows:
+            rows.fetch(self._book, facts)
+            self._book.rows = rows
+            step = fold_step(self._book, self._cursor, facts, self._finalized)
+            self._book.rows = NoRows()
+        return step
 
     def _settle(self) -> None:
         """Waits until all that was folded is stored, so that it can be read."""

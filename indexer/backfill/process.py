@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 from indexer.backfill.fetch import Wanted
 from indexer.backfill.spans import Span, read_span
@@ -11,6 +11,13 @@ from protocol.errors import NodeUnavailable
 from protocol.hashing import to_hex
 
 _STOP_SECONDS = 5
+
+
+class Fetch(Protocol):
+    """Where a backfill's ranges come from."""
+
+    def next(self) -> Span | None: ...
+    def close(self) -> None: ...
 
 
 class FetchProcess:

@@ -13,14 +13,17 @@ from typing import Any, Final
 Lie = Callable[[str, list[Any], Any, Random], Any]
 
 _RECEIPTS: Final = "eth_getBlockReceipts"
+_LOGS: Final = "eth_getLogs"
 _BLOCK: Final = "eth_getBlockByNumber"
 _PROOF: Final = "eth_getProof"
 #: fields of a block that no hash binds: a node may say of them what it likes, because they are never read
 UNBOUND: Final = {"size", "totalDifficulty", "uncles", "withdrawals", "requests"}
 
 
-def _logs(answer: Any) -> list[tuple[dict[str, Any], int]]:
-    return [(item, place) for item in answer for place in range(len(item["logs"]))]
+def _logs(method: str, answer: Any) -> list[tuple[list[dict[str, Any]], int]]:
+    """Each log as the list that it is in and its place there; none where the answer has none."""
+    lists = {_RECEIPTS: lambda: [item["logs"] for item in answer], _LOGS: lambda: [answer]}
+    return [(logs, place) for logs in lists.get(method, list)() for place in range(len(logs))]
 
 
 def _flip(text: str, dice: Random) -> str:
@@ -31,18 +34,18 @@ def _flip(text: str, dice: Random) -> str:
 
 
 def drop_log(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
-    if method != _RECEIPTS or not _logs(answer):
+    if not _logs(method, answer):
         return None
-    item, place = dice.choice(_logs(answer))
-    del item["logs"][place]
+    logs, place = dice.choice(_logs(method, answer))
+    del logs[place]
     return answer
 
 
 def alter_log(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
-    if method != _RECEIPTS or not _logs(answer):
+    if not _logs(method, answer):
         return None
-    item, place = dice.choice(_logs(answer))
-    log = item["logs"][place]
+    logs, place = dice.choice(_logs(method, answer))
+    log = logs[place]
     part = dice.choice(["address", "topics", "data"])
     if part == "topics":
         index = dice.randrange(len(log["topics"]))
@@ -56,38 +59,36 @@ def alter_log(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
 
 def shift_word(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
     """A topic becomes data: the same bytes with another boundary."""
-    if method != _RECEIPTS or not _logs(answer):
+    if not _logs(method, answer):
         return None
-    item, place = dice.choice(_logs(answer))
-    log = item["logs"][place]
+    logs, place = dice.choice(_logs(method, answer))
+    log = logs[place]
     log["data"] = log["topics"].pop() + log["data"][2:]
     return answer
 
 
 def duplicate_log(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
-    if method != _RECEIPTS or not _logs(answer):
+    if not _logs(method, answer):
         return None
-    item, place = dice.choice(_logs(answer))
-    item["logs"].insert(place, copy.deepcopy(item["logs"][place]))
+    logs, place = dice.choice(_logs(method, answer))
+    logs.insert(place, copy.deepcopy(logs[place]))
     return answer
 
 
 def reorder_logs(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
-    if method != _RECEIPTS:
-        return None
-    many = [item for item in answer if len(item["logs"]) > 1 and item["logs"][0] != item["logs"][-1]]
+    many = [logs for logs, place in _logs(method, answer) if place == 0 and logs[0] != logs[-1]]
     if not many:
         return None
-    logs = dice.choice(many)["logs"]
+    logs = dice.choice(many)
     logs[0], logs[-1] = logs[-1], logs[0]
     return answer
 
 
 def no_logs(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
-    if method != _RECEIPTS or not _logs(answer):
+    if not _logs(method, answer):
         return None
-    for item in answer:
-        item["logs"] = []
+    for logs, _ in _logs(method, answer):
+        logs.clear()
     return answer
 
 
@@ -168,6 +169,9 @@ def forget_field(method: str, params: list[Any], answer: Any, dice: Random) -> A
     if method == _BLOCK and answer is not None and params[0] != "finalized":
         del answer[dice.choice(["hash", "parentHash", "stateRoot", "receiptsRoot", "logsBloom", "number", "timestamp"])]
         return answer
+    if method == _LOGS and answer:
+        del dice.choice(answer)[dice.choice(["address", "topics", "data", "blockNumber", "blockHash", "logIndex"])]
+        return answer
     if method == _PROOF:
         del answer[dice.choice(["accountProof", "storageProof"])]
         return answer
@@ -182,6 +186,9 @@ def wrong_type(method: str, params: list[Any], answer: Any, dice: Random) -> Any
     if method == _RECEIPTS and answer:
         dice.choice(answer)[dice.choice(["logs", "status", "cumulativeGasUsed", "logsBloom"])] = value
         return None if value == [] else answer
+    if method == _LOGS and answer:
+        dice.choice(answer)[dice.choice(["address", "topics", "data", "blockNumber", "blockHash", "logIndex"])] = value
+        return answer
     if method == _BLOCK and answer is not None and params[0] != "finalized":
         answer[dice.choice(["hash", "parentHash", "stateRoot", "receiptsRoot", "logsBloom", "number"])] = value
         return answer
@@ -190,7 +197,7 @@ def wrong_type(method: str, params: list[Any], answer: Any, dice: Random) -> Any
 
 def silence(method: str, params: list[Any], answer: Any, dice: Random) -> Any:
     """An empty answer where there is something."""
-    if method in (_RECEIPTS, _PROOF) and answer:
+    if method in (_RECEIPTS, _LOGS, _PROOF) and answer:
         return dice.choice([[], {}, "", 0])
     return None
 

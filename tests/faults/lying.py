@@ -1,6 +1,7 @@
 """A follower behind a liar: each trial tells one lie, which must be caught before anything false is stored.
 
-`python -m tests.faults.lying --lies 20000 --seed 1` records a long run in bench/results/lies.json.
+`python -m tests.faults.lying --lies 20000 --seed 1` records a long run in bench/results/lies.json; `--mode head` and
+`--mode receipts` lie to a backfill by light blocks.
 """
 
 import argparse
@@ -14,12 +15,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 import structlog
 from sqlalchemy import Engine, select
 
 from bench.record import write
+from indexer.backfill.fetch import Fetcher, Wanted
+from indexer.backfill.spans import Span
 from indexer.commit import read_cursor
 from indexer.errors import WrongGenesis
 from indexer.follower import PASSING, Follower
@@ -35,6 +38,9 @@ from tests.faults.lying_node import LyingNode
 from tests.support.anvil import running_anvil
 from tests.support.ledger_world import LedgerWorld
 
+#: as GRIDLEASE_BACKFILL
+Mode: TypeAlias = Literal["whole", "receipts", "head"]
+
 _MOST_STEPS: Final = 60
 #: trials begin at most so many blocks below the head
 _NEAR: Final = 16
@@ -44,21 +50,38 @@ class WrongMirror(AssertionError):
     """Something false was stored, or something true refused."""
 
 
-def digest(engine: Engine) -> bytes:
+def digest(engine: Engine, without: tuple[str, ...] = ()) -> bytes:
     """Of all rows that follow from the chain alone."""
     with engine.connect() as connection:
         rows = {
             name: sorted(map(repr, connection.execute(select(table)).tuples()))
             for name, table in TABLES.items()
-            if name not in ("audits", "cursor")
+            if name not in ("audits", "cursor", *without)
         }
     return sha256(repr(rows).encode())
+
+
+class FetchHere:
+    """What the fetching process does, in this one."""
+
+    def __init__(self, rpc_url: str, wanted: Wanted) -> None:
+        self._rpc = Rpc(rpc_url)
+        self._spans = Fetcher(self._rpc, wanted).spans()
+
+    def next(self) -> Span | None:
+        return next(self._spans, None)
+
+    def close(self) -> None:
+        self._rpc.close()
 
 
 class Trials:
     """One chain, its true mirror at every height, and a liar in front of it."""
 
-    def __init__(self, folder: Path, deployment: Deployment, rpc: Rpc, other: Rpc) -> None:
+    def __init__(self, folder: Path, deployment: Deployment, rpc: Rpc, other: Rpc, mode: Mode) -> None:
+        self._mode: Mode = mode
+        # What a light block does not have yet cannot be false.
+        self._compared_without = () if mode == "whole" else ("blocks", "bodies", "transactions")
         self._folder, self._deployment = folder, deployment
         self._contracts = Contracts.of(deployment)
         self.node = LyingNode(rpc, other)
@@ -75,11 +98,12 @@ class Trials:
     def _remember(self) -> None:
         """Follows the honest node block by block and keeps each state."""
         engine = open_writer(f"sqlite:///{self._folder / 'true.db'}")
-        follower = self._follower(engine, 1)
+        follower = self._follower(engine, 1, "whole")
         follower.prepare()
         while follower.step():
             number = follower.cursor().number or 0
-            self._true[number] = digest(engine)
+            self._true[number] = digest(engine, self._compared_without)
+            self._whole = digest(engine)
             with (
                 closing(sqlite3.connect(self._folder / "true.db")) as live,
                 closing(sqlite3.connect(self._at(number))) as copy,
@@ -90,9 +114,10 @@ class Trials:
     def _at(self, number: int) -> Path:
         return self._folder / f"{number}.db"
 
-    def _follower(self, engine: Engine, batch_blocks: int) -> Follower:
-        settings = IndexerSettings(batch_blocks=batch_blocks)
-        return Follower(settings, self._deployment, Source(self._rpc, self._contracts, 64), engine)
+    def _follower(self, engine: Engine, batch_blocks: int, mode: Mode) -> Follower:
+        settings = IndexerSettings(batch_blocks=batch_blocks, backfill=mode)
+        source = Source(self._rpc, self._contracts, 64)
+        return Follower(settings, self._deployment, source, engine, fetch=FetchHere, far_blocks=1)
 
     def run(self, seed: str) -> tuple[str, str]:
         """The lie that was told, "" if none came about, and how it ended. Raises `WrongMirror`."""
@@ -103,17 +128,24 @@ class Trials:
             path.with_name(path.name + suffix).unlink(missing_ok=True)
         shutil.copy(self._at(start), path)
         engine = open_writer(f"sqlite:///{path}")
-        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]))
+        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]), self._mode)
         try:
             self.node.plan(dice)
             ended = self._follow(follower)
             told = self.node.told
+            if self._is_misplaced(engine):
+                # Only of a light block, and never as a fact: the whole block showed it.
+                return told, "halted: misplaced"
             self._check(engine, seed, told, ended)
             self.node.be_honest()
             follower.catch_up()
+            if self._is_misplaced(engine):
+                return told, "halted: misplaced"
             if follower.cursor().number != self._head:
                 raise WrongMirror(f"{seed}: {told}: the truth was not followed to the head afterwards")
             self._check(engine, seed, told, "the truth")
+            if digest(engine) != self._whole:
+                raise WrongMirror(f"{seed}: {told}: the blocks did not all become whole")
         finally:
             follower.close()
         return told, ended
@@ -125,7 +157,7 @@ class Trials:
         path.unlink(missing_ok=True)
         shutil.copy(self._at(dice.choice(list(self._true))), path)
         engine = open_writer(f"sqlite:///{path}")
-        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]))
+        follower = self._follower(engine, dice.choice([1, 2, 3, 5, 8, 64]), self._mode)
         try:
             self.node.be_honest()
             ended = self._follow(follower)
@@ -145,17 +177,23 @@ class Trials:
             return f"refused: {getattr(error, 'code', type(error).__name__)}"
         raise WrongMirror("it never came to rest")
 
+    def _is_misplaced(self, engine: Engine) -> bool:
+        """Whether the mirror halted because a node was wrong about where proved logs stand."""
+        with engine.connect() as connection:
+            halted = read_cursor(connection).halted
+        return self._mode != "whole" and halted is not None and "other transactions or places" in halted
+
     def _check(self, engine: Engine, seed: str, told: str, ended: str) -> None:
         with engine.connect() as connection:
             cursor = read_cursor(connection)
         if cursor.halted is not None or cursor.reorg_epoch != 0:
             raise WrongMirror(f"{seed}: {told} ({ended}): a false reorg or halt: {cursor}")
-        if digest(engine) != self._true[cursor.number or 0]:
+        if digest(engine, self._compared_without) != self._true[cursor.number or 0]:
             raise WrongMirror(f"{seed}: {told} ({ended}): the mirror at block {cursor.number} is not the chain's")
 
 
 @contextmanager
-def trials() -> Iterator[Trials]:
+def trials(mode: Mode = "whole") -> Iterator[Trials]:
     """A chain with a little of everything, and another one for mixed forks."""
     with running_anvil() as node, running_anvil() as other, tempfile.TemporaryDirectory() as folder:
         world, elsewhere = LedgerWorld.deploy(node), LedgerWorld.deploy(other)
@@ -163,7 +201,7 @@ def trials() -> Iterator[Trials]:
         world.deposit(5)
         elsewhere.deposit(7)
         elsewhere.story()
-        made = Trials(Path(folder), world.deployment, node.rpc, other.rpc)
+        made = Trials(Path(folder), world.deployment, node.rpc, other.rpc, mode)
         try:
             yield made
         finally:
@@ -193,10 +231,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lies", type=int, default=20_000)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--mode", choices=get_args(Mode), default="whole")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     begun = time.monotonic()
-    with trials() as made:
+    with trials(options.mode) as made:
         try:
             counts = campaign(made, options.seed, options.lies)
         except WrongMirror as error:
@@ -211,7 +250,9 @@ def main() -> int:
         {"name": "honest runs without a false alarm", "value": counts.total() // 10, "unit": "runs at least"},
         {"name": "duration", "value": round(time.monotonic() - begun), "unit": "s"},
     ]
-    print(write("lies", rows, f"python -m tests.faults.lying --lies {options.lies} --seed {options.seed}"))
+    name = "lies" if options.mode == "whole" else f"lies_{options.mode}"
+    command = f"python -m tests.faults.lying --lies {options.lies} --seed {options.seed} --mode {options.mode}"
+    print(write(name, rows, command))
     return 0
 
 
