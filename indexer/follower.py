@@ -294,9 +294,7 @@ class Follower:
     def _settle(self, cursor: CursorRow, head: NodeHead) -> bool:
         """At the head: have the ledger head proved, and note what became final."""
         number, finalized = cursor.number or 0, min(head.finalized_number, cursor.number or 0)
-        indexes = self._open_indexes()
-        if not indexes.complete:
-            indexes.make()
+        self.make_indexes()
         if self._proof_is_due(cursor):
             try:
                 check_head(self._engine, self._source.rpc, self._contracts, cursor, now_time())
@@ -324,6 +322,13 @@ class Follower:
         except MisplacedLogs as error:
             self._halt(cursor, str(error))
         return bool(facts)
+
+    def make_indexes(self) -> None:
+        """Those that a first backfill went without."""
+        indexes = self._open_indexes()
+        if not indexes.complete:
+            log.info("indexes.making")
+            indexes.make()
 
     def _open_indexes(self) -> Indexes:
         if self._indexes is None:

@@ -23,10 +23,10 @@ class Fetch(Protocol):
 class FetchProcess:
     """Fetches one backfill from one node."""
 
-    def __init__(self, rpc_url: str, wanted: Wanted) -> None:
+    def __init__(self, rpc_url: str, wanted: Wanted, module: str = "indexer.backfill.worker") -> None:
         self._url = rpc_url
         self._process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", "indexer.backfill.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         job: dict[str, Any] = {
             "rpc_url": rpc_url,
