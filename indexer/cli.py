@@ -73,6 +73,7 @@ def status(as_json: AsJson = False) -> None:
     facts = asdict(found) | {
         "block_hash": to_hex(found.block_hash),
         "head": {"hash": f"0x{found.head.hash:052x}", "count": found.head.count},
+        "light_blocks": mirror.light_blocks(),
     }
     mirror.close()
     _print(facts, as_json, lambda: _facts_table(facts))

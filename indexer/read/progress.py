@@ -53,6 +53,12 @@ class ProgressReads(Connected):
             event_count=row["event_count"],
         )
 
+    def light_blocks(self) -> int:
+        """Canonical blocks whose transactions are not fetched yet."""
+        query = select(func.count()).where(~_BLOCKS.c.whole, _BLOCKS.c.canonical)
+        with self._read() as connection:
+            return connection.execute(query).scalar_one()
+
     def stats(self, *, at_block: int | None = None) -> Stats:
         """Over all canonical events up to a block, or up to now."""
         version = and_(_STATES.c.lease == _LEASES.c.lease, holds_at(_STATES, at_block))

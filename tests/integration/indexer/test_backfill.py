@@ -64,9 +64,9 @@ def test_it_ends_in_the_same_mirror(world: LedgerWorld, tmp_path: Path, database
     assert quick.verify().holds
     transaction = quick.mirror.transactions(limit=1)[0]
     assert (transaction.sender, transaction.status, transaction.gas_used) == (None, None, None)
+    assert quick.mirror.light_blocks() > 300
     quick.catch_up()
-    with quick.engine.connect() as connection:
-        assert light_blocks(connection) == []
+    assert quick.mirror.light_blocks() == 0
     assert Indexes(quick.engine).complete
     assert quick.verify().holds
     assert canonical(quick.rows()) == canonical(whole.rows())
