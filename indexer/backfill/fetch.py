@@ -21,7 +21,7 @@ Mode: TypeAlias = Literal["receipts", "head"]
 
 _FIRST_BLOCKS: Final = 32
 #: a range should not hold many more logs than this: two of them are in memory, as JSON and as values
-_MOST_LOGS: Final = 10_000
+_MOST_LOGS: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
