@@ -188,6 +188,8 @@ class Follower:
             return self._stale(cursor, head, first)
         if self._backfill != "whole" and head.number - first >= self._far_blocks:
             return self._load(cursor, head, first)
+        # A light backfill may have ended without them, by a crash or a change of the settings.
+        self.make_indexes()
         try:
             blocks = self._ahead.take(first, head.number, cursor.hash)
         except ParentMismatch:

@@ -106,6 +106,22 @@ def test_a_stop_on_the_way_loses_nothing(world: LedgerWorld, tmp_path: Path, dat
     again.close()
 
 
+def test_indexes_that_a_crash_left_out_are_made_before_blocks_are_added_one_by_one(
+    world: LedgerWorld, tmp_path: Path, database: Database
+) -> None:
+    quick = followed(tmp_path, world, database, backfill="receipts", batch_blocks=40)
+    quick.follower._progress = lambda _: quick.follower._stop.set()
+    quick.follower.step()
+    assert Indexes(quick.engine).complete is (database.name == "sqlite")
+    again = followed(tmp_path, world, database, backfill="whole")
+    again.follower.step()
+    assert Indexes(again.engine).complete
+    again.catch_up()
+    assert again.verify().holds
+    quick.close()
+    again.close()
+
+
 def test_a_fetching_process_that_dies_is_started_again(
     world: LedgerWorld, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
