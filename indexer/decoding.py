@@ -7,10 +7,13 @@ from typing import Any, Final
 
 from indexer.encoding import AUTHORIZATION, HEADER, LATER_HEADER, TRANSACTIONS
 from protocol.errors import BadProof
+from protocol.proofs import DEPOSIT_TYPE
 from protocol.rlp import Item, decode_list, to_bytes, to_integer
 
 Fields = dict[str, Any]
 
+#: what a deposit does not have, and a wallet expects
+_UNSIGNED: Final = dict.fromkeys(("chainId", "nonce", "gasPrice", "yParity", "v", "r", "s"), 0)
 _NAMES: Final = (*HEADER, *LATER_HEADER)
 
 
@@ -30,7 +33,8 @@ def transaction_fields(raw: bytes) -> Fields:
         raise BadProof("transaction", f"{len(items)} fields are no transaction of type {kind}")
     fields = {name: _value(item, spelling) for (name, spelling), item in zip(TRANSACTIONS[kind], items, strict=True)}
     # Only a contract's creation calls nobody.
-    return {"type": kind, **fields, "to": fields["to"] or None}
+    unsigned = _UNSIGNED if kind == DEPOSIT_TYPE else {}
+    return {"type": kind, **unsigned, **fields, "to": fields["to"] or None}
 
 
 def _value(item: Item, kind: str) -> Any:

@@ -1,12 +1,13 @@
 """A node's JSON → the very bytes that the chain hashed. What a node adds beside them is never read.
 
-Header fields up to Prague, transactions of types 0 to 4, receipts of the same types. Pure.
+Header fields up to Prague, transactions of types 0 to 4 and deposits on OP stack chains, receipts of the same types.
+Pure.
 """
 
 from typing import Any, Final
 
 from protocol.hashing import from_hex
-from protocol.proofs import ReceiptLog, TransactionReceipt
+from protocol.proofs import DEPOSIT_TYPE, ReceiptLog, TransactionReceipt
 from protocol.rlp import Item, encode, encode_list, integer
 
 Json = dict[str, Any]
@@ -55,7 +56,19 @@ TRANSACTIONS: Final = {
         *_SIGNATURE,
     ),
     4: (*_START, *_FEES, *_CALL, ("accessList", "access"), ("authorizationList", "authorizations"), *_SIGNATURE),
+    DEPOSIT_TYPE: (
+        ("sourceHash", "bytes"),
+        ("from", "bytes"),
+        ("to", "bytes"),
+        ("mint", "number"),
+        ("value", "number"),
+        ("gas", "number"),
+        ("isSystemTx", "number"),
+        ("input", "bytes"),
+    ),
 }
+#: fields that a node leaves out where they are nothing
+_NOTHING: Final = {"mint": "0x0", "isSystemTx": False}
 AUTHORIZATION: Final = (("chainId", "number"), ("address", "bytes"), ("nonce", "number"), *_SIGNATURE)
 
 
@@ -78,14 +91,17 @@ def transaction_raw(transaction: Json) -> bytes:
     kind = int(transaction.get("type", "0x0"), 16)
     if kind not in TRANSACTIONS:
         raise UnknownType(f"transaction type {kind:#x}")
+    if kind == DEPOSIT_TYPE:
+        said = {name: value for name, value in transaction.items() if value is not None or name == "to"}
+        transaction = _NOTHING | said
     return _typed(kind, [_field(transaction[name], spelling) for name, spelling in TRANSACTIONS[kind]])
 
 
 def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
     """A transaction receipt as the receipts root binds it, and what it says. Raises `UnknownType`."""
-    kind, start = receipt_head(receipt)
+    kind, before, after = receipt_frame(receipt)
     logs = tuple([_read_log(log) for log in receipt["logs"]])
-    return kind + encode_list([start, encode_list([_log_rlp(log) for log in logs])]), TransactionReceipt(
+    return kind + encode_list([before, encode_list([_log_rlp(log) for log in logs]), after]), TransactionReceipt(
         type=int.from_bytes(kind, "big"),
         succeeded=int(receipt["status"], 16) == 1,
         cumulative_gas=int(receipt["cumulativeGasUsed"], 16),
@@ -93,14 +109,21 @@ def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
     )
 
 
-def receipt_head(receipt: Json) -> tuple[bytes, bytes]:
-    """A receipt's type byte, or none, and the encoded fields before its logs. Raises `UnknownType`."""
+def receipt_frame(receipt: Json) -> tuple[bytes, bytes, bytes]:
+    """A receipt's type byte, or none, and the encoded fields before and after its logs. Raises `UnknownType`."""
     kind = int(receipt.get("type", "0x0"), 16)
     if kind not in TRANSACTIONS:
         raise UnknownType(f"receipt type {kind:#x}")
     status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
     bloom = from_hex(receipt["logsBloom"], 256)
-    return bytes([kind]) if kind else b"", encode(integer(status)) + encode(integer(gas)) + encode(bloom)
+    before = encode(integer(status)) + encode(integer(gas)) + encode(bloom)
+    after = b""
+    # The nonce was hashed only once there was a version beside it (Canyon).
+    if kind == DEPOSIT_TYPE and receipt.get("depositReceiptVersion") is not None:
+        after = b"".join(
+            [encode(integer(int(receipt[name], 16))) for name in ("depositNonce", "depositReceiptVersion")]
+        )
+    return bytes([kind]) if kind else b"", before, after
 
 
 def _read_log(log: Json) -> ReceiptLog:
@@ -120,7 +143,7 @@ def _typed(kind: int, fields: list[Item]) -> bytes:
 
 def _field(value: Any, kind: str) -> Item:
     if kind == "number":
-        return integer(int(value, 16))
+        return integer(value if isinstance(value, bool) else int(value, 16))
     if kind == "bytes":
         # Only a contract's creation has no address to call.
         return b"" if value is None else from_hex(value)

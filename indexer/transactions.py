@@ -6,10 +6,13 @@ from typing import Final
 from protocol.errors import BadProof, BadSignature
 from protocol.hashing import keccak256
 from protocol.keys import recover_address
+from protocol.proofs import DEPOSIT_TYPE
 from protocol.rlp import Item, decode_list, encode, integer, to_bytes, to_integer
 
 #: type → where `to` stands; value and calldata follow it, the signature is the last three fields
-_TO: Final = {0: 3, 1: 4, 2: 5, 3: 5, 4: 5}
+_TO: Final = {0: 3, 1: 4, 2: 5, 3: 5, 4: 5, DEPOSIT_TYPE: 2}
+#: [sourceHash, from, to, mint, value, gas, isSystemTx, data]: the layer below authorised it, so nobody signed
+_DEPOSIT_FIELDS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +24,8 @@ class Transaction:
     sender: bytes
     #: None where it creates a contract
     recipient: bytes | None
-    nonce: int
+    #: None of a deposit, whose nonce is only in its receipt
+    nonce: int | None
     #: first four bytes of the calldata, or fewer
     selector: bytes
 
@@ -33,9 +37,17 @@ def recipient_of(raw: bytes) -> bytes | None:
 
 
 def parse_transaction(raw: bytes) -> Transaction:
-    """Raises `BadProof` when the bytes are no transaction of type 0 to 4."""
+    """Raises `BadProof` when the bytes are no transaction of type 0 to 4, and no deposit."""
     kind, fields = _fields(raw)
     to = _TO[kind]
+    if kind == DEPOSIT_TYPE:
+        return Transaction(
+            hash=keccak256(raw),
+            sender=to_bytes(fields[1], 20),
+            recipient=to_bytes(fields[to]) or None,
+            nonce=None,
+            selector=to_bytes(fields[7])[:4],
+        )
     return Transaction(
         hash=keccak256(raw),
         sender=_sender(kind, fields),
@@ -48,8 +60,8 @@ def parse_transaction(raw: bytes) -> Transaction:
 def _fields(raw: bytes) -> tuple[int, list[Item]]:
     kind = raw[0] if raw and raw[0] < 0x80 else 0
     fields = decode_list(raw[1:] if kind else raw)
-    if kind not in _TO or len(fields) < _TO[kind] + 6:
-        raise BadProof("transaction", f"not a transaction of type 0 to 4, found type {kind}")
+    if kind not in _TO or len(fields) < _TO[kind] + 6 or (kind == DEPOSIT_TYPE and len(fields) != _DEPOSIT_FIELDS):
+        raise BadProof("transaction", f"not a transaction of type 0 to 4 and no deposit, found type {kind}")
     return kind, fields
 
 

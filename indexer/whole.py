@@ -62,7 +62,7 @@ class StoredBody:
             tx_index=tx_index,
             sender=checksum_address(facts.sender),
             to=None if facts.recipient is None else checksum_address(facts.recipient),
-            creates=_created(facts.sender, facts.nonce) if facts.recipient is None else None,
+            creates=None if facts.recipient is not None or facts.nonce is None else _created(facts.sender, facts.nonce),
             fields=fields,
             gas_price_wei=self._price(fields),
             succeeded=outcome.succeeded,

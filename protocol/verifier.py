@@ -355,6 +355,8 @@ def _extent(data: bytes, start: int, end: int, code: int) -> tuple[int, int]:
 # protocol/proofs.py: What a block hash binds: header fields, receipts and state, by Merkle-Patricia paths (SPEC …
 
 EMPTY_ROOT: Final = keccak256(encode(b""))
+#: a deposit on an OP stack chain, whose receipt has two numbers more since Canyon: its nonce and a version
+DEPOSIT_TYPE: Final = 0x7E
 _BASE_FIELDS: Final = 15
 #: baseFeePerGas, withdrawalsRoot, blobGasUsed, excessBlobGas, parentBeaconBlockRoot, requestsHash
 _LATER_FIELDS: Final = 6
@@ -425,8 +427,12 @@ def parse_receipt(encoded: bytes) -> TransactionReceipt:
     """Reads a consensus-encoded transaction receipt, legacy or typed; raises `BadProof`."""
     kind = encoded[0] if encoded and encoded[0] < 0x80 else 0
     fields = decode_list(encoded[1:] if kind else encoded)
-    if len(fields) != 4 or isinstance(fields[3], bytes):
+    if len(fields) != 4 and not (kind == DEPOSIT_TYPE and len(fields) == 6):
         raise BadProof("receipt", "not [status, gas, bloom, logs]")
+    if isinstance(fields[3], bytes):
+        raise BadProof("receipt", "its logs are no list")
+    for number in fields[4:]:
+        to_integer(number)
     status = to_bytes(fields[0])
     if status not in (b"", b"\x01"):
         raise BadProof("receipt", "the status is neither 0 nor 1")

@@ -214,10 +214,16 @@ function checkEvent(content, trusted) {
   };
 }
 
+// A deposit on an OP stack chain, whose receipt has two numbers more since Canyon: its nonce and a version.
+const DEPOSIT_TYPE = 0x7e;
+
 function logsOf(encoded) {
   const typed = encoded.length && encoded[0] && encoded[0] < 0x80;
   const fields = decodeList(typed ? encoded.subarray(1) : encoded);
-  if (fields.length !== 4 || !Array.isArray(fields[3])) throw new BadProof("receipt", "not [status, gas, bloom, logs]");
+  const known = fields.length === 4 || (fields.length === 6 && encoded[0] === DEPOSIT_TYPE);
+  if (!known) throw new BadProof("receipt", "not [status, gas, bloom, logs]");
+  if (!Array.isArray(fields[3])) throw new BadProof("receipt", "its logs are no list");
+  for (const number of fields.slice(4)) canonicalInteger(number);
   const status = bytesOf(fields[0]);
   if (status.length > 1 || (status.length === 1 && status[0] !== 1)) {
     throw new BadProof("receipt", "the status is neither 0 nor 1");

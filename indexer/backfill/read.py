@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from indexer.backfill.spans import LightBlock, LightLog
-from indexer.encoding import UnknownType, header_rlp, receipt_head
+from indexer.encoding import UnknownType, header_rlp, receipt_frame
 from indexer.errors import BadBlock, ParentMismatch
 from protocol.errors import BadHex, BadProof
 from protocol.hashing import from_hex, keccak256, to_hex
@@ -100,7 +100,7 @@ def of_receipts(header: Header, encoded: bytes, answer: Any, ledger: bytes) -> L
     count = 0
     try:
         for tx_index, receipt in enumerate(answer):
-            kind, start = receipt_head(receipt)
+            kind, before, after = receipt_frame(receipt)
             spelt = []
             for log in receipt["logs"]:
                 address, topics = bytes.fromhex(log["address"][2:]), _joined(log["topics"])
@@ -110,7 +110,7 @@ def of_receipts(header: Header, encoded: bytes, answer: Any, ledger: bytes) -> L
                     tx_hash = from_hex(receipt["transactionHash"], _WORD)
                     logs.append((tx_index, tx_hash, count, topics, data, keccak256(topics + data)))
                 count += 1
-            receipts.append(kind + encode_list([start, encode_list(spelt)]))
+            receipts.append(kind + encode_list([before, encode_list(spelt), after]))
     except UnknownType as error:
         raise BadBlock(header.number, "receipts", str(error)) from error
     except SHAPE as error:

@@ -86,8 +86,11 @@ class PaperChain:
         """Up to seven words: the lease's, its claim's, its dispute's."""
         self.storage.update(zip(lease_slots(lease), words, strict=False))
 
-    def add(self, logs: Sequence[Log] = (), *, bloom: bytes | None = None) -> PaperBlock:
-        """One more block, each log in a transaction of its own; `bloom` replaces the true one."""
+    def add(self, logs: Sequence[Log] = (), *, bloom: bytes | None = None, deposits: bool = False) -> PaperBlock:
+        """One more block, each log in a transaction of its own; `bloom` replaces the true one.
+
+        With `deposits` they are those of an OP stack chain.
+        """
         number = len(self.blocks) + 1
         time = START_TIME + 12 * number
         for address, topics, data in logs:
@@ -97,7 +100,7 @@ class PaperChain:
         storage = _sorted((_slot_key(slot), encode(integer(value))) for slot, value in self.storage.items() if value)
         account = encode([integer(1), b"", trie_root(storage), keccak256(b"code")])
         accounts = _sorted([(keccak256(LEDGER), account), *(_other_account(index) for index in range(20))])
-        receipts = [_receipt(log, index) for index, log in enumerate(logs)]
+        receipts = [_receipt(log, index, deposits) for index, log in enumerate(logs)]
         header = encode(
             [
                 self.blocks[-1].hash if self.blocks else bytes(32),
@@ -126,11 +129,12 @@ def _other_account(index: int) -> tuple[bytes, bytes]:
     )
 
 
-def _receipt(log: Log, index: int) -> bytes:
-    """Of type 2; what nobody reads is zero."""
+def _receipt(log: Log, index: int, is_deposit: bool) -> bytes:
+    """Of type 2, or a deposit's; what nobody reads is zero."""
     address, topics, data = log
     items: list[Item] = [address, list(topics), data]
-    return b"\x02" + encode([integer(1), integer(50_000 * (index + 1)), bytes(256), [items]])
+    fields: list[Item] = [integer(1), integer(50_000 * (index + 1)), bytes(256), [items]]
+    return b"\x7e" + encode([*fields, integer(500 + index), integer(1)]) if is_deposit else b"\x02" + encode(fields)
 
 
 def _bloom(logs: Sequence[Log]) -> bytes:

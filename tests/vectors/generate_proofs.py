@@ -13,7 +13,7 @@ from typing import Any, Final
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from protocol.bundle import verify, write_absence, write_history, write_lease  # noqa: E402
+from protocol.bundle import verify, write_absence, write_event, write_history, write_lease  # noqa: E402
 from protocol.bundle.block import ProvedBlock  # noqa: E402
 from protocol.bundle.history import export_line, export_trailer  # noqa: E402
 from protocol.bundle.lease import lease_slots  # noqa: E402
@@ -62,6 +62,12 @@ def _million() -> PaperBlock:
     return chain.add()
 
 
+def _deposited() -> bytes:
+    """An event of a transaction that the layer below sent."""
+    block = PaperChain().add([log_of(deposit(amount)) for amount in (1, 2, 3)], deposits=True)
+    return write_event(block.header, 1, block.path(1), 0)
+
+
 def _end(block: PaperBlock) -> tuple[bytes, list[bytes]]:
     return block.header, block.nodes([HEAD_SLOT])
 
@@ -78,6 +84,7 @@ def bundles() -> dict[str, bytes]:
     third, last, million = chain.blocks[2], chain.blocks[-1], _million()
     return {
         "proof.json": (FOLDER / "proof.json").read_bytes(),
+        "proof-deposit.json": _deposited(),
         "proof-lease.json": _lease(last, OPEN_LEASE),
         "proof-lease-disputed.json": _lease(last, DISPUTED_LEASE),
         "proof-lease-none.json": _lease(last, NO_LEASE),
