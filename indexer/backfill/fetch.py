@@ -50,9 +50,8 @@ class _Answers:
 def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]:
     """These blocks, by their receipts. Raises `BadBlock`, `ParentMismatch` and what `Rpc` raises."""
     found = []
-    for number, answer in zip(
-        numbers, rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers]), strict=True
-    ):
+    headers = rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers])
+    for number, answer in zip(numbers, headers, strict=True):
         read = read_headers(number, [answer], None)
         if not read:
             raise BadBlock(number, "header", "the node does not have it")
