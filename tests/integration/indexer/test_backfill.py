@@ -46,7 +46,7 @@ def world() -> Iterator[LedgerWorld]:
 
 
 def followed(folder: Path, world: LedgerWorld, database: Database, **changes: object) -> Followed:
-    return Followed(folder, world.deployment, world.rpc, database, **changes)
+    return Followed(folder, world.deployment, world.rpc, database, **{"backfill": "receipts", **changes})
 
 
 @pytest.mark.parametrize("mode", MODES)
