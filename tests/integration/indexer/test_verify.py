@@ -24,7 +24,6 @@ ALTERED = [
     ("log_index", "log_index + 90"),
     ("block_hash", "{zero32}"),
     ("tx_index", "tx_index + 1"),
-    ("position", "position + 1"),
     ("seq", "seq + 500"),
     ("kind", "'Deposited2'"),
     ("lease", "{zero32}"),
