@@ -53,9 +53,11 @@ class NewHeads:
 
     def wait(self, seconds: float) -> bool:
         """Until there is news, at most `seconds`; whether there was."""
-        news = self._news.wait(seconds)
+        if not self._news.wait(seconds):
+            # Not cleared: news that came since the time was up is for the next wait.
+            return False
         self._news.clear()
-        return news
+        return True
 
     def _run(self) -> None:
         wait = _FIRST_RETRY_SECONDS
