@@ -91,8 +91,9 @@ class Load:
             self._writing.result()
 
     def _write(self, step: Step, proved: bool) -> CursorRow:
-        # Versions that end are found by their key.
-        self._indexes.require(*(name for name, _ in step.ended if name == "lease_versions"))
+        if any(name == "lease_versions" for name, _ in step.ended):
+            # They are found by their key; those of the other tables by the index over what holds now, always there.
+            self._indexes.require("lease_versions")
         with self._engine.begin() as connection:
             write_step(connection, step)
             if proved:
@@ -102,7 +103,7 @@ class Load:
 
 @contextmanager
 def _no_cycles() -> Iterator[None]:
-    """Without the search for cycles: here are none, and among a hundred thousand rows it takes a third of the time."""
+    """Without the search for cycles: here are none, and among so many rows it would take long."""
     gc.disable()
     try:
         yield
@@ -138,6 +139,8 @@ class _LateRows:
             leases |= self._new
             self._new = set()
         if leases:
+            # The thread that writes makes keys too.
+            self._settle()
             self._indexes.require("leases", "lease_versions")
             for lease in self._open().fetch_leases(list(leases)):
                 accounts |= {side for side in (lease.buyer, lease.provider) if not book.holds_account(side)}
