@@ -97,6 +97,7 @@ class Book:
         self._changes = Changes()
         #: events so far, Skipped ones included: the seq of the newest
         self.event_count = event_count
+        self._block: Header
 
     def begin(self, block: Header) -> None:
         """The events that follow are of this block."""

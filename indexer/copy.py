@@ -1,4 +1,4 @@
-"""A table's rows as PostgreSQL's binary COPY format, mostly by one Struct a row: an eighth of what cell by cell takes.
+"""A table's rows as PostgreSQL's binary COPY format, mostly by one Struct a row instead of cell by cell.
 
 Source: PostgreSQL documentation, "COPY", section "Binary Format". Pure.
 """

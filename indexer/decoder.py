@@ -6,7 +6,7 @@ from indexer.bodies import pack
 from indexer.facts import BodyFact, Method, TransactionFact
 from indexer.source import Contracts, VerifiedBlock
 from indexer.transactions import Transaction, parse_transaction, recipient_of
-from protocol.events import LedgerEvent, decode_words, read_cells
+from protocol.events import LedgerEvent, read_cells
 from protocol.hashing import keccak256
 from protocol.proofs import Header, TransactionReceipt
 
@@ -23,10 +23,6 @@ class LogFact(NamedTuple):
     data: bytes
     #: what enters the ledger head: keccak256(topics ‖ data)
     event_hash: bytes
-
-    def decode(self) -> LedgerEvent:
-        """Raises `BadEvent`."""
-        return decode_words(self.topics, self.data)
 
     def cells(self) -> tuple[type[LedgerEvent], list[Any]]:
         """Its kind and fields, unspelt. Raises `BadEvent`."""

@@ -101,7 +101,8 @@ def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
     """A transaction receipt as the receipts root binds it, and what it says. Raises `UnknownType`."""
     kind, before, after = receipt_frame(receipt)
     logs = tuple([_read_log(log) for log in receipt["logs"]])
-    return kind + encode_list([before, encode_list([_log_rlp(log) for log in logs]), after]), TransactionReceipt(
+    spelt = encode_list([log_rlp(log.address, b"".join(log.topics), log.data) for log in logs])
+    return kind + encode_list([before, spelt, after]), TransactionReceipt(
         type=int.from_bytes(kind, "big"),
         succeeded=int(receipt["status"], 16) == 1,
         cumulative_gas=int(receipt["cumulativeGasUsed"], 16),
@@ -131,10 +132,10 @@ def _read_log(log: Json) -> ReceiptLog:
     return ReceiptLog(from_hex(log["address"], 20), topics, from_hex(log["data"]))
 
 
-def _log_rlp(log: ReceiptLog) -> bytes:
-    """[address, topics, data]: strings of 20 and 32 bytes have one prefix each."""
-    topics = encode_list([b"\xa0" + topic for topic in log.topics])
-    return encode_list([b"\x94" + log.address, topics, encode(log.data)])
+def log_rlp(address: bytes, topics: bytes, data: bytes) -> bytes:
+    """[address, topics, data], of topics that are joined: strings of 20 and 32 bytes have one prefix each."""
+    words = [b"\xa0" + topics[at : at + 32] for at in range(0, len(topics), 32)]
+    return encode_list([b"\x94", address, encode_list(words), encode(data)])
 
 
 def _typed(kind: int, fields: list[Item]) -> bytes:

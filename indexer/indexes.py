@@ -1,4 +1,4 @@
-"""Indexes that a first backfill on PostgreSQL does without: made at the end they cost a quarter.
+"""Indexes that a first backfill on PostgreSQL does without: made at the end, sorted, they cost much less.
 
 Which are missing is read from the database, so a process that dies leaves nothing to repair: the next one goes on
 without them, or makes them when it needs them or has caught up. What the fold needs often is always there.
@@ -48,12 +48,14 @@ class Indexes:
         if self._engine.dialect.name != "postgresql":
             return
         with self._engine.begin() as connection:
-            gone = [part for parts in self._missing.values() for part in parts]
-            for part in (part for table in _deferrable().values() for part in table if part not in gone):
-                if isinstance(part, Index):
-                    connection.execute(DropIndex(part))
-                else:
-                    connection.execute(text(f"ALTER TABLE {part.table.name} DROP CONSTRAINT {_name(part)}"))
+            for name, parts in _deferrable().items():
+                for part in parts:
+                    if part in self._missing.get(name, []):
+                        continue
+                    if isinstance(part, Index):
+                        connection.execute(DropIndex(part))
+                    else:
+                        connection.execute(text(f"ALTER TABLE {name} DROP CONSTRAINT {_name(part)}"))
             self._missing = _missing(connection)
 
     def require(self, *tables: str) -> None:

@@ -1,13 +1,15 @@
 """Settings of the indexer, from GRIDLEASE_* variables."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.deployment import Deployment, load_deployment
+
+Backfill: TypeAlias = Literal["whole", "receipts", "head"]
 
 
 def websocket_url(rpc_url: str) -> str:
@@ -37,7 +39,7 @@ class IndexerSettings(BaseSettings):
     #: how blocks far below the head come: `whole`, with all that is ever fetched of them; or first without their
     #: transactions, which is quicker: `receipts` rebuilds each one's receipts trie, `head` takes ranges of logs and has
     #: them proved by the ledger's storage, for which the node must keep old state
-    backfill: Literal["whole", "receipts", "head"] = "whole"
+    backfill: Backfill = "whole"
     #: where /metrics, /livez and /readyz are served; 0 = nowhere
     metrics_port: int = Field(default=0, ge=0, le=65535)
     metrics_host: str = "127.0.0.1"

@@ -9,19 +9,19 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
-from indexer.encoding import Json, UnknownType, header_rlp, read_receipt, transaction_raw
-from indexer.errors import BadBlock, ParentMismatch
+from indexer.encoding import Json, UnknownType, read_receipt, transaction_raw
+from indexer.errors import BadBlock
+from indexer.headers import SHAPE, read_headers
 from indexer.transactions import recipient_of
 from protocol.deployment import Deployment
-from protocol.errors import BadHex, BadProof, RpcRefused
+from protocol.errors import RpcRefused
 from protocol.hashing import from_hex, to_hex
-from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_header, parse_receipt
+from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_receipt
 from protocol.rpc import Rpc
 from protocol.tries import ordered_root
 
 #: how often a node is asked what is final
 _FINAL_SECONDS: Final = 2.0
-_SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, BadHex)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Source:
         chain_id, genesis = self.rpc.batch([("eth_chainId", ()), ("eth_getBlockByNumber", ("0x0", False))])
         try:
             return int(chain_id, 16), to_hex(from_hex(genesis["hash"], 32))
-        except _SHAPE as error:
+        except SHAPE as error:
             raise BadBlock(0, "shape", f"the node does not say which chain it is of: {error!r}") from error
 
     def head(self) -> NodeHead:
@@ -144,7 +144,7 @@ class Source:
             number, block_hash = int(answers[0]["number"], 16), from_hex(answers[0]["hash"], 32)
             if ask_final and answers[1] is not None:
                 self._final = int(answers[1]["number"], 16)
-        except _SHAPE as error:
+        except SHAPE as error:
             raise BadBlock(-1, "shape", f"the head is not a block: {error!r}") from error
         self._newest = (number, answers[0])
         depth = max(0, number - self._finality_blocks)
@@ -155,7 +155,7 @@ class Source:
         block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
         try:
             return None if block is None else from_hex(block["hash"], 32)
-        except _SHAPE as error:
+        except SHAPE as error:
             raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
 
     def blocks(self, first: int, last: int, parent_hash: bytes | None) -> list[VerifiedBlock]:
@@ -166,18 +166,14 @@ class Source:
         newest, self._newest = self._newest, None
         known = [newest[1]] if newest is not None and newest[0] == last else []
         asked = [("eth_getBlockByNumber", (hex(number), True)) for number in range(first, last + 1 - len(known))]
-        found: list[tuple[Header, bytes, tuple[bytes, ...]]] = []
-        for number, answer in enumerate([*self.rpc.batch(asked), *known], start=first):
-            if answer is None:
-                break
-            header, encoded, transactions = _verify_block(number, answer)
-            previous = found[-1][0].hash if found else parent_hash
-            if previous is not None and header.parent_hash != previous:
-                if not found:
-                    raise ParentMismatch
-                break
-            found.append((header, encoded, transactions))
-        return self._with_receipts(found)
+        answers = [*self.rpc.batch(asked), *known]
+        linked = read_headers(first, answers, parent_hash)
+        return self._with_receipts(
+            [
+                (header, encoded, _verify_transactions(header, answer))
+                for (header, encoded), answer in zip(linked, answers, strict=False)
+            ]
+        )
 
     def _with_receipts(self, found: list[tuple[Header, bytes, tuple[bytes, ...]]]) -> list[VerifiedBlock]:
         wanted = [header for header, _, transactions in found if self._may_touch(header, transactions)]
@@ -215,23 +211,16 @@ def fetch_receipts(rpc: Rpc, header: Header) -> list[bytes]:
     return list(_verify_receipts(header, answer)[0])
 
 
-def _verify_block(number: int, answer: Json) -> tuple[Header, bytes, tuple[bytes, ...]]:
+def _verify_transactions(header: Header, answer: Json) -> tuple[bytes, ...]:
     try:
-        encoded = header_rlp(answer)
-        header = parse_header(encoded)
         transactions = tuple([transaction_raw(item) for item in answer["transactions"]])
-        stated = from_hex(answer["hash"], 32)
     except UnknownType as error:
-        raise BadBlock(number, "transactions", str(error)) from error
-    except (*_SHAPE, BadProof) as error:
-        raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
-    if header.hash != stated:
-        raise BadBlock(number, "header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
-    if header.number != number:
-        raise BadBlock(number, "header", f"it is block {header.number}")
+        raise BadBlock(header.number, "transactions", str(error)) from error
+    except SHAPE as error:
+        raise BadBlock(header.number, "shape", f"{type(error).__name__}: {error}") from error
     if ordered_root(list(transactions)) != header.transactions_root:
-        raise BadBlock(number, "transactions root", "the transactions are not those of the header")
-    return header, encoded, transactions
+        raise BadBlock(header.number, "transactions root", "the transactions are not those of the header")
+    return transactions
 
 
 def _verify_receipts(header: Header, answer: Any) -> tuple[tuple[bytes, ...], tuple[TransactionReceipt, ...]]:
@@ -239,7 +228,7 @@ def _verify_receipts(header: Header, answer: Any) -> tuple[tuple[bytes, ...], tu
         receipts = [read_receipt(item) for item in answer]
     except UnknownType as error:
         raise BadBlock(header.number, "receipts", str(error)) from error
-    except _SHAPE as error:
+    except SHAPE as error:
         raise BadBlock(header.number, "receipts", f"{type(error).__name__}: {error}") from error
     raw = [encoded for encoded, _ in receipts]
     if ordered_root(raw) != header.receipts_root:

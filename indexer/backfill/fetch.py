@@ -6,9 +6,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
-from indexer.backfill.read import of_logs, of_receipts, read_headers
+from indexer.backfill.read import of_logs, of_receipts
 from indexer.backfill.spans import LightBlock, Span
 from indexer.errors import BadBlock
+from indexer.headers import read_headers
 from indexer.proofs import HEAD_KEYS, read_head_slot
 from indexer.ranges import RangeSize
 from protocol.errors import BadHex, NodeUnavailable, RpcRefused

@@ -3,48 +3,17 @@
 from typing import Any, Final
 
 from indexer.backfill.spans import LightBlock, LightLog
-from indexer.encoding import UnknownType, header_rlp, receipt_frame
-from indexer.errors import BadBlock, ParentMismatch
-from protocol.errors import BadHex, BadProof
+from indexer.encoding import UnknownType, log_rlp, receipt_frame
+from indexer.errors import BadBlock
+from indexer.headers import SHAPE
 from protocol.hashing import from_hex, keccak256, to_hex
-from protocol.proofs import Header, bloom_may_hold, parse_header
-from protocol.rlp import encode, encode_list
+from protocol.proofs import Header, bloom_may_hold
+from protocol.rlp import encode_list
 from protocol.tries import ordered_root
 
 Json = dict[str, Any]
 
-SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, BadHex)
-#: number of topics → what comes before them in a log's RLP
-_TOPICS: Final = [encode_list([b"\xa0" + bytes(32)] * count)[: -33 * count or None] for count in range(5)]
 _WORD: Final = 32
-
-
-def read_headers(first: int, answers: list[Any], parent_hash: bytes | None) -> list[tuple[Header, bytes]]:
-    """The headers from `first` on and their RLP, linked; fewer where the node has no more or changed its mind.
-
-    Raises `BadBlock`, and `ParentMismatch` when the first does not follow `parent_hash`.
-    """
-    found: list[tuple[Header, bytes]] = []
-    for number, answer in enumerate(answers, start=first):
-        if answer is None:
-            break
-        try:
-            encoded = header_rlp(answer)
-            header = parse_header(encoded)
-            stated = from_hex(answer["hash"], 32)
-        except (*SHAPE, BadProof) as error:
-            raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
-        if header.hash != stated:
-            raise BadBlock(number, "header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
-        if header.number != number:
-            raise BadBlock(number, "header", f"it is block {header.number}")
-        previous = found[-1][0].hash if found else parent_hash
-        if previous is not None and header.parent_hash != previous:
-            if not found:
-                raise ParentMismatch
-            break
-        found.append((header, encoded))
-    return found
 
 
 def of_logs(headers: list[tuple[Header, bytes]], answer: Any, ledger: bytes) -> list[LightBlock]:
@@ -105,7 +74,7 @@ def of_receipts(header: Header, encoded: bytes, answer: Any, ledger: bytes) -> L
             for log in receipt["logs"]:
                 address, topics = bytes.fromhex(log["address"][2:]), _joined(log["topics"])
                 data = bytes.fromhex(log["data"][2:])
-                spelt.append(_log_rlp(address, topics, data))
+                spelt.append(log_rlp(address, topics, data))
                 if address == ledger:
                     tx_hash = from_hex(receipt["transactionHash"], _WORD)
                     logs.append((tx_index, tx_hash, count, topics, data, keccak256(topics + data)))
@@ -126,10 +95,3 @@ def _joined(topics: list[str]) -> bytes:
     if len(joined) != _WORD * len(topics):
         raise ValueError("a topic has not 32 bytes")
     return joined
-
-
-def _log_rlp(address: bytes, topics: bytes, data: bytes) -> bytes:
-    """[address, topics, data]: strings of 20 and 32 bytes have one prefix each."""
-    count = len(topics) // _WORD
-    words = b"".join([b"\xa0" + topics[at : at + _WORD] for at in range(0, len(topics), _WORD)])
-    return encode_list([b"\x94", address, _TOPICS[count], words, encode(data)])

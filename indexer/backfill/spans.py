@@ -1,22 +1,20 @@
 """What the fetching process hands over: verified ranges of light blocks, as frames of plain values on a pipe. Pure."""
 
 import marshal
-from collections.abc import Iterable
 from typing import IO, Any, Final, NamedTuple, TypeAlias
 
 from indexer.errors import BadBlock, ParentMismatch
 from indexer.facts import Method
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
 
-#: tx_index, tx_hash, log_index, topics joined, data, keccak256(topics ‖ data)
+#: the fields of a `decoder.LogFact`, plain: tx_index, tx_hash, log_index, topics joined, data, event hash
 LightLog: TypeAlias = tuple[int, bytes, int, bytes, bytes, bytes]
 
 #: bytes of a frame's length
 _LENGTH: Final = 8
-#: what may be wrong with a range, by name
-_ERRORS: Final[dict[str, type[Exception]]] = {
-    kind.__name__: kind for kind in (BadBlock, BadProof, NodeUnavailable, ParentMismatch, RpcRefused)
-}
+#: what may be wrong with a range
+ERRORS: Final = (BadBlock, BadProof, NodeUnavailable, ParentMismatch, RpcRefused)
+_BY_NAME: Final[dict[str, type[Exception]]] = {kind.__name__: kind for kind in ERRORS}
 
 
 class LightBlock(NamedTuple):
@@ -41,7 +39,7 @@ def write_span(pipe: IO[bytes], span: Span) -> None:
 
 
 def write_error(pipe: IO[bytes], error: Exception) -> None:
-    """An error of `_ERRORS`, with its words and plain fields."""
+    """An error of `ERRORS`, with its words and plain fields."""
     fields = {name: value for name, value in vars(error).items() if isinstance(value, str | int | None)}
     _write(pipe, (False, type(error).__name__, str(error), fields))
 
@@ -55,7 +53,7 @@ def read_span(pipe: IO[bytes]) -> Span:
     good, *rest = marshal.loads(content)  # noqa: S302 (from our own process)
     if not good:
         name, words, fields = rest
-        raise _error(_ERRORS[name], words, fields)
+        raise _error(_BY_NAME[name], words, fields)
     blocks, slot = rest
     return Span([LightBlock(*block) for block in blocks], None if slot is None else int.from_bytes(slot, "big"))
 
@@ -69,13 +67,9 @@ def _error(kind: type[Exception], words: str, fields: dict[str, Any]) -> Excepti
 
 def _write(pipe: IO[bytes], value: Any) -> None:
     content = marshal.dumps(value)
-    for part in _parts(content):
-        pipe.write(part)
+    pipe.write(len(content).to_bytes(_LENGTH, "big"))
+    pipe.write(content)
     pipe.flush()
-
-
-def _parts(content: bytes) -> Iterable[bytes]:
-    return len(content).to_bytes(_LENGTH, "big"), content
 
 
 def _slot_bytes(slot: int | None) -> bytes | None:

@@ -13,19 +13,15 @@ from threading import Thread
 from typing import IO
 
 from indexer.backfill.fetch import Fetcher, Wanted
-from indexer.backfill.spans import Span, write_error, write_span
-from indexer.errors import BadBlock, ParentMismatch
-from protocol.errors import BadProof, NodeUnavailable, RpcRefused
+from indexer.backfill.spans import ERRORS, Span, write_error, write_span
 from protocol.hashing import from_hex
 from protocol.rpc import Rpc
-
-_EXPECTED = (BadBlock, BadProof, NodeUnavailable, ParentMismatch, RpcRefused)
 
 
 def main() -> None:
     # Ctrl-C reaches the whole group: the parent decides, and closes the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # A range is a tree of a hundred thousand values without cycles; looking for some takes a third of the time.
+    # A range is a tree of many values without cycles, and looking for some would take longer than reading it.
     gc.disable()
     job = json.loads(sys.stdin.buffer.readline())
     parent = job.pop("parent_hash")
@@ -47,7 +43,7 @@ def main() -> None:
             for span in Fetcher(rpc, wanted).spans():
                 ready.put(span)
         ready.put(None)
-    except _EXPECTED as error:
+    except ERRORS as error:
         ready.put(error)
     writer.join()
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 import structlog
 from sqlalchemy import Engine, select
@@ -26,7 +26,7 @@ from indexer.backfill.spans import Span
 from indexer.commit import read_cursor
 from indexer.errors import WrongGenesis
 from indexer.follower import PASSING, Follower
-from indexer.settings import IndexerSettings
+from indexer.settings import Backfill, IndexerSettings
 from indexer.source import Contracts, Source
 from indexer.store import open_writer
 from indexer.tables import TABLES
@@ -37,9 +37,6 @@ from protocol.rpc import Rpc
 from tests.faults.lying_node import LyingNode
 from tests.support.anvil import running_anvil
 from tests.support.ledger_world import LedgerWorld
-
-#: as GRIDLEASE_BACKFILL
-Mode: TypeAlias = Literal["whole", "receipts", "head"]
 
 _MOST_STEPS: Final = 60
 #: trials begin at most so many blocks below the head
@@ -78,8 +75,8 @@ class FetchHere:
 class Trials:
     """One chain, its true mirror at every height, and a liar in front of it."""
 
-    def __init__(self, folder: Path, deployment: Deployment, rpc: Rpc, other: Rpc, mode: Mode) -> None:
-        self._mode: Mode = mode
+    def __init__(self, folder: Path, deployment: Deployment, rpc: Rpc, other: Rpc, mode: Backfill) -> None:
+        self._mode: Backfill = mode
         # What a light block does not have yet cannot be false.
         self._compared_without = () if mode == "whole" else ("blocks", "bodies", "transactions")
         self._folder, self._deployment = folder, deployment
@@ -114,7 +111,7 @@ class Trials:
     def _at(self, number: int) -> Path:
         return self._folder / f"{number}.db"
 
-    def _follower(self, engine: Engine, batch_blocks: int, mode: Mode) -> Follower:
+    def _follower(self, engine: Engine, batch_blocks: int, mode: Backfill) -> Follower:
         settings = IndexerSettings(batch_blocks=batch_blocks, backfill=mode)
         source = Source(self._rpc, self._contracts, 64)
         return Follower(settings, self._deployment, source, engine, fetch=FetchHere, far_blocks=1)
@@ -193,7 +190,7 @@ class Trials:
 
 
 @contextmanager
-def trials(mode: Mode = "whole") -> Iterator[Trials]:
+def trials(mode: Backfill = "whole") -> Iterator[Trials]:
     """A chain with a little of everything, and another one for mixed forks."""
     with running_anvil() as node, running_anvil() as other, tempfile.TemporaryDirectory() as folder:
         world, elsewhere = LedgerWorld.deploy(node), LedgerWorld.deploy(other)
@@ -231,7 +228,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lies", type=int, default=20_000)
     parser.add_argument("--seed", default="1")
-    parser.add_argument("--mode", choices=get_args(Mode), default="whole")
+    parser.add_argument("--mode", choices=get_args(Backfill), default="whole")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     begun = time.monotonic()

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from indexer.backfill.process import FetchProcess
@@ -145,11 +144,21 @@ def test_a_fetching_process_that_dies_is_started_again(
     quick.close()
 
 
-def test_nothing_is_left_running_after_an_end(world: LedgerWorld, tmp_path: Path, database: Database) -> None:
+def test_nothing_is_left_running_after_an_end(
+    world: LedgerWorld, tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     quick = followed(tmp_path, world, database, batch_blocks=40)
+    started: list[FetchProcess] = []
+    real = FetchProcess.__init__
+
+    def remember(process: FetchProcess, *arguments: Any) -> None:
+        real(process, *arguments)
+        started.append(process)
+
+    monkeypatch.setattr(FetchProcess, "__init__", remember)
     quick.follower._progress = lambda _: quick.follower._stop.set()
     quick.follower.step()
-    assert [child for child in psutil.Process().children() if "backfill.worker" in " ".join(child.cmdline())] == []
+    assert [process._process.returncode is None for process in started] == [False]
     quick.close()
 
 

@@ -3,16 +3,17 @@
 import pytest
 import structlog
 
+from indexer.settings import Backfill
 from tests.faults.lies import IN_ANSWERS, IN_BODIES, name_of
-from tests.faults.lying import Mode, campaign, table, trials
+from tests.faults.lying import campaign, table, trials
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(900)]
 
-LIES: dict[Mode, int] = {"whole": 600, "receipts": 200, "head": 200}
+LIES: dict[Backfill, int] = {"whole": 600, "receipts": 200, "head": 200}
 
 
 @pytest.mark.parametrize("mode", LIES)
-def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[str], mode: Mode) -> None:
+def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[str], mode: Backfill) -> None:
     with structlog.testing.capture_logs(), trials(mode) as made:
         counts = campaign(made, "ci", LIES[mode])
     with capsys.disabled():

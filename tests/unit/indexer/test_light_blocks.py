@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from indexer.backfill.light import derive_light
-from indexer.backfill.read import of_logs, of_receipts, read_headers
+from indexer.backfill.read import of_logs, of_receipts
 from indexer.backfill.spans import LightBlock, Span, read_span, write_error, write_span
 from indexer.decoder import derive
 from indexer.errors import BadBlock, ParentMismatch
+from indexer.headers import read_headers
 from indexer.source import VerifiedBlock
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
 from protocol.hashing import keccak256, to_hex

@@ -23,7 +23,7 @@ from indexer.source import NodeHead, VerifiedBlock
 from indexer.store import alembic_config, migrate, open_writer
 from indexer.tables import TABLES
 from protocol.deployment import Deployment
-from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log
+from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log, decode_words
 from protocol.hashing import checksum_address, to_hex
 from tests.support.databases import Database
 from tests.support.fake_chain import CONTRACTS, RandomLedger, encode_event, make_block
@@ -180,7 +180,7 @@ def test_a_block_that_cannot_follow_is_refused_whole(engine: Engine) -> None:
 
 
 def replay(block: VerifiedBlock) -> list[LedgerEvent]:
-    return [log.decode() for log in derive(block, CONTRACTS).logs]
+    return [decode_words(log.topics, log.data) for log in derive(block, CONTRACTS).logs]
 
 
 def test_a_mirror_of_another_ledger_is_refused(engine: Engine) -> None:
