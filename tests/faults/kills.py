@@ -36,6 +36,8 @@ for _ in sys.stdin:
     child = os.fork()
     if child == 0:
         sys.stdin.close()
+        # What a killed indexer wrote half of must not stand before our own lines.
+        os.dup2(2, 1)
         run()
         os._exit(0)
     print(child, flush=True)
@@ -84,13 +86,12 @@ class Kills:
         return self._forking.stdin
 
     def _line(self) -> str:
-        """The next line that is not of a log."""
+        """What the parent of the indexers says next."""
         assert self._forking.stdout is not None
-        for line in self._forking.stdout:
-            said = line.decode().strip()
-            if said.isdigit() or said == "gone":
-                return said
-        raise WrongMirror("the indexer's parent ended")
+        said = self._forking.stdout.readline().decode().strip()
+        if not said:
+            raise WrongMirror("the indexer's parent ended")
+        return said
 
     def _start(self) -> int:
         self._input.write(b"go\n")
