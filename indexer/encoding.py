@@ -4,7 +4,7 @@ Header fields up to Prague, transactions of types 0 to 4 and deposits on OP stac
 Pure.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from protocol.hashing import from_hex
 from protocol.proofs import DEPOSIT_TYPE, ReceiptLog, TransactionReceipt
@@ -99,32 +99,53 @@ def transaction_raw(transaction: Json) -> bytes:
 
 def read_receipt(receipt: Json) -> tuple[bytes, TransactionReceipt]:
     """A transaction receipt as the receipts root binds it, and what it says. Raises `UnknownType`."""
-    kind, before, after = receipt_frame(receipt)
+    frame = receipt_frame(
+        receipt.get("type", "0x0"),
+        receipt["status"],
+        receipt["cumulativeGasUsed"],
+        receipt["logsBloom"],
+        receipt.get("depositNonce"),
+        receipt.get("depositReceiptVersion"),
+    )
     logs = tuple([_read_log(log) for log in receipt["logs"]])
-    spelt = encode_list([log_rlp(log.address, b"".join(log.topics), log.data) for log in logs])
-    return kind + encode_list([before, spelt, after]), TransactionReceipt(
-        type=int.from_bytes(kind, "big"),
+    spelt = [log_rlp(log.address, b"".join(log.topics), log.data) for log in logs]
+    return receipt_rlp(frame, spelt), TransactionReceipt(
+        type=int.from_bytes(frame.kind, "big"),
         succeeded=int(receipt["status"], 16) == 1,
         cumulative_gas=int(receipt["cumulativeGasUsed"], 16),
         logs=logs,
     )
 
 
-def receipt_frame(receipt: Json) -> tuple[bytes, bytes, bytes]:
-    """A receipt's type byte, or none, and the encoded fields before and after its logs. Raises `UnknownType`."""
-    kind = int(receipt.get("type", "0x0"), 16)
-    if kind not in TRANSACTIONS:
-        raise UnknownType(f"receipt type {kind:#x}")
-    status, gas = int(receipt["status"], 16), int(receipt["cumulativeGasUsed"], 16)
-    bloom = from_hex(receipt["logsBloom"], 256)
-    before = encode(integer(status)) + encode(integer(gas)) + encode(bloom)
+class ReceiptFrame(NamedTuple):
+    """All of a receipt but its logs, encoded."""
+
+    #: its type byte, or none
+    kind: bytes
+    before: bytes
+    after: bytes
+
+
+def receipt_frame(
+    kind: str, status: str, gas: str, bloom: str, deposit_nonce: str | None, deposit_version: str | None
+) -> ReceiptFrame:
+    """From a node's spellings. Raises `UnknownType`."""
+    number = int(kind, 16)
+    if number not in TRANSACTIONS:
+        raise UnknownType(f"receipt type {number:#x}")
+    before = encode(integer(int(status, 16))) + encode(integer(int(gas, 16))) + encode(from_hex(bloom, 256))
     after = b""
     # The nonce was hashed only once there was a version beside it (Canyon).
-    if kind == DEPOSIT_TYPE and receipt.get("depositReceiptVersion") is not None:
-        after = b"".join(
-            [encode(integer(int(receipt[name], 16))) for name in ("depositNonce", "depositReceiptVersion")]
-        )
-    return bytes([kind]) if kind else b"", before, after
+    if number == DEPOSIT_TYPE and deposit_version is not None:
+        if deposit_nonce is None:
+            raise ValueError("a deposit's receipt has a version but no nonce")
+        after = encode(integer(int(deposit_nonce, 16))) + encode(integer(int(deposit_version, 16)))
+    return ReceiptFrame(bytes([number]) if number else b"", before, after)
+
+
+def receipt_rlp(frame: ReceiptFrame, logs: list[bytes]) -> bytes:
+    """With its logs, each as `log_rlp` spells it."""
+    return frame.kind + encode_list([frame.before, encode_list(logs), frame.after])
 
 
 def _read_log(log: Json) -> ReceiptLog:

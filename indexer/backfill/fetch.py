@@ -6,6 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from msgspec import Raw
+
 from indexer.backfill.read import of_logs, of_receipts
 from indexer.backfill.spans import LightBlock, Span
 from indexer.errors import BadBlock
@@ -21,6 +23,8 @@ from protocol.rpc import Rpc
 Mode: TypeAlias = Literal["receipts", "head"]
 
 _FIRST_BLOCKS: Final = 32
+#: of a block that nobody asked for
+_NONE: Final = Raw(b"[]")
 #: a range should not hold many more logs than this: two of them are in memory, as JSON and as values
 _MOST_LOGS: Final = 5_000
 
@@ -43,8 +47,8 @@ class _Answers:
 
     first: int
     headers: list[Any]
-    #: an `eth_getLogs`, or receipts by block, None where its header's bloom was said to be negative
-    logs: list[Any]
+    #: an `eth_getLogs`, or receipts by block, none where its header's bloom was said to be negative
+    logs: list[Raw]
     proof: Any
 
 
@@ -61,15 +65,15 @@ def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]
     return found
 
 
-def _ask_receipts(rpc: Rpc, ledger: bytes, first: int, headers: list[Any]) -> list[Any]:
-    """The receipts of the blocks from `first` on whose bloom, as the node says it, allows for logs of ours; else None.
+def _ask_receipts(rpc: Rpc, ledger: bytes, first: int, headers: list[Any]) -> list[Raw]:
+    """The receipts of the blocks from `first` on whose bloom, as the node says it, allows for logs of ours; else none.
 
     The root in each header says whether they are of its fork, so they can be asked for by number.
     """
     wanted = [number for number, header in enumerate(headers, start=first) if _may_hold(header, ledger)]
-    said = rpc.batch([("eth_getBlockReceipts", (hex(number),)) for number in wanted])
+    said = rpc.batch_raw([("eth_getBlockReceipts", (hex(number),)) for number in wanted])
     by_number = dict(zip(wanted, said, strict=True))
-    return [by_number.get(number) for number in range(first, first + len(headers))]
+    return [by_number.get(number, _NONE) for number in range(first, first + len(headers))]
 
 
 def _may_hold(header: Any, ledger: bytes) -> bool:
@@ -80,7 +84,7 @@ def _may_hold(header: Any, ledger: bytes) -> bool:
         return False
 
 
-def light_of_receipts(header: Header, encoded: bytes, said: Any, ledger: bytes) -> LightBlock:
+def light_of_receipts(header: Header, encoded: bytes, said: Raw, ledger: bytes) -> LightBlock:
     """A block by its receipts, which only one whose bloom allows for logs of ours needs. Raises `BadBlock`."""
     if not bloom_may_hold(header.logs_bloom, ledger):
         return LightBlock(encoded, "bloom", [])
@@ -135,10 +139,10 @@ class Fetcher:
         if self._wanted.mode == "head":
             ledger = to_hex(self._wanted.ledger)
             logs = {"fromBlock": hex(first), "toBlock": hex(last), "address": ledger}
-            *found, said, proof = self._rpc.batch(
+            *found, said, proof = self._rpc.batch_raw(
                 [*headers, ("eth_getLogs", (logs,)), ("eth_getProof", (ledger, HEAD_KEYS, hex(last)))]
             )
-            return _Answers(first, found, said, proof)
+            return _Answers(first, self._rpc.decoded(found), [said], *self._rpc.decoded([proof]))
         found = self._rpc.batch(headers)
         return _Answers(first, found, _ask_receipts(self._rpc, self._wanted.ledger, first, found), None)
 
@@ -153,7 +157,7 @@ class Fetcher:
             if len(headers) < len(answers.headers):
                 # The logs are of more blocks than were linked, so there is no telling what they prove.
                 return Span([], None), parent_hash
-            blocks = of_logs(headers, answers.logs, ledger)
+            blocks = of_logs(headers, answers.logs[0], ledger)
             slot = read_head_slot(answers.proof, last, ledger)
         else:
             blocks = [

@@ -5,6 +5,7 @@ Source: the OP stack's specification, "Deposits" and, for the receipt's two fiel
 
 from typing import Any
 
+import orjson
 import pytest
 import rlp
 
@@ -89,7 +90,7 @@ def test_its_receipt_has_two_more_fields_since_canyon(version: str | None) -> No
             *(b"", integer(7), b"", b"", b"", b"", bytes(32), bytes(8)),
         ]
     )
-    light = of_receipts(parse_header(header_rlp), header_rlp, [said], RECIPIENT)
+    light = of_receipts(parse_header(header_rlp), header_rlp, orjson.dumps([said]), RECIPIENT)
     assert [log[3:5] for log in light.logs] == [(TOPIC, b"\x05")]
     block = VerifiedBlock.of_raw(parse_header(header_rlp), header_rlp, (), (encoded,))
     assert block.outcomes == (receipt,)
