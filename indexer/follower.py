@@ -16,7 +16,7 @@ from indexer.ahead import Ahead
 from indexer.audit import check_head, head_changed
 from indexer.backfill.fetch import Wanted
 from indexer.backfill.load import Load
-from indexer.backfill.process import Fetch, FetchProcess
+from indexer.backfill.process import Fetches, FetchProcesses
 from indexer.commit import CursorRow, assert_cursor, commit_blocks, initialise, move_cursor, read_cursor
 from indexer.deepen import deepen, fetch_whole, light_blocks
 from indexer.errors import (
@@ -62,7 +62,7 @@ class Follower:
         source: Source | Pool,
         engine: Engine,
         watch: Watch | None = None,
-        fetch: Callable[[str, Wanted], Fetch] = FetchProcess,
+        fetches: Fetches | None = None,
         far_blocks: int = FAR_BLOCKS,
     ) -> None:
         self._settings = settings
@@ -75,7 +75,7 @@ class Follower:
         self._identified = False
         self._warned: str | None = None
         self._backfill = settings.backfill
-        self._fetch, self._far_blocks = fetch, far_blocks
+        self._fetches, self._far_blocks = fetches or FetchProcesses(), far_blocks
         self._indexes: Indexes | None = None
         #: whether there may be light blocks
         self._light = True
@@ -84,6 +84,8 @@ class Follower:
 
     def prepare(self) -> None:
         """Brings the schema up to date; raises `ForeignMirror` if the mirror is another ledger's."""
+        if self._backfill != "whole":
+            self._fetches.warm()
         migrate(self._engine)
         with self._engine.begin() as connection:
             initialise(connection, self._deployment)
@@ -100,6 +102,7 @@ class Follower:
             self._follow(stop, announcer)
         finally:
             self._ahead.close()
+            self._fetches.close()
             if announcer is not None:
                 announcer.close()
 
@@ -140,6 +143,7 @@ class Follower:
 
     def close(self) -> None:
         self._ahead.close()
+        self._fetches.close()
         self._engine.dispose()
 
     def catch_up(self, progress: Callable[[int], None] = lambda _: None) -> CursorRow:
@@ -188,6 +192,7 @@ class Follower:
             return self._stale(cursor, head, first)
         if self._backfill != "whole" and head.number - first >= self._far_blocks:
             return self._load(cursor, head, first)
+        self._fetches.close()
         # A light backfill may have ended without them, by a crash or a change of the settings.
         self.make_indexes()
         try:
@@ -219,7 +224,7 @@ class Follower:
             mode="head" if self._backfill == "head" else "receipts",
             most_blocks=self._settings.batch_blocks,
         )
-        fetch = self._fetch(self._source.rpc.url, wanted)
+        fetch = self._fetches.start(self._source.rpc.url, wanted)
         begun, before = time.monotonic(), cursor
         try:
             for moved in Load(self._engine, indexes, cursor, head.finalized_number).steps(fetch):
@@ -296,6 +301,7 @@ class Follower:
     def _settle(self, cursor: CursorRow, head: NodeHead) -> bool:
         """At the head: have the ledger head proved, and note what became final."""
         number, finalized = cursor.number or 0, min(head.finalized_number, cursor.number or 0)
+        self._fetches.close()
         self.make_indexes()
         if self._proof_is_due(cursor):
             try:

@@ -8,7 +8,6 @@ node's head and has all its indexes.
 import json
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 
@@ -16,7 +15,7 @@ def main() -> None:
     begun = time.perf_counter()
     import structlog
 
-    from indexer.backfill.process import FetchProcess
+    from indexer.backfill.process import FetchProcesses
     from indexer.follower import Follower
     from indexer.settings import IndexerSettings
     from indexer.source import Contracts, Source
@@ -28,9 +27,9 @@ def main() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     rpc_url, deployment_file, mirror_url, mode = sys.argv[1:5]
     trusting = mode == "trusting"
-    fetch = FetchProcess
+    fetches = FetchProcesses()
     if trusting:
-        fetch = partial(FetchProcess, module="bench.ingest.trusting")  # type: ignore[assignment]
+        fetches = FetchProcesses("bench.ingest.trusting")
         # The head is what the checks are about: without it nothing is folded into it.
         LedgerHead.advance = lambda head, *_: head  # type: ignore[method-assign]
     imported = time.perf_counter()
@@ -39,7 +38,8 @@ def main() -> None:
     settings = IndexerSettings(rpc_url=rpc_url, mirror_url=mirror_url, backfill=backfill)
     engine = open_writer(mirror_url)
     with Rpc(rpc_url) as rpc:
-        follower = Follower(settings, deployment, Source(rpc, Contracts.of(deployment), 64), engine, fetch=fetch)
+        source = Source(rpc, Contracts.of(deployment), 64)
+        follower = Follower(settings, deployment, source, engine, fetches=fetches)
         follower.prepare()
         head, cursor = rpc.block_number(), follower.cursor()
         # Fetching the transactions that a light backfill leaves out is another matter, and comes after.

@@ -1,9 +1,10 @@
 """The fetching process, from its parent's side."""
 
+import contextlib
 import json
 import subprocess
 import sys
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from indexer.backfill.fetch import Wanted
 from indexer.backfill.spans import Span, read_span
@@ -20,14 +21,48 @@ class Fetch(Protocol):
     def close(self) -> None: ...
 
 
+class Fetches(Protocol):
+    """What starts backfills."""
+
+    def warm(self) -> None:
+        """One may be wanted soon."""
+
+    def start(self, rpc_url: str, wanted: Wanted) -> Fetch: ...
+
+    def close(self) -> None:
+        """Ends what was warmed and not wanted."""
+
+
+class FetchProcesses:
+    """A process a backfill. One can be warm before its job is known: most of a start is imports."""
+
+    def __init__(self, module: str = "indexer.backfill.worker") -> None:
+        self._module = module
+        self._warm: subprocess.Popen[bytes] | None = None
+
+    def warm(self) -> None:
+        if self._warm is None:
+            self._warm = self._spawn()
+
+    def start(self, rpc_url: str, wanted: Wanted) -> "FetchProcess":
+        process, self._warm = self._warm or self._spawn(), None
+        return FetchProcess(process, rpc_url, wanted)
+
+    def close(self) -> None:
+        process, self._warm = self._warm, None
+        if process is not None:
+            _end(process)
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 class FetchProcess:
     """Fetches one backfill from one node."""
 
-    def __init__(self, rpc_url: str, wanted: Wanted, module: str = "indexer.backfill.worker") -> None:
+    def __init__(self, process: subprocess.Popen[bytes], rpc_url: str, wanted: Wanted) -> None:
         self._url = rpc_url
-        self._process: subprocess.Popen[bytes] = subprocess.Popen(
-            [sys.executable, "-m", module], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        self._process = process
         job: dict[str, Any] = {
             "rpc_url": rpc_url,
             "ledger": to_hex(wanted.ledger),
@@ -37,25 +72,38 @@ class FetchProcess:
             "mode": wanted.mode,
             "most_blocks": wanted.most_blocks,
         }
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise AssertionError("both were asked for as pipes")
-        stdin.write(json.dumps(job).encode() + b"\n")
-        stdin.flush()
-        self._spans = stdout
+        try:
+            _input(process).write(json.dumps(job).encode() + b"\n")
+            _input(process).flush()
+        except BrokenPipeError:
+            # It ended already: `next` says so.
+            pass
 
     def next(self) -> Span | None:
         """The next range, None after the last. Raises what `Fetcher.spans` raises."""
+        if self._process.stdout is None:
+            raise AssertionError("it was asked for as a pipe")
         try:
-            span = read_span(self._spans)
+            span = read_span(self._process.stdout)
         except EOFError as error:
             raise NodeUnavailable(self._url, f"{error}; it is started again") from error
         return span if span.blocks else None
 
     def close(self) -> None:
         """Ends it, wherever it is."""
-        self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
+        _end(self._process)
+
+
+def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdin is None:
+        raise AssertionError("it was asked for as a pipe")
+    return process.stdin
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-        self._process.wait(_STOP_SECONDS)
+    process.wait(_STOP_SECONDS)

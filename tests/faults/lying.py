@@ -58,6 +58,19 @@ def digest(engine: Engine, without: tuple[str, ...] = ()) -> bytes:
     return sha256(repr(rows).encode())
 
 
+class FetchesHere:
+    """Starts no processes."""
+
+    def warm(self) -> None:
+        """Nothing to start."""
+
+    def start(self, rpc_url: str, wanted: Wanted) -> "FetchHere":
+        return FetchHere(rpc_url, wanted)
+
+    def close(self) -> None:
+        """Nothing was started."""
+
+
 class FetchHere:
     """What the fetching process does, in this one."""
 
@@ -114,7 +127,7 @@ class Trials:
     def _follower(self, engine: Engine, batch_blocks: int, mode: Backfill) -> Follower:
         settings = IndexerSettings(batch_blocks=batch_blocks, backfill=mode)
         source = Source(self._rpc, self._contracts, 64)
-        return Follower(settings, self._deployment, source, engine, fetch=FetchHere, far_blocks=1)
+        return Follower(settings, self._deployment, source, engine, fetches=FetchesHere(), far_blocks=1)
 
     def run(self, seed: str) -> tuple[str, str]:
         """The lie that was told, "" if none came about, and how it ended. Raises `WrongMirror`."""
