@@ -7,13 +7,13 @@ Events come as their fields in order (`protocol.events.read_cells`), and each ki
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from itertools import repeat
+from typing import Any, Final, NamedTuple
 
 from indexer.decoder import LogFact
-from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PartyFact, PaymentFact
+from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PaymentFact
 from indexer.projections import NOBODY, Account, Changes, Claim, Delegate, Lease, Rows
 from protocol.events import (
-    EVENTS,
     Auction,
     BadEvent,
     BeneficiarySet,
@@ -41,17 +41,6 @@ from protocol.events import (
 from protocol.hashing import ZERO_HASH
 from protocol.proofs import Header
 
-#: kind → the places of its fields that name accounts; a voucher signer is a key, which owns nothing
-_ACCOUNTS: Final = {
-    kind: [
-        place
-        for place, (name, solidity) in enumerate(kind.TYPES.items())
-        if solidity == "address" and name != "voucher_signer"
-    ]
-    for kind in EVENTS
-}
-#: kinds whose first field is a lease
-_OF_LEASE: Final = {kind for kind in EVENTS if next(iter(kind.TYPES)) == "lease"}
 _RUNNING: Final = tuple(state for state in LeaseState if state is not LeaseState.CLOSED)
 _UNTIL_CLAIMED: Final = (LeaseState.OPEN, LeaseState.CLOSING, LeaseState.CLAIMED)
 
@@ -112,22 +101,22 @@ class Book:
 
     def apply(self, kind: type[LedgerEvent], cells: list[Any], at: LogFact) -> None:
         """Folds in the next event. Raises `BadEvent`."""
-        self.event_count += 1
-        parties = {cells[place] for place in _ACCOUNTS[kind]}
-        _FOLDS[kind](self, at, *cells)
-        lease = None
-        if kind in _OF_LEASE or kind is Skipped:
-            lease = cells[0]
-            known = self._lease(lease)
+        self.event_count = seq = self.event_count + 1
+        fold, name, accounts, of_lease, both_sides = _KINDS[kind]
+        fold(self, at, *cells)
+        parties = {cells[place] for place in accounts}
+        lease = cells[0] if of_lease else None
+        if of_lease and not both_sides:
+            known = self._lease(cells[0])
             if known is not None:
                 parties.add(known.buyer)
                 parties.add(known.provider)
-        seq, block = self.event_count, self._block
+        block, changes = self._block, self._changes
         tx_index, _, log_index, topics, data, _ = at
-        self._changes.events.append(
-            EventFact(block.number, log_index, block.hash, tx_index, seq, kind.__name__, lease, topics, data, True)
+        changes.events.append(
+            EventFact(block.number, log_index, block.hash, tx_index, seq, name, lease, topics, data, True)
         )
-        self._changes.parties += [PartyFact(account, seq) for account in parties]
+        changes.parties += zip(parties, repeat(seq))
 
     # --- accounts
 
@@ -185,10 +174,10 @@ class Book:
     ) -> None:
         if self._lease(lease) is not None:
             raise BadEvent(f"lease 0x{lease.hex()} is opened twice")
-        self._move(buyer, free=-locked - fee, locked=locked)
-        self._move(opener, free=fee)
-        self._move(provider, free=-bond, bonded=bond, leases=1)
-        self._put_lease(Lease(lease, buyer, provider, locked, bond, deadline_time=deadline))
+        self._move(buyer, -locked - fee, locked)
+        self._move(opener, fee)
+        self._move(provider, -bond, 0, bond, 1)
+        self._put_lease(Lease(lease, buyer, provider, locked, bond, 0, 0, deadline))
         self._changes.opened.append(
             LeaseFact(
                 lease,
@@ -381,28 +370,37 @@ class Book:
 
     # --- what is held
 
-    def _move(self, account: bytes, *, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
+    def _move(self, account: bytes, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
         held = self._touch(account)
         held.free += free
-        held.locked += locked
-        held.bonded += bonded
-        held.leases += leases
+        if locked:
+            held.locked += locked
+        if bonded:
+            held.bonded += bonded
+        if leases:
+            held.leases += leases
         if held.free < 0 or held.locked < 0 or held.bonded < 0 or held.leases < 0:
             raise BadEvent(f"account 0x{account.hex()} would go below zero")
 
     def _touch(self, account: bytes) -> _Holding:
         """The account, to be changed by the event at hand."""
+        held = self._touched.get(account)
+        if held is None:
+            self._touched[account] = held = self._hold(account)
+        held.seq = self.event_count
+        return held
+
+    def _hold(self, account: bytes) -> _Holding:
         held = self._holdings.get(account)
         if held is None:
             held = self._old_holdings.pop(account, None) or _Holding(self.rows.account(account) or Account(account))
             self._holdings[account] = held
-        held.seq = self.event_count
-        self._touched[account] = held
         return held
 
     def _put_lease(self, row: Lease) -> None:
-        self._leases[row.lease] = row
-        self._changes.leases[row.lease] = (row, self.event_count)
+        lease = row[0]
+        self._leases[lease] = row
+        self._changes.leases[lease] = (row, self.event_count)
 
     def _lease(self, lease: bytes) -> Lease | None:
         leases = self._leases
@@ -452,6 +450,31 @@ class Book:
         return [row for row in self._leases.values() if row is not None]
 
 
+class _Kind(NamedTuple):
+    """How events of one kind are folded in."""
+
+    fold: Callable[..., None]
+    name: str
+    #: the places of its fields that name accounts
+    accounts: tuple[int, ...]
+    #: its first field is a lease
+    of_lease: bool
+    #: it names both sides of its lease itself
+    both_sides: bool
+
+    @classmethod
+    def of(cls, kind: type[LedgerEvent], fold: Callable[..., None]) -> "_Kind":
+        # A voucher signer is a key, which owns nothing.
+        accounts = [
+            place
+            for place, (name, solidity) in enumerate(kind.TYPES.items())
+            if solidity == "address" and name != "voucher_signer"
+        ]
+        # Of a skipped item the first field is what it would have been about.
+        of_lease = next(iter(kind.TYPES)) == "lease" or kind is Skipped
+        return cls(fold, kind.__name__, tuple(accounts), of_lease, {"buyer", "provider"} <= kind.TYPES.keys())
+
+
 _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
     Deposited: Book._deposited,
     Withdrawn: Book._withdrawn,
@@ -473,3 +496,4 @@ _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
     DisputeLapsed: Book._dispute_lapsed,
     LeaseClosed: Book._lease_closed,
 }
+_KINDS: Final = {kind: _Kind.of(kind, fold) for kind, fold in _FOLDS.items()}

@@ -8,7 +8,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from indexer.copy import END, START, layout
-from indexer.facts import Fact
+from indexer.facts import Row
 from indexer.tables import TABLES, Unsigned64
 from indexer.versions import Ended
 
@@ -16,7 +16,7 @@ from indexer.versions import Ended
 _CHUNK_ROWS = 2000
 
 
-def insert_facts(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
+def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None:
     """Adds rows to a table; a row that is there already is an error of the database."""
     if not rows:
         return
@@ -42,14 +42,14 @@ def _keys(table: Table) -> list[str]:
 
 
 @cache
-def _sqlite_insert(name: str) -> tuple[str, Callable[[Fact], tuple[Any, ...]] | None]:
+def _sqlite_insert(name: str) -> tuple[str, Callable[[Row], tuple[Any, ...]] | None]:
     """The statement, and how a row's 64-bit numbers are spelt where the table has any."""
     columns = list(TABLES[name].c)
     marks = ",".join("?" * len(columns))
     statement = f"INSERT INTO {name} ({','.join(column.name for column in columns)}) VALUES ({marks})"  # noqa: S608
     wide = [index for index, column in enumerate(columns) if isinstance(column.type, Unsigned64)]
 
-    def spell(row: Fact) -> tuple[Any, ...]:
+    def spell(row: Row) -> tuple[Any, ...]:
         cells: list[Any] = list(row)
         for index in wide:
             if cells[index] is not None:
@@ -59,7 +59,7 @@ def _sqlite_insert(name: str) -> tuple[str, Callable[[Fact], tuple[Any, ...]] | 
     return statement, spell if wide else None
 
 
-def _copy(connection: Connection, name: str, rows: Sequence[Fact]) -> None:
+def _copy(connection: Connection, name: str, rows: Sequence[Row]) -> None:
     columns, pack = layout(name)
     # SQLAlchemy's wrapper passes on what psycopg adds to the DBAPI.
     cursor: Any = connection.connection.cursor()

@@ -14,7 +14,7 @@ from indexer.book import Book
 from indexer.bulk import end_versions, insert_facts
 from indexer.decoder import BlockFacts, derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
-from indexer.facts import FACTS, BlockFact, Fact
+from indexer.facts import FACTS, BlockFact, Row
 from indexer.partitions import ensure_partitions
 from indexer.projections import Changes
 from indexer.source import Contracts, VerifiedBlock
@@ -25,7 +25,7 @@ from protocol.deployment import Deployment
 from protocol.events import LedgerHead, Skipped
 from protocol.hashing import from_hex, to_hex
 
-Facts = dict[str, list[Fact]]
+Facts = dict[str, list[Row]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

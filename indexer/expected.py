@@ -183,9 +183,10 @@ def expect(connection: Connection, source: Source, contracts: Contracts, first: 
 
 def _add(expected: Expected, rows: Facts) -> None:
     for name, batch in rows.items():
+        columns = TABLES[name].c.keys()
         keys = [column.name for column in TABLES[name].primary_key.columns]
-        for fact in batch:
-            row = fact._asdict()
+        for cells in batch:
+            row = dict(zip(columns, cells, strict=True))
             expected.tables[name][tuple(row[key] for key in keys)] = row
 
 

@@ -3,7 +3,7 @@
 Tuples, because they are what both databases take in bulk; names, because twenty columns need them.
 """
 
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 #: how a block was shown to hold no other logs of ours; see `indexer.tables.Blocks`
 Method: TypeAlias = Literal["bloom", "receipts", "head"]
@@ -194,24 +194,11 @@ class DisputeFact(NamedTuple):
     receipt: bytes
 
 
-Fact = (
-    BlockFact
-    | BodyFact
-    | TransactionFact
-    | EventFact
-    | PartyFact
-    | LeaseFact
-    | LeaseVersion
-    | ClaimVersion
-    | AccountVersion
-    | DelegateVersion
-    | CancelledFact
-    | PaymentFact
-    | DisputeFact
-)
+#: a row of any of these; where many are made they are plain
+Row: TypeAlias = tuple[Any, ...]
 
 #: table → its tuple type
-FACTS: Final[dict[str, type[Fact]]] = {
+FACTS: Final[dict[str, Any]] = {
     "blocks": BlockFact,
     "bodies": BodyFact,
     "transactions": TransactionFact,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from indexer.facts import AccountVersion, ClaimVersion, DelegateVersion, Fact, LeaseVersion
+from indexer.facts import Row
 from indexer.projections import Account, Changes, Claim, Delegate, Key, Lease
 
 Subject = Account | Delegate | Lease | Claim
@@ -11,12 +11,12 @@ Subject = Account | Delegate | Lease | Claim
 #: a block number and the key's cells
 Ended = tuple[Any, ...]
 
-#: projection → its tuple type, how long its key is, and where the cells of a version begin in its subject
-_SHAPES: Final[dict[str, tuple[Any, int, int]]] = {
-    "account_versions": (AccountVersion, 1, Account._fields.index("free_base")),
-    "claim_versions": (ClaimVersion, 1, Claim._fields.index("result")),
-    "delegate_versions": (DelegateVersion, 2, Delegate._fields.index("remaining_base")),
-    "lease_versions": (LeaseVersion, 1, Lease._fields.index("paid_base")),
+#: projection → how long its key is, and where the cells of a version begin in its subject
+_SHAPES: Final = {
+    "account_versions": (1, Account._fields.index("free_base")),
+    "claim_versions": (1, Claim._fields.index("result")),
+    "delegate_versions": (2, Delegate._fields.index("remaining_base")),
+    "lease_versions": (1, Lease._fields.index("paid_base")),
 }
 #: projections whose rows hold in blocks valid_from ≤ b < valid_to
 VERSIONS: Final = tuple(_SHAPES)
@@ -26,7 +26,7 @@ class Versions:
     """Takes the changes of blocks in order."""
 
     def __init__(self) -> None:
-        self._done: dict[str, list[Fact]] = {name: [] for name in VERSIONS}
+        self._done: dict[str, list[Row]] = {name: [] for name in VERSIONS}
         #: by table and key: since which block, by which event, what holds
         self._newest: dict[str, dict[Key, tuple[int, int, Subject]]] = {name: {} for name in VERSIONS}
         self._ended: dict[str, list[Ended]] = {name: [] for name in VERSIONS}
@@ -41,12 +41,13 @@ class Versions:
         self._add(number, "lease_versions", changes.leases)
 
     def _add(self, number: int, name: str, changed: Mapping[Any, tuple[Subject, int]]) -> None:
-        newest, keys = self._newest[name], _SHAPES[name][1]
+        newest, done, (keys, cells) = self._newest[name], self._done[name], _SHAPES[name]
         begun = self._opened if name == "lease_versions" else ()
         for key, (subject, seq) in changed.items():
             before = newest.get(key)
             if before is not None:
-                self._done[name].append(_row(name, *before, valid_to=number))
+                valid_from, by, old = before
+                done.append((*old[:keys], valid_from, number, by, *old[cells:]))
             elif key not in begun:
                 self._ended[name].append((number, *subject[:keys]))
             newest[key] = (number, seq, subject)
@@ -57,15 +58,13 @@ class Versions:
             if ends:
                 yield name, ends
 
-    def rows(self) -> dict[str, list[Fact]]:
+    def rows(self) -> dict[str, list[Row]]:
         """All versions that began, by table."""
-        return {
-            name: [*self._done[name], *[_row(name, *version, valid_to=None) for version in newest.values()]]
-            for name, newest in self._newest.items()
-        }
+        return {name: self._done[name] + self._open(name) for name in VERSIONS}
 
-
-def _row(name: str, valid_from: int, seq: int, of: Subject, valid_to: int | None) -> Fact:
-    kind, keys, cells = _SHAPES[name]
-    row: Fact = kind._make((*of[:keys], valid_from, valid_to, seq, *of[cells:]))
-    return row
+    def _open(self, name: str) -> list[Row]:
+        keys, cells = _SHAPES[name]
+        return [
+            (*subject[:keys], valid_from, None, seq, *subject[cells:])
+            for valid_from, seq, subject in self._newest[name].values()
+        ]
