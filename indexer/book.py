@@ -10,10 +10,11 @@ from collections.abc import Callable
 from itertools import repeat
 from typing import Any, Final, NamedTuple
 
-from indexer.decoder import LogFact
-from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PaymentFact
+from indexer.decoded import EventAt
+from indexer.facts import CancelledFact, DisputeFact, PaymentFact
 from indexer.projections import NOBODY, Account, Changes, Claim, Delegate, Lease, Rows
 from protocol.events import (
+    EVENTS,
     Auction,
     BadEvent,
     BeneficiarySet,
@@ -86,7 +87,10 @@ class Book:
         self._changes = Changes()
         #: events so far, Skipped ones included: the seq of the newest
         self.event_count = event_count
+        #: where the event at hand is
         self._block: Header
+        self._tx_hash: bytes
+        self._log_index: int
 
     def begin(self, block: Header) -> None:
         """The events that follow are of this block."""
@@ -99,61 +103,53 @@ class Book:
         self._touched = {}
         return changes
 
-    def apply(self, kind: type[LedgerEvent], cells: list[Any], at: LogFact) -> None:
+    def apply(self, event: EventAt) -> None:
         """Folds in the next event. Raises `BadEvent`."""
         self.event_count = seq = self.event_count + 1
-        fold, name, accounts, of_lease, both_sides = _KINDS[kind]
-        fold(self, at, *cells)
+        kind, cells, self._tx_hash, self._log_index = event
+        fold, accounts, of_lease = _KINDS[kind]
+        fold(self, *cells)
         parties = {cells[place] for place in accounts}
-        lease = cells[0] if of_lease else None
-        if of_lease and not both_sides:
+        if of_lease:
             known = self._lease(cells[0])
             if known is not None:
                 parties.add(known.buyer)
                 parties.add(known.provider)
-        block, changes = self._block, self._changes
-        tx_index, _, log_index, topics, data, _ = at
-        changes.events.append(
-            EventFact(block.number, log_index, block.hash, tx_index, seq, name, lease, topics, data, True)
-        )
-        changes.parties += zip(parties, repeat(seq))
+        self._changes.parties += zip(parties, repeat(seq))
 
     # --- accounts
 
-    def _deposited(self, _: LogFact, account: bytes, sender: bytes, amount: int) -> None:
+    def _deposited(self, account: bytes, sender: bytes, amount: int) -> None:
         self._move(account, free=amount)
 
-    def _withdrawn(self, _: LogFact, account: bytes, to: bytes, amount: int) -> None:
+    def _withdrawn(self, account: bytes, to: bytes, amount: int) -> None:
         self._move(account, free=-amount)
 
-    def _beneficiary_set(self, _: LogFact, account: bytes, beneficiary: bytes) -> None:
+    def _beneficiary_set(self, account: bytes, beneficiary: bytes) -> None:
         self._touch(account).beneficiary = beneficiary
 
-    def _epoch_bumped(self, _: LogFact, account: bytes, epoch: int) -> None:
+    def _epoch_bumped(self, account: bytes, epoch: int) -> None:
         self._touch(account).epoch = epoch
 
-    def _delegate_approved(self, _: LogFact, buyer: bytes, key: bytes, cap: int, until: int) -> None:
+    def _delegate_approved(self, buyer: bytes, key: bytes, cap: int, until: int) -> None:
         self._put_delegate(Delegate(buyer, key, cap, until))
 
-    def _delegate_charged(
-        self, _: LogFact, buyer: bytes, key: bytes, order: bytes, amount: int, remaining: int
-    ) -> None:
+    def _delegate_charged(self, buyer: bytes, key: bytes, order: bytes, amount: int, remaining: int) -> None:
         found = self._delegate(buyer, key)
         if found is None or found.remaining_base - amount != remaining:
             raise BadEvent(f"delegate 0x{key.hex()}: {remaining} do not remain after {amount}")
         self._put_delegate(Delegate(buyer, key, remaining, found.until_time))
 
-    def _message_cancelled(self, at: LogFact, account: bytes, digest: bytes) -> None:
+    def _message_cancelled(self, account: bytes, digest: bytes) -> None:
         self._changes.cancelled.append(CancelledFact(self.event_count, account, digest, self._block.number))
 
-    def _nothing(self, _: LogFact, *cells: Any) -> None:
+    def _nothing(self, *cells: Any) -> None:
         """An auction or a skipped item moves no money."""
 
     # --- leases
 
     def _lease_opened(
         self,
-        at: LogFact,
         lease: bytes,
         buyer: bytes,
         provider: bytes,
@@ -178,33 +174,10 @@ class Book:
         self._move(opener, fee)
         self._move(provider, -bond, 0, bond, 1)
         self._put_lease(Lease(lease, buyer, provider, locked, bond, 0, 0, deadline))
-        self._changes.opened.append(
-            LeaseFact(
-                lease,
-                buyer,
-                provider,
-                order,
-                offer,
-                job,
-                voucher_signer,
-                opener,
-                fill,
-                meter,
-                zone,
-                rate,
-                locked,
-                bond,
-                fee,
-                notice,
-                self._block.number,
-                at.log_index,
-                at.tx_hash,
-                self._block.time,
-            )
-        )
+        self._changes.begun.append(lease)
 
     def _voucher_redeemed(
-        self, at: LogFact, lease: bytes, provider: bytes, amount: int, paid: int, result: bytes, last: bool
+        self, lease: bytes, provider: bytes, amount: int, paid: int, result: bytes, last: bool
     ) -> None:
         found = self._require(lease, _RUNNING)
         if paid != found.paid_base + amount or paid > found.locked_base:
@@ -212,44 +185,44 @@ class Book:
         self._put_lease(found._replace(paid_base=paid))
         self._move(found.buyer, locked=-amount)
         self._move(provider, free=amount)
-        self._pay(found, amount, paid, result, last, at)
+        self._pay(found, amount, paid, result, last)
 
-    def _pay(self, lease: Lease, amount: int, paid: int, result: bytes, last: bool, at: LogFact) -> None:
+    def _pay(self, lease: Lease, amount: int, paid: int, result: bytes, last: bool) -> None:
         self._changes.payments.append(
             PaymentFact(
                 seq=self.event_count,
                 block_number=self._block.number,
-                log_index=at.log_index,
+                log_index=self._log_index,
                 lease=lease.lease,
                 provider=lease.provider,
                 amount_base=amount,
                 paid_base=paid,
                 result=result,
                 last=last,
-                tx_hash=at.tx_hash,
+                tx_hash=self._tx_hash,
                 block_time=self._block.time,
             )
         )
 
-    def _lease_closing(self, _: LogFact, lease: bytes, by: bytes, reason: EndReason, deadline: int, done: bool) -> None:
+    def _lease_closing(self, lease: bytes, by: bytes, reason: int, deadline: int, done: bool) -> None:
         """A first close starts the notice."""
         found = self._require(lease, (LeaseState.OPEN,))
         self._put_lease(
             found._replace(
                 state=LeaseState.CLOSING,
-                reason=reason,
+                reason=EndReason(reason),
                 deadline_time=deadline,
                 done=done,
-                early=reason is not EndReason.RESIGNED,
+                early=reason != EndReason.RESIGNED,
             )
         )
 
-    def _lease_acknowledged(self, _: LogFact, lease: bytes, provider: bytes) -> None:
+    def _lease_acknowledged(self, lease: bytes, provider: bytes) -> None:
         """An answer to a close changes nothing but the flag."""
         self._put_lease(self._require(lease, (LeaseState.CLOSING,))._replace(responded=True))
 
     def _claim_committed(
-        self, at: LogFact, lease: bytes, provider: bytes, commitment: bytes, reveal_from: int, deadline: int
+        self, lease: bytes, provider: bytes, commitment: bytes, reveal_from: int, deadline: int
     ) -> None:
         found = self._ended(self._require(lease, _UNTIL_CLAIMED), EndReason.CLAIMED)
         self._changes.claims[lease] = (
@@ -260,7 +233,6 @@ class Book:
 
     def _lease_claimed(
         self,
-        at: LogFact,
         lease: bytes,
         provider: bytes,
         result: bytes,
@@ -279,9 +251,7 @@ class Book:
             found._replace(state=LeaseState.CLAIMED, deadline_time=deadline, responded=True, done=found.done or last)
         )
 
-    def _lease_disputed(
-        self, at: LogFact, lease: bytes, challenger: bytes, receipt: bytes, bond: int, deadline: int
-    ) -> None:
+    def _lease_disputed(self, lease: bytes, challenger: bytes, receipt: bytes, bond: int, deadline: int) -> None:
         found = self._ended(self._require(lease, _UNTIL_CLAIMED), EndReason.FAULTY)
         if bond != found.bond_base:
             raise BadEvent(f"lease 0x{lease.hex()}: a challenge of {bond} against {found.bond_base}")
@@ -292,7 +262,7 @@ class Book:
                 lease=lease,
                 seq=self.event_count,
                 block_number=self._block.number,
-                log_index=at.log_index,
+                log_index=self._log_index,
                 challenger=challenger,
                 bond_base=bond,
                 receipt=receipt,
@@ -309,7 +279,6 @@ class Book:
 
     def _lease_ruled(
         self,
-        _: LogFact,
         lease: bytes,
         arbiter: bytes,
         challenger: bytes,
@@ -327,17 +296,16 @@ class Book:
             self._move(found.provider, free=to_winner)
         self._move(arbiter, free=to_jurors)
 
-    def _dispute_lapsed(self, _: LogFact, lease: bytes, challenger: bytes, bond: int) -> None:
+    def _dispute_lapsed(self, lease: bytes, challenger: bytes, bond: int) -> None:
         self._require(lease, (LeaseState.CLAIMED, LeaseState.DISPUTED))
         self._move(challenger, free=bond, bonded=-bond)
 
     def _lease_closed(
         self,
-        at: LogFact,
         lease: bytes,
         buyer: bytes,
         provider: bytes,
-        reason: EndReason,
+        reason: int,
         paid: int,
         refunded: int,
         penalty: int,
@@ -352,19 +320,19 @@ class Book:
         self._move(found.provider, free=gained + returned, bonded=-found.bond_base, leases=-1)
         if gained:
             # By a claim, a ruling or the minimum charge: no voucher, so no result of it.
-            self._pay(found, gained, paid, ZERO_HASH, False, at)
+            self._pay(found, gained, paid, ZERO_HASH, False)
         self._put_lease(
             found._replace(
                 paid_base=paid,
                 refunded_base=refunded,
                 penalty_base=penalty,
                 state=LeaseState.CLOSED,
-                reason=reason,
+                reason=EndReason(reason),
                 done=done,
                 early=False,
                 responded=False,
                 closed_block=self._block.number,
-                closed_tx=at.tx_hash,
+                closed_tx=self._tx_hash,
             )
         )
 
@@ -454,13 +422,10 @@ class _Kind(NamedTuple):
     """How events of one kind are folded in."""
 
     fold: Callable[..., None]
-    name: str
     #: the places of its fields that name accounts
     accounts: tuple[int, ...]
-    #: its first field is a lease
+    #: its first field is a lease, whose sides it does not both name itself
     of_lease: bool
-    #: it names both sides of its lease itself
-    both_sides: bool
 
     @classmethod
     def of(cls, kind: type[LedgerEvent], fold: Callable[..., None]) -> "_Kind":
@@ -472,7 +437,7 @@ class _Kind(NamedTuple):
         ]
         # Of a skipped item the first field is what it would have been about.
         of_lease = next(iter(kind.TYPES)) == "lease" or kind is Skipped
-        return cls(fold, kind.__name__, tuple(accounts), of_lease, {"buyer", "provider"} <= kind.TYPES.keys())
+        return cls(fold, tuple(accounts), of_lease and not {"buyer", "provider"} <= kind.TYPES.keys())
 
 
 _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
@@ -496,4 +461,5 @@ _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
     DisputeLapsed: Book._dispute_lapsed,
     LeaseClosed: Book._lease_closed,
 }
-_KINDS: Final = {kind: _Kind.of(kind, fold) for kind, fold in _FOLDS.items()}
+#: as `protocol.events.EVENTS`
+_KINDS: Final = [_Kind.of(kind, _FOLDS[kind]) for kind in EVENTS]

@@ -2,18 +2,24 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
-from indexer.copy import END, START, layout
+from indexer.copy import layout
 from indexer.facts import Row
+from indexer.packing import Layout, Packed, pack
 from indexer.tables import TABLES, Unsigned64
 from indexer.versions import Ended
 
-#: rows that are handed to the connection at once
-_CHUNK_ROWS = 2000
+#: tables whose rows a fetching process can make
+_OF_LOGS: Final = ("events", "leases", "transactions")
+
+
+def packed_layouts(dialect: str) -> dict[str, Layout]:
+    """How a database's rows should come packed; by none on SQLite."""
+    return {name: layout(name) for name in _OF_LOGS} if dialect == "postgresql" else {}
 
 
 def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None:
@@ -24,7 +30,15 @@ def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None
         statement, spell = _sqlite_insert(name)
         connection.connection.cursor().executemany(statement, [spell(row) for row in rows] if spell else rows)
     else:
-        _copy(connection, name, rows)
+        insert_packed(connection, name, pack(layout(name), rows))
+
+
+def insert_packed(connection: Connection, name: str, packed: Packed) -> None:
+    """Like `insert_facts`, on PostgreSQL, of rows that are packed."""
+    # SQLAlchemy's wrapper passes on what psycopg adds to the DBAPI.
+    cursor: Any = connection.connection.cursor()
+    with cursor.copy(f"COPY {name} ({','.join(packed.columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+        copy.write(packed.data)
 
 
 def end_versions(connection: Connection, ended: Iterable[tuple[str, list[Ended]]]) -> None:
@@ -57,14 +71,3 @@ def _sqlite_insert(name: str) -> tuple[str, Callable[[Row], tuple[Any, ...]] | N
         return tuple(cells)
 
     return statement, spell if wide else None
-
-
-def _copy(connection: Connection, name: str, rows: Sequence[Row]) -> None:
-    columns, pack = layout(name)
-    # SQLAlchemy's wrapper passes on what psycopg adds to the DBAPI.
-    cursor: Any = connection.connection.cursor()
-    with cursor.copy(f"COPY {name} ({','.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
-        copy.write(START)
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            copy.write(pack(rows[start : start + _CHUNK_ROWS]))
-        copy.write(END)

@@ -11,10 +11,12 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.engine import Connection
 
 from indexer.book import Book
-from indexer.bulk import end_versions, insert_facts
-from indexer.decoder import BlockFacts, derive
+from indexer.bulk import end_versions, insert_facts, insert_packed
+from indexer.decoded import DecodedBlock, Facts, decode
+from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
-from indexer.facts import FACTS, BlockFact, Row
+from indexer.facts import FACTS, BlockFact
+from indexer.packing import Packed
 from indexer.partitions import ensure_partitions
 from indexer.projections import Changes
 from indexer.source import Contracts, VerifiedBlock
@@ -22,10 +24,9 @@ from indexer.stored import StoredRows, prefetch
 from indexer.tables import TABLES
 from indexer.versions import Ended, Versions
 from protocol.deployment import Deployment
-from protocol.events import LedgerHead, Skipped
+from protocol.events import LedgerHead
 from protocol.hashing import from_hex, to_hex
-
-Facts = dict[str, list[Row]]
+from protocol.proofs import Header, parse_header
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +110,8 @@ class Step:
     after: CursorRow
     hashes: list[bytes]
     rows: Facts
+    #: more rows, as COPY takes them
+    packed: dict[str, Packed]
     #: versions that may be stored and end, as `Versions.ended` gives them
     ended: list[tuple[str, list[Ended]]]
 
@@ -120,33 +123,39 @@ def commit_blocks(
     # The lock comes first: what the fold reads must still hold when its rows are written.
     assert_cursor(connection, cursor)
     facts = [derive(block, contracts) for block in blocks]
+    decoded, rows, _ = decode(facts, cursor.head, cursor.event_count)
     stored = StoredRows(connection)
-    prefetch(stored, facts)
-    step = fold_step(Book(stored, cursor.event_count), cursor, facts, finalized)
+    prefetch(stored, decoded)
+    step = fold_step(Book(stored, cursor.event_count), cursor, decoded, finalized)
+    for name, batch in rows.items():
+        step.rows[name] += batch
     write_step(connection, step)
     return step.after
 
 
-def fold_step(book: Book, cursor: CursorRow, blocks: list[BlockFacts], finalized: int) -> Step:
-    """What blocks that follow the cursor add and end. Raises `BadEvent`."""
-    head, versions = cursor.head, Versions()
+def fold_step(book: Book, cursor: CursorRow, blocks: list[DecodedBlock], finalized: int) -> Step:
+    """What blocks that follow the cursor add and end, beside their own rows. Raises `BadEvent`."""
+    versions = Versions()
     rows: Facts = {name: [] for name in FACTS}
-    for facts in blocks:
-        head, changes = fold(book, head, facts)
-        collect(rows, facts, changes, book.event_count, head)
-        versions.add(facts.header.number, changes)
+    headers = []
+    for block in blocks:
+        header = parse_header(block.header_rlp)
+        changes = fold(book, header, block)
+        collect(rows, header, block, changes, book.event_count)
+        versions.add(header.number, changes)
+        headers.append(header)
     rows |= versions.rows()
-    last = blocks[-1].header
+    last = headers[-1]
     after = replace(
         cursor,
         number=last.number,
         hash=last.hash,
         finalized_number=max(cursor.finalized_number, min(finalized, last.number)),
-        head=head,
+        head=blocks[-1].head,
         event_count=book.event_count,
     )
-    hashes = [facts.header.hash for facts in blocks]
-    return Step(before=cursor, after=after, hashes=hashes, rows=rows, ended=list(versions.ended()))
+    hashes = [header.hash for header in headers]
+    return Step(before=cursor, after=after, hashes=hashes, rows=rows, packed={}, ended=list(versions.ended()))
 
 
 def write_step(connection: Connection, step: Step) -> None:
@@ -165,43 +174,35 @@ def write_step(connection: Connection, step: Step) -> None:
     end_versions(connection, step.ended)
     for name, batch in step.rows.items():
         insert_facts(connection, name, batch)
+    for name, packed in step.packed.items():
+        insert_packed(connection, name, packed)
 
 
-def fold(book: Book, head: LedgerHead, facts: BlockFacts) -> tuple[LedgerHead, Changes]:
-    """The ledger head after a block, and what its events changed."""
-    counted = []
-    book.begin(facts.header)
-    for log in facts.logs:
-        kind, cells = log.cells()
-        book.apply(kind, cells, log)
-        if kind is not Skipped:
-            counted.append(log.event_hash)
-    return head.advance(facts.header.number, facts.header.time, *counted), book.take()
+def fold(book: Book, header: Header, block: DecodedBlock) -> Changes:
+    """What a block's events change. Raises `BadEvent`."""
+    book.begin(header)
+    for event in block.events:
+        book.apply(event)
+    return book.take()
 
 
-def collect(rows: Facts, facts: BlockFacts, changes: Changes, event_count: int, head: LedgerHead) -> None:
-    """Adds a block's rows, except for the versions; `event_count` and `head` are those after it."""
-    header = facts.header
+def collect(rows: Facts, header: Header, block: DecodedBlock, changes: Changes, event_count: int) -> None:
+    """Adds a block's rows that need what came before it, except for the versions; `event_count` is that after it."""
     rows["blocks"].append(
         BlockFact(
             hash=header.hash,
             number=header.number,
             parent_hash=header.parent_hash,
             time=header.time,
-            header_rlp=facts.header_rlp,
-            method=facts.method,
-            whole=facts.whole,
+            header_rlp=block.header_rlp,
+            method=block.method,
+            whole=block.whole,
             event_count=event_count,
-            head_slot=head.to_slot().to_bytes(32, "big"),
+            head_slot=block.head.to_slot().to_bytes(32, "big"),
             canonical=True,
         )
     )
-    if facts.body is not None:
-        rows["bodies"].append(facts.body)
-    rows["transactions"] += facts.transactions
-    rows["events"] += changes.events
     rows["parties"] += changes.parties
-    rows["leases"] += changes.opened
     rows["payments"] += changes.payments
     rows["cancelled"] += changes.cancelled
     rows["disputes"] += changes.disputes

@@ -1,12 +1,11 @@
 """A verified block → what it means to us: transactions and the ledger's logs. Pure; commit and verify derive by it."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from indexer.bodies import pack
 from indexer.facts import BodyFact, Method, TransactionFact
 from indexer.source import Contracts, VerifiedBlock
 from indexer.transactions import Transaction, parse_transaction, recipient_of
-from protocol.events import LedgerEvent, read_cells
 from protocol.hashing import keccak256
 from protocol.proofs import Header, TransactionReceipt
 
@@ -23,10 +22,6 @@ class LogFact(NamedTuple):
     data: bytes
     #: what enters the ledger head: keccak256(topics ‖ data)
     event_hash: bytes
-
-    def cells(self) -> tuple[type[LedgerEvent], list[Any]]:
-        """Its kind and fields, unspelt. Raises `BadEvent`."""
-        return read_cells(self.topics, self.data)
 
 
 class BlockFacts(NamedTuple):

@@ -12,7 +12,8 @@ from indexer.backfill.fetch import fetch_light
 from indexer.backfill.light import derive_light
 from indexer.bodies import unpack
 from indexer.book import Book
-from indexer.commit import Facts, collect, fold
+from indexer.commit import collect, fold
+from indexer.decoded import Facts, decode
 from indexer.decoder import BlockFacts, derive
 from indexer.facts import FACTS
 from indexer.findings import COMPARED, Finding, spell, spell_both
@@ -21,7 +22,7 @@ from indexer.source import Contracts, Source, VerifiedBlock
 from indexer.tables import TABLES
 from indexer.versions import VERSIONS, Versions
 from protocol.errors import BadProof
-from protocol.events import LedgerHead
+from protocol.events import EVENTS, LedgerHead
 from protocol.proofs import Header, parse_header
 from protocol.tries import ordered_root
 
@@ -162,16 +163,17 @@ def expect(connection: Connection, source: Source, contracts: Contracts, first: 
         if parent is not None and header.parent_hash != parent:
             faults.append(("parent_hash", "the block before", "another"))
         parent = header.hash
-        head, changes = fold(book, head, facts)
-        rows: Facts = {name: [] for name in FACTS}
-        collect(rows, facts, changes, book.event_count, head)
+        (block,), own, head = decode([facts], head, book.event_count)
+        changes = fold(book, header, block)
+        rows: Facts = {name: [] for name in FACTS} | own
+        collect(rows, header, block, changes, book.event_count)
         versions.add(number, changes)
-        for event in changes.events:
-            expected.places[event.seq] = (event.kind, event.block_number, event.log_index)
+        first_seq = book.event_count - len(block.events) + 1 if block.events else None
+        for seq, (kind, _, _, log_index) in enumerate(block.events, start=first_seq or 0):
+            expected.places[seq] = (EVENTS[kind].__name__, number, log_index)
         _add(expected, rows)
         expected.headers[number] = facts.header_rlp
         expected.hashes.add(header.hash)
-        first_seq = min((event.seq for event in changes.events), default=None)
         expected.findings += [
             expected.finding("bodies" if column == "body" else "blocks", column, wanted, found, first_seq, number)
             for column, wanted, found in faults

@@ -17,6 +17,7 @@ from indexer.audit import check_head, head_changed
 from indexer.backfill.fetch import Wanted
 from indexer.backfill.load import Load
 from indexer.backfill.process import Fetches, FetchProcesses
+from indexer.bulk import packed_layouts
 from indexer.commit import CursorRow, assert_cursor, commit_blocks, initialise, move_cursor, read_cursor
 from indexer.deepen import deepen, fetch_whole, light_blocks
 from indexer.errors import (
@@ -221,8 +222,11 @@ class Follower:
             first=first,
             newest=head.number,
             parent_hash=cursor.hash,
+            head=cursor.head,
+            event_count=cursor.event_count,
             mode="head" if self._backfill == "head" else "receipts",
             most_blocks=self._settings.batch_blocks,
+            layouts=packed_layouts(self._engine.dialect.name),
         )
         fetch = self._fetches.start(self._source.rpc.url, wanted)
         begun, before = time.monotonic(), cursor

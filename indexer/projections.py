@@ -6,7 +6,7 @@ Each of these begins with its key and ends with the cells of its version in the 
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from indexer.facts import CancelledFact, DisputeFact, EventFact, LeaseFact, PaymentFact, Row
+from indexer.facts import CancelledFact, DisputeFact, PaymentFact, Row
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import ZERO_HASH
 
@@ -111,9 +111,9 @@ class Changes:
     delegates: dict[tuple[bytes, bytes], tuple[Delegate, int]] = field(default_factory=dict)
     leases: dict[bytes, tuple[Lease, int]] = field(default_factory=dict)
     claims: dict[bytes, tuple[Claim, int]] = field(default_factory=dict)
-    events: list[EventFact] = field(default_factory=list)
     parties: list[Row] = field(default_factory=list)
-    opened: list[LeaseFact] = field(default_factory=list)
+    #: leases that opened
+    begun: list[bytes] = field(default_factory=list)
     payments: list[PaymentFact] = field(default_factory=list)
     cancelled: list[CancelledFact] = field(default_factory=list)
     disputes: list[DisputeFact] = field(default_factory=list)

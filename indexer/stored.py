@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import RowMapping, and_, select
 from sqlalchemy.engine import Connection
 
-from indexer.decoder import BlockFacts
+from indexer.decoded import DecodedBlock
 from indexer.projections import Account, Delegate, Lease
 from indexer.tables import TABLES
-from protocol.events import TOPICS, EndReason, LeaseOpened, LeaseState
+from protocol.events import EVENTS, EndReason, LeaseOpened, LeaseState
 
 _ACCOUNTS: Final = TABLES["account_versions"]
 _DELEGATES: Final = TABLES["delegate_versions"]
@@ -71,23 +71,19 @@ class StoredRows:
             yield from self._connection.execute(query.where(column.in_(some))).mappings()
 
 
-_OPENED: Final = next(topic for topic, kind in TOPICS.items() if kind is LeaseOpened)
-#: topic 0 → whether topic 1 is a lease, and which topics are accounts
-_TOPICS: Final = {
-    topic: (
+_OPENED: Final = EVENTS.index(LeaseOpened)
+#: as `EVENTS`: whether the first field is a lease, and which indexed fields are accounts
+_FIELDS: Final = [
+    (
         next(iter(kind.TYPES)) == "lease",
-        [
-            place
-            for place, solidity in enumerate(list(kind.TYPES.values())[: kind.INDEXED], start=1)
-            if solidity == "address"
-        ],
+        [place for place, solidity in enumerate(list(kind.TYPES.values())[: kind.INDEXED]) if solidity == "address"],
     )
-    for topic, kind in TOPICS.items()
-}
+    for kind in EVENTS
+]
 
 
 class Named(NamedTuple):
-    """What the topics of some blocks' logs name."""
+    """What the events of some blocks name."""
 
     #: by the event that opens them
     opened: set[bytes]
@@ -96,23 +92,22 @@ class Named(NamedTuple):
     accounts: set[bytes]
 
 
-def named_in(facts: Iterable[BlockFacts]) -> Named:
-    """Without both sides of leases, which no topic may name."""
+def named_in(blocks: Iterable[DecodedBlock]) -> Named:
+    """Without both sides of leases, which not every event names."""
     named = Named(set(), set(), set())
-    for block in facts:
-        for log in block.logs:
-            topic = log.topics[:32]
-            of_lease, places = _TOPICS.get(topic, (False, ()))
+    for block in blocks:
+        for kind, cells, _, _ in block.events:
+            of_lease, places = _FIELDS[kind]
             if of_lease:
-                (named.opened if topic == _OPENED else named.leases).add(log.topics[32:64])
+                (named.opened if kind == _OPENED else named.leases).add(cells[0])
             for place in places:
-                named.accounts.add(log.topics[32 * place + 12 : 32 * place + 32])
+                named.accounts.add(cells[place])
     return named
 
 
-def prefetch(stored: StoredRows, facts: Iterable[BlockFacts]) -> None:
-    """Fetches the leases and accounts that the topics of these blocks name, and both sides of the leases."""
-    named = named_in(facts)
+def prefetch(stored: StoredRows, blocks: Iterable[DecodedBlock]) -> None:
+    """Fetches the leases and accounts that these blocks name, and both sides of the leases."""
+    named = named_in(blocks)
     accounts = named.accounts
     for lease in stored.fetch_leases(list(named.leases | named.opened)):
         accounts |= {lease.buyer, lease.provider}

@@ -30,11 +30,11 @@ class Versions:
         #: by table and key: since which block, by which event, what holds
         self._newest: dict[str, dict[Key, tuple[int, int, Subject]]] = {name: {} for name in VERSIONS}
         self._ended: dict[str, list[Ended]] = {name: [] for name in VERSIONS}
-        self._opened: set[Key] = set()
+        self._begun: set[Key] = set()
 
     def add(self, number: int, changes: Changes) -> None:
         """The changes of block `number`."""
-        self._opened.update([row.lease for row in changes.opened])
+        self._begun.update(changes.begun)
         self._add(number, "account_versions", changes.accounts)
         self._add(number, "claim_versions", changes.claims)
         self._add(number, "delegate_versions", changes.delegates)
@@ -42,7 +42,7 @@ class Versions:
 
     def _add(self, number: int, name: str, changed: Mapping[Any, tuple[Subject, int]]) -> None:
         newest, done, (keys, cells) = self._newest[name], self._done[name], _SHAPES[name]
-        begun = self._opened if name == "lease_versions" else ()
+        begun = self._begun if name == "lease_versions" else ()
         for key, (subject, seq) in changed.items():
             before = newest.get(key)
             if before is not None:

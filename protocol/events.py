@@ -487,7 +487,7 @@ def _spell(account: bytes) -> Address:
 class _Layout:
     """How a kind's words are cut: one Struct over all of them, and one mask over the bits that must be zero."""
 
-    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_padding", "data_size", "kind", "topics_size")
+    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_padding", "data_size", "kind", "place", "topics_size")
 
     #: the last 8 bytes of a word hold any of our integers but uint256
     _CODES: ClassVar = {"bytes32": "32s", "address": "12x20s", "uint256": "32s", "bool": "31x?"}
@@ -495,6 +495,7 @@ class _Layout:
     def __init__(self, kind: type[LedgerEvent]) -> None:
         types = list(kind.TYPES.values())
         self.kind = kind
+        self.place = EVENTS.index(kind)
         self.topics_size = 32 * (1 + kind.INDEXED)
         self.data_size = 32 * (len(types) - kind.INDEXED)
         self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
@@ -508,10 +509,12 @@ class _Layout:
         cells = self.cells(words)
         for index in self._addresses:
             cells[index] = _spell(cells[index])
+        for index, members in self._enums:
+            cells[index] = members[cells[index]]
         return self.kind(*cells)
 
     def cells(self, words: bytes) -> list[Any]:
-        """The fields in order, addresses as 20 bytes; raises `BadEvent`."""
+        """The fields in order, addresses as 20 bytes, enums as integers; raises `BadEvent`."""
         if int.from_bytes(words, "big") & self._padding:
             raise self._fault(words)
         cells: list[Any] = list(self._cut.unpack(words))
@@ -520,7 +523,6 @@ class _Layout:
         for index, members in self._enums:
             if cells[index] >= len(members):
                 raise self._fault(words)
-            cells[index] = members[cells[index]]
         return cells
 
     def _fault(self, words: bytes) -> BadEvent:
@@ -554,10 +556,11 @@ def decode_words(topics: bytes, data: bytes) -> LedgerEvent:
     return _layout_of(topics, data).read(topics[32:] + data)
 
 
-def read_cells(topics: bytes, data: bytes) -> tuple[type[LedgerEvent], list[Any]]:
-    """Like `decode_words`, unspelt: the kind and its fields in order, addresses as 20 bytes. Raises `BadEvent`."""
+def read_cells(topics: bytes, data: bytes) -> tuple[int, list[Any]]:
+    """Like `decode_words`, unspelt: the kind's place in `EVENTS`, and its fields in order: addresses as 20 bytes, enums
+    as integers. Raises `BadEvent`."""
     layout = _layout_of(topics, data)
-    return layout.kind, layout.cells(topics[32:] + data)
+    return layout.place, layout.cells(topics[32:] + data)
 
 
 def require_shape(topics: list[bytes], data: bytes) -> None:

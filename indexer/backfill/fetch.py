@@ -8,13 +8,17 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Raw
 
+from indexer.backfill.light import LightBlock, derive_light
 from indexer.backfill.read import of_logs, of_receipts
-from indexer.backfill.spans import LightBlock, Span
+from indexer.backfill.spans import Span
+from indexer.decoded import decode
 from indexer.errors import BadBlock
 from indexer.headers import read_headers
+from indexer.packing import Layout, pack
 from indexer.proofs import HEAD_KEYS, read_head_slot
 from indexer.ranges import RangeSize
 from protocol.errors import BadHex, NodeUnavailable, RpcRefused
+from protocol.events import BadEvent, LedgerHead
 from protocol.hashing import from_hex, to_hex
 from protocol.proofs import Header, bloom_may_hold
 from protocol.rpc import Rpc
@@ -31,14 +35,18 @@ _MOST_LOGS: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """A backfill: blocks `first` … `newest`, which follow `parent_hash`."""
+    """A backfill: blocks `first` … `newest`, which follow `parent_hash`, a ledger head and so many events."""
 
     ledger: bytes
     first: int
     newest: int
     parent_hash: bytes | None
+    head: LedgerHead
+    event_count: int
     mode: Mode
     most_blocks: int
+    #: of the tables whose rows should come packed
+    layouts: dict[str, Layout]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,7 @@ class Fetcher:
         self._size = RangeSize(min(_FIRST_BLOCKS, wanted.most_blocks), wanted.most_blocks)
         #: logs a block, as of the range before
         self._density = 0.0
+        self._head, self._event_count = wanted.head, wanted.event_count
 
     def spans(self) -> Iterator[Span]:
         """Verified, up to the newest block. Raises `BadBlock`, `BadProof`, `ParentMismatch` and what `Rpc` raises."""
@@ -149,14 +158,14 @@ class Fetcher:
     def _check(self, answers: _Answers, parent_hash: bytes | None) -> tuple[Span, bytes | None]:
         headers = read_headers(answers.first, answers.headers, parent_hash)
         if not headers:
-            return Span([], None), parent_hash
+            return Span.end(), parent_hash
         ledger = self._wanted.ledger
         last = headers[-1][0]
         slot = None
         if self._wanted.mode == "head":
             if len(headers) < len(answers.headers):
                 # The logs are of more blocks than were linked, so there is no telling what they prove.
-                return Span([], None), parent_hash
+                return Span.end(), parent_hash
             blocks = of_logs(headers, answers.logs[0], ledger)
             slot = read_head_slot(answers.proof, last, ledger)
         else:
@@ -165,4 +174,22 @@ class Fetcher:
                 for (header, encoded), said in zip(headers, answers.logs, strict=False)
             ]
         self._density = sum(len(block.logs) for block in blocks) / len(blocks)
-        return Span(blocks, slot), last.hash
+        return self._span(blocks, last.number, slot), last.hash
+
+    def _span(self, blocks: list[LightBlock], last: int, slot: int | None) -> Span:
+        try:
+            decoded, rows, head = decode([derive_light(block) for block in blocks], self._head, self._event_count)
+        except BadEvent as error:
+            if slot is None:
+                raise
+            # Nothing says yet that these logs are the ledger's, so it is the node that is wrong.
+            raise BadBlock(last, "logs", str(error)) from error
+        if slot is not None:
+            proved = LedgerHead.from_slot(slot)
+            if proved != head:
+                found = f"{head.count} logs, the contract counts {proved.count}"
+                raise BadBlock(last, "ledger head", f"{found}, or some are others")
+        self._head = head
+        self._event_count += sum(len(block.events) for block in decoded)
+        packed = {name: pack(layout, rows.pop(name)) for name, layout in self._wanted.layouts.items()}
+        return Span(decoded, rows, packed, slot is not None)

@@ -11,19 +11,15 @@ from sqlalchemy import Engine, text
 from sqlalchemy.engine import Connection
 
 from indexer.audit import write_audit
-from indexer.backfill.light import derive_light
 from indexer.backfill.process import Fetch
 from indexer.backfill.spans import Span
 from indexer.book import Book
 from indexer.commit import CursorRow, Step, fold_step, write_step
-from indexer.decoder import BlockFacts
-from indexer.errors import BadBlock
+from indexer.decoded import DecodedBlock
 from indexer.indexes import Indexes
 from indexer.projections import Account, Delegate, Lease, NoRows
 from indexer.stored import StoredRows, named_in
 from protocol.clock import now_time
-from protocol.events import BadEvent, LedgerHead
-from protocol.proofs import parse_header
 
 #: leases or accounts that are kept in memory from one span to the next, twice
 _MOST_HELD: Final = 25_000
@@ -48,7 +44,7 @@ class Load:
             while (span := fetch.next()) is not None:
                 step = self._fold(span)
                 yield from self._written()
-                self._writing = writer.submit(self._write, step, span.proved_slot is not None)
+                self._writing = writer.submit(self._write, step, span.proved)
                 self._cursor = step.after
                 if self._book.age(_MOST_HELD):
                     self._whole = False
@@ -60,28 +56,19 @@ class Load:
             yield writing.result()
 
     def _fold(self, span: Span) -> Step:
-        if span.proved_slot is None:
-            return self._fold_blocks(span)
-        number = parse_header(span.blocks[-1].header_rlp).number
-        try:
-            step = self._fold_blocks(span)
-        except BadEvent as error:
-            # Nothing says yet that these logs are the ledger's, so it is the node that is wrong.
-            raise BadBlock(number, "logs", str(error)) from error
-        proved = LedgerHead.from_slot(span.proved_slot)
-        if proved != step.after.head:
-            found = f"{step.after.head.count} logs, the contract counts {proved.count}"
-            raise BadBlock(number, "ledger head", f"{found}, or some are others")
-        return replace(step, after=replace(step.after, proved_number=number))
+        step = self._fold_blocks(span.blocks)
+        for name, rows in span.rows.items():
+            step.rows[name] += rows
+        after = replace(step.after, proved_number=step.after.number) if span.proved else step.after
+        return replace(step, packed=span.packed, after=after)
 
-    def _fold_blocks(self, span: Span) -> Step:
-        facts = [derive_light(block) for block in span.blocks]
+    def _fold_blocks(self, blocks: list[DecodedBlock]) -> Step:
         if self._whole:
-            return fold_step(self._book, self._cursor, facts, self._finalized)
+            return fold_step(self._book, self._cursor, blocks, self._finalized)
         with _LateRows(self._engine, self._indexes, self._settle) as rows:
-            rows.fetch(self._book, facts)
+            rows.fetch(self._book, blocks)
             self._book.rows = rows
-            step = fold_step(self._book, self._cursor, facts, self._finalized)
+            step = fold_step(self._book, self._cursor, blocks, self._finalized)
             self._book.rows = NoRows()
         return step
 
@@ -132,9 +119,9 @@ class _LateRows:
         if self._connection is not None:
             self._connection.close()
 
-    def fetch(self, book: Book, facts: list[BlockFacts]) -> None:
+    def fetch(self, book: Book, blocks: list[DecodedBlock]) -> None:
         """Together, what these blocks name and the book does not hold."""
-        named = named_in(facts)
+        named = named_in(blocks)
         leases = {lease for lease in named.leases if not book.holds_lease(lease)} - named.opened
         accounts = {account for account in named.accounts if not book.holds_account(account)}
         self._new = {lease for lease in named.opened if not book.holds_lease(lease)}

@@ -1,15 +1,14 @@
 """The fetching process, from its parent's side."""
 
 import contextlib
-import json
 import subprocess
 import sys
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from indexer.backfill.fetch import Wanted
+from indexer.backfill.job import spell_job
 from indexer.backfill.spans import Span, read_span
 from protocol.errors import NodeUnavailable
-from protocol.hashing import to_hex
 
 _STOP_SECONDS = 5
 
@@ -63,17 +62,8 @@ class FetchProcess:
     def __init__(self, process: subprocess.Popen[bytes], rpc_url: str, wanted: Wanted) -> None:
         self._url = rpc_url
         self._process = process
-        job: dict[str, Any] = {
-            "rpc_url": rpc_url,
-            "ledger": to_hex(wanted.ledger),
-            "parent_hash": None if wanted.parent_hash is None else to_hex(wanted.parent_hash),
-            "first": wanted.first,
-            "newest": wanted.newest,
-            "mode": wanted.mode,
-            "most_blocks": wanted.most_blocks,
-        }
         try:
-            _input(process).write(json.dumps(job).encode() + b"\n")
+            _input(process).write(spell_job(rpc_url, wanted) + b"\n")
             _input(process).flush()
         except BrokenPipeError:
             # It ended already: `next` says so.

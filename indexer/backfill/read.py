@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from msgspec import Raw
 
-from indexer.backfill.spans import LightBlock, LightLog
+from indexer.backfill.light import LightBlock, LightLog
 from indexer.encoding import UnknownType, log_rlp, receipt_frame, receipt_rlp
 from indexer.errors import BadBlock
 from indexer.headers import SHAPE

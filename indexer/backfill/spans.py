@@ -1,41 +1,43 @@
-"""What the fetching process hands over: verified ranges of light blocks, as frames of plain values on a pipe. Pure."""
+"""What the fetching process hands over: verified ranges, as frames of plain values on a pipe. Pure."""
 
 import marshal
-from typing import IO, Any, Final, NamedTuple, TypeAlias
+from typing import IO, Any, Final, NamedTuple
 
+from indexer.decoded import DecodedBlock, Facts
 from indexer.errors import BadBlock, ParentMismatch
-from indexer.facts import Method
+from indexer.packing import Packed
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
-
-#: the fields of a `decoder.LogFact`, plain: tx_index, tx_hash, log_index, topics joined, data, event hash
-LightLog: TypeAlias = tuple[int, bytes, int, bytes, bytes, bytes]
+from protocol.events import BadEvent, LedgerHead
 
 #: bytes of a frame's length
 _LENGTH: Final = 8
 #: what may be wrong with a range
-ERRORS: Final = (BadBlock, BadProof, NodeUnavailable, ParentMismatch, RpcRefused)
+ERRORS: Final = (BadBlock, BadEvent, BadProof, NodeUnavailable, ParentMismatch, RpcRefused)
 _BY_NAME: Final[dict[str, type[Exception]]] = {kind.__name__: kind for kind in ERRORS}
 
 
-class LightBlock(NamedTuple):
-    """A block by its header, and the ledger's logs in it."""
-
-    header_rlp: bytes
-    method: Method
-    logs: list[LightLog]
-
-
 class Span(NamedTuple):
-    """Blocks in order, each the parent of the next."""
+    """Blocks in a row; none after the last range, or when the node has others now."""
 
-    blocks: list[LightBlock]
-    #: the ledger's slot 0 after the last of them, by a storage proof; None where none was asked for
-    proved_slot: int | None
+    blocks: list[DecodedBlock]
+    #: their rows that need nothing from before them: as they are, or as COPY takes them
+    rows: Facts
+    packed: dict[str, Packed]
+    #: the contract's own head, at the last of them, is theirs
+    proved: bool
+
+    @classmethod
+    def end(cls) -> "Span":
+        return cls([], {}, {}, False)
 
 
 def write_span(pipe: IO[bytes], span: Span) -> None:
-    """Waits until the pipe takes it."""
-    _write(pipe, (True, [tuple(block) for block in span.blocks], _slot_bytes(span.proved_slot)))
+    """Raises `BrokenPipeError` when nobody reads any more."""
+    blocks = [(*block[:3], block.head.hash, block.head.count, block.events) for block in span.blocks]
+    # Named tuples are not for a pipe.
+    rows = {name: [tuple(row) for row in batch] for name, batch in span.rows.items()}
+    packed = {name: tuple(batch) for name, batch in span.packed.items()}
+    _write(pipe, (True, blocks, rows, packed, span.proved))
 
 
 def write_error(pipe: IO[bytes], error: Exception) -> None:
@@ -45,17 +47,25 @@ def write_error(pipe: IO[bytes], error: Exception) -> None:
 
 
 def read_span(pipe: IO[bytes]) -> Span:
-    """The next; raises the error that came instead, and `EOFError` when the process ended."""
-    length = pipe.read(_LENGTH)
-    content = pipe.read(int.from_bytes(length, "big")) if len(length) == _LENGTH else b""
-    if len(length) < _LENGTH or len(content) < int.from_bytes(length, "big"):
-        raise EOFError("the fetching process ended")
+    """The next one; raises what its writer wrote, or `EOFError` when it is gone."""
+    length = int.from_bytes(pipe.read(_LENGTH), "big")
+    content = pipe.read(length)
+    if not length or len(content) != length:
+        raise EOFError("the process that fetches has ended")
     good, *rest = marshal.loads(content)  # noqa: S302 (from our own process)
     if not good:
         name, words, fields = rest
         raise _error(_BY_NAME[name], words, fields)
-    blocks, slot = rest
-    return Span([LightBlock(*block) for block in blocks], None if slot is None else int.from_bytes(slot, "big"))
+    blocks, rows, packed, proved = rest
+    return Span(
+        [
+            DecodedBlock(header_rlp, method, whole, LedgerHead(head, count), events)
+            for header_rlp, method, whole, head, count, events in blocks
+        ],
+        rows,
+        {name: Packed(*batch) for name, batch in packed.items()},
+        proved,
+    )
 
 
 def _error(kind: type[Exception], words: str, fields: dict[str, Any]) -> Exception:
@@ -70,7 +80,3 @@ def _write(pipe: IO[bytes], value: Any) -> None:
     pipe.write(len(content).to_bytes(_LENGTH, "big"))
     pipe.write(content)
     pipe.flush()
-
-
-def _slot_bytes(slot: int | None) -> bytes | None:
-    return None if slot is None else slot.to_bytes(32, "big")

@@ -10,12 +10,16 @@ from orjson import dumps
 
 from indexer.backfill.light import derive_light
 from indexer.backfill.read import of_logs, of_receipts
-from indexer.backfill.spans import LightBlock, Span, read_span, write_error, write_span
+from indexer.backfill.spans import Span, read_span, write_error, write_span
+from indexer.copy import layout
+from indexer.decoded import decode
 from indexer.decoder import derive
 from indexer.errors import BadBlock, ParentMismatch
 from indexer.headers import read_headers
+from indexer.packing import pack
 from indexer.source import VerifiedBlock
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
+from protocol.events import BadEvent, LedgerHead
 from protocol.hashing import keccak256, to_hex
 from protocol.proofs import Header
 from tests.support.fake_chain import CONTRACTS, RandomLedger, make_block
@@ -124,15 +128,13 @@ def test_headers_are_read_as_far_as_they_link(chain: list[VerifiedBlock]) -> Non
 
 
 def test_spans_and_errors_survive_the_pipe(chain: list[VerifiedBlock]) -> None:
-    spans = [
-        Span(
-            [LightBlock(block.header_rlp, "bloom", [(0, b"h" * 32, 1, b"t" * 64, b"", b"e" * 32)]) for block in chain],
-            7,
-        ),
-        Span([], None),
-    ]
+    facts = [derive(block, CONTRACTS) for block in chain]
+    decoded, rows, _ = decode(facts, LedgerHead(7, 3), 4)
+    packed = {"events": pack(layout("events"), rows["events"])}
+    spans = [Span(decoded, {"transactions": rows["transactions"]}, packed, True), Span.end()]
     errors = [
         BadBlock(7, "logs", "so"),
+        BadEvent("no event"),
         ParentMismatch(),
         RpcRefused("eth_getProof", -1, "no", {"x": 1}),
         BadProof("a", "b"),

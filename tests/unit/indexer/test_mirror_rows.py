@@ -13,6 +13,7 @@ from sqlalchemy import Engine, select, text
 
 from indexer.book import Book
 from indexer.commit import CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
+from indexer.decoded import decode
 from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing, ReorgTooDeep
 from indexer.facts import FACTS
@@ -87,7 +88,8 @@ def test_money_is_conserved(seed: int, events: int) -> None:
     book = Book(NoRows(), 0)
     head = LedgerHead()
     for block in history(ledger, 1, bytes(32), [1] * events):
-        head, _ = fold(book, head, derive(block, CONTRACTS))
+        (decoded,), _, head = decode([derive(block, CONTRACTS)], head, book.event_count)
+        fold(book, block.header, decoded)
     assert sum(row.free_base + row.locked_base + row.bonded_base for row in book.accounts()) == ledger.held
     assert {checksum_address(row.account): row.free_base for row in book.accounts() if row.free_base} == {
         account: free for account, free in ledger.free.items() if free
