@@ -1,10 +1,11 @@
 """A follower behind a liar: each trial tells one lie, which must be caught before anything false is stored.
 
-`python -m tests.faults.lying --lies 20000 --seed 1` records a long run in bench/results/lies.json; `--mode head` and
-`--mode receipts` lie to a backfill by light blocks.
+`python -m tests.faults.lying --lies 20000` records a long run in bench/results/lies.json, shard by shard; with
+`--mode head` or `--mode receipts` it lies to a backfill by light blocks.
 """
 
 import argparse
+import json
 import shutil
 import sqlite3
 import sys
@@ -20,7 +21,7 @@ from typing import Any, Final, get_args
 import structlog
 from sqlalchemy import Engine, select
 
-from bench.record import write
+from bench.record import RESULTS, write
 from indexer.backfill.fetch import Fetcher, Wanted
 from indexer.backfill.spans import Span
 from indexer.commit import read_cursor
@@ -237,32 +238,62 @@ def table(counts: Counter[tuple[str, str]]) -> str:
     return "\n".join(f"{told:{width}}  {ended:26} {count:>6}" for (told, ended), count in sorted(counts.items()))
 
 
+class Record:
+    """bench/results/lies.json: so long a campaign goes on where it was ended, shard by shard."""
+
+    def __init__(self, mode: Backfill, seed: str, lies: int, shards: int) -> None:
+        self._name = "lies" if mode == "whole" else f"lies_{mode}"
+        self._command = f"python -m tests.faults.lying --lies {lies} --seed {seed} --shards {shards} --mode {mode}"
+        self._lies = lies
+        self.shards = 0
+        self.seconds = 0
+        self.counts: Counter[tuple[str, str]] = Counter()
+        path = RESULTS / f"{self._name}.json"
+        (row,) = json.loads(path.read_text()) if path.exists() else [{}]
+        if row.get("command") == self._command:
+            self.shards, self.seconds = row["shards"], row["duration_s"]
+            self.counts.update({(told, ended): count for told, ended, count in row["counts"]})
+
+    def add(self, counts: Counter[tuple[str, str]], seconds: float) -> Path:
+        self.shards += 1
+        self.seconds += round(seconds)
+        self.counts += counts
+        total = self.counts.total()
+        row: dict[str, Any] = {
+            "name": "lies told, none of them stored",
+            "value": total,
+            "unit": "lies",
+            "goal": self._lies,
+            "holds": total >= self._lies,
+            "refused": sum(count for (_, ended), count in self.counts.items() if ended.startswith("refused")),
+            "honest_runs_at_least": total // 10,
+            "shards": self.shards,
+            "duration_s": self.seconds,
+            "counts": [[told, ended, count] for (told, ended), count in sorted(self.counts.items())],
+        }
+        return write(self._name, [row], self._command)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lies", type=int, default=20_000)
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--shards", type=int, default=20, help="each on chains of its own, recorded when it is done")
     parser.add_argument("--mode", choices=get_args(Backfill), default="whole")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    begun = time.monotonic()
-    with trials(options.mode) as made:
-        try:
-            counts = campaign(made, options.seed, options.lies)
-        except WrongMirror as error:
-            print(error, file=sys.stderr)
-            return 1
-    print(table(counts))
-    refused = sum(count for (_, ended), count in counts.items() if ended.startswith("refused"))
-    rows: list[dict[str, Any]] = [
-        {"name": "lies told, none of them stored", "value": counts.total(), "unit": "lies", "goal": 20_000},
-        {"name": "refused", "value": refused, "unit": "lies"},
-        {"name": "without effect: nothing that is read was changed", "value": counts.total() - refused, "unit": "lies"},
-        {"name": "honest runs without a false alarm", "value": counts.total() // 10, "unit": "runs at least"},
-        {"name": "duration", "value": round(time.monotonic() - begun), "unit": "s"},
-    ]
-    name = "lies" if options.mode == "whole" else f"lies_{options.mode}"
-    command = f"python -m tests.faults.lying --lies {options.lies} --seed {options.seed} --mode {options.mode}"
-    print(write(name, rows, command))
+    record = Record(options.mode, options.seed, options.lies, options.shards)
+    while record.shards < options.shards:
+        begun = time.monotonic()
+        with trials(options.mode) as made:
+            try:
+                counts = campaign(made, f"{options.seed}/{record.shards}", -(-options.lies // options.shards))
+            except WrongMirror as error:
+                print(error, file=sys.stderr)
+                return 1
+        path = record.add(counts, time.monotonic() - begun)
+        print(f"shard {record.shards} of {options.shards}: {record.counts.total()} lies, {path}", flush=True)
+    print(table(record.counts))
     return 0
 
 
