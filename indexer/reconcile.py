@@ -1,53 +1,65 @@
-"""What the mirror holds now against the contract's own views at one block, and its money against the token's."""
+"""What the mirror holds now against the contract's storage at one block, and its money against the token's.
+
+The storage is proved, so no node is believed about it.
+"""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from sqlalchemy.engine import Connection
 
 from indexer.expected import Expected, Row, raw_rows
 from indexer.findings import Check, Finding, spell_both
+from indexer.proofs import read_paths, slot_keys
+from indexer.storage import KEPT, Kept, read_cell
+from protocol.bundle.state import StateWalk, shared_nodes
 from protocol.calls import decode_result, encode_call
 from protocol.deployment import Deployment
 from protocol.hashing import Address, from_hex, to_hex
+from protocol.proofs import Header
 from protocol.rpc import Rpc
 
-_BATCH = 200
-#: table, view, the table's columns that are its arguments, and what it returns as our columns, None where we keep none
-_VIEWS: tuple[tuple[str, str, tuple[str, ...], tuple[str | None, ...]], ...] = (
-    ("account_versions", "account", ("account",), ("free_base", "bonded_base", "open_leases", "epoch", "guarded")),
-    ("account_versions", "beneficiary", ("account",), ("beneficiary",)),
-    ("delegate_versions", "delegate", ("buyer", "key"), ("remaining_base", "until_time")),
-    (
-        "lease_versions",
-        "lease",
-        ("lease",),
-        (None, None, "paid_base", None, "deadline_time", None, None, "state", "reason", "done", "early", "responded"),
-    ),
-    (
-        "leases",
-        "lease",
-        ("lease",),
-        ("provider", "locked_base", None, "voucher_signer", None, "rate", "zone", None, None, None, None, None),
-    ),
-    ("claim_versions", "claimOf", ("lease",), ("result", "start", "work", "target_base", "reveal_time", "last")),
-    ("disputes", "disputeOf", ("lease",), ("challenger", "bond_base", "receipt")),
-)
+#: slots that one proof is asked about, and calls that are sent together
+_SLOTS: Final = 64
+_CALLS: Final = 16
+_Item = TypeVar("_Item")
 
 
-def contract_findings(
-    connection: Connection, rpc: Rpc, deployment: Deployment, block_hash: bytes, expected: Expected
+def storage_findings(
+    connection: Connection, rpc: Rpc, ledger: bytes, header: Header, expected: Expected
 ) -> list[Finding]:
-    """Cells of current rows that are not what the contract says at the block."""
+    """Cells of current rows that are not what the contract's storage holds after the header's block.
+
+    Raises `BadProof` when the node proves something else than it should, and what `Rpc` raises.
+    """
+    kept = [(one, row) for one in KEPT for row in _current(connection, one.table) if _has_key(one, row)]
+    slots = list(dict.fromkeys([slot for one, row in kept for slot in one.slots(row)]))
+    words = _proved_words(rpc, ledger, header, slots)
     findings = []
-    for table, view, keys, columns in _VIEWS:
-        rows = _current(connection, table)
-        answers = _ask(rpc, deployment.ledger, view, [[row[key] for key in keys] for row in rows], block_hash)
-        for row, answer in zip(rows, answers, strict=True):
-            for column, value in zip(columns, answer, strict=True):
-                if column is not None and not _equal(row[column], value):
-                    findings.append(expected.about(table, column, *spell_both(value, row[column]), row))
+    for one, row in kept:
+        of_row = [words[slot] for slot in one.slots(row)]
+        for column, place in one.columns.items():
+            value = read_cell(of_row, place)
+            if not _equal(row[column], value):
+                findings.append(expected.about(one.table, column, *spell_both(value, row[column]), row))
     return findings
+
+
+def _has_key(kept: Kept, row: Row) -> bool:
+    """A key that is none was found already, and is of no slot."""
+    return all(isinstance(row[name], bytes) for name in ("account", "buyer", "key", "lease") if name in row)
+
+
+def _proved_words(rpc: Rpc, ledger: bytes, header: Header, slots: list[int]) -> dict[int, int]:
+    words: dict[int, int] = {}
+    for some in _parts(list(_parts(slots, _SLOTS)), _CALLS):
+        asked = [("eth_getProof", (to_hex(ledger), slot_keys(*part), to_hex(header.hash))) for part in some]
+        for part, answer in zip(some, rpc.batch(asked), strict=True):
+            account, paths = read_paths(answer, len(part))
+            walk = StateWalk(header, ledger, shared_nodes(account, paths))
+            words |= {slot: walk.word(slot) for slot in part}
+            walk.finish()
+    return words
 
 
 def balance_check(connection: Connection, rpc: Rpc, deployment: Deployment, block_hash: bytes) -> Check:
@@ -67,22 +79,9 @@ def _current(connection: Connection, table: str) -> list[Row]:
     return [row for row in raw_rows(connection, table) if row.get("valid_to") is None]
 
 
-def _ask(rpc: Rpc, ledger: Address, view: str, keys: list[list[Any]], block_hash: bytes) -> Iterator[tuple[Any, ...]]:
-    calls = [("eth_call", (_request(ledger, "ComputeLedger", view, *_arguments(key)), _at(block_hash))) for key in keys]
-    for batch in _batches(calls):
-        for answer in rpc.batch(batch):
-            (value,) = decode_result("ComputeLedger", view, from_hex(answer))
-            yield value if isinstance(value, tuple) else (value,)
-
-
-def _batches(calls: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(calls), _BATCH):
-        yield calls[start : start + _BATCH]
-
-
-def _arguments(key: list[Any]) -> list[Any]:
-    """Addresses are 20 bytes in the mirror, text for the ABI."""
-    return [to_hex(part) if isinstance(part, bytes) and len(part) == 20 else part for part in key]
+def _parts(items: list[_Item], size: int) -> Iterator[list[_Item]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def _request(to: Address, contract: str, name: str, *arguments: Any) -> dict[str, str]:
@@ -94,8 +93,6 @@ def _at(block_hash: bytes) -> dict[str, str]:
 
 
 def _equal(stored: Any, value: Any) -> bool:
-    if isinstance(value, str):
-        return bool(stored == from_hex(value, 20))
     if isinstance(stored, str):
         return stored.isdigit() and int(stored) == value
     return bool(stored == value)

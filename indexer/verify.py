@@ -16,13 +16,14 @@ from indexer.audit import prove_head, spell_head
 from indexer.commit import CursorRow, read_cursor
 from indexer.expected import Expected, expect
 from indexer.findings import Check, Finding
-from indexer.reconcile import balance_check, contract_findings
+from indexer.reconcile import balance_check, storage_findings
 from indexer.source import Contracts, Source
 from indexer.store import open_reader
 from protocol.deployment import Deployment
 from protocol.errors import BadProof, MirrorError
 from protocol.events import SKIPPED_TOPIC, LedgerHead, event_hash
 from protocol.hashing import to_hex
+from protocol.proofs import parse_header
 from protocol.rpc import Rpc
 
 _REORG_SECONDS: Final = 3.0
@@ -98,16 +99,29 @@ def _verify(connection: Connection, source: Source, deployment: Deployment) -> R
         # At a block that the node does not have, it can be asked nothing more.
         return _report(cursor, expected, (_elsewhere(cursor, node_hash), rows_check), findings)
     head_check = _head_check(connection, source.rpc, contracts, expected.header_rlp(cursor.number))
-    views = contract_findings(connection, source.rpc, deployment, cursor.hash, expected)
+    storage, storage_check = _storage_check(connection, source.rpc, contracts, expected, cursor.number)
     says = f"{expected.blocks} blocks hash and link up to {to_hex(cursor.hash)}"
     checks = (
         _rows_check("headers = the node's chain", expected.findings, says),
         rows_check,
         head_check,
-        _rows_check("balances and leases = contract views", views, f"{expected.current} accounts, leases, delegates"),
+        storage_check,
         balance_check(connection, source.rpc, deployment, cursor.hash),
     )
-    return _report(cursor, expected, checks, [*findings, *views], head_proved=head_check.holds)
+    return _report(cursor, expected, checks, [*findings, *storage], head_proved=head_check.holds)
+
+
+def _storage_check(
+    connection: Connection, rpc: Rpc, contracts: Contracts, expected: Expected, number: int
+) -> tuple[list[Finding], Check]:
+    name = "balances and leases = contract storage"
+    try:
+        findings = storage_findings(
+            connection, rpc, contracts.ledger, parse_header(expected.header_rlp(number)), expected
+        )
+    except BadProof as error:
+        return [], Check(name=name, holds=False, says=f"the node proved something else: {error}")
+    return findings, _rows_check(name, findings, f"{expected.current} accounts, leases, delegates, by storage proofs")
 
 
 def _report(

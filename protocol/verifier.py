@@ -1108,7 +1108,7 @@ def _spell(account: bytes) -> Address:
 class _Layout:
     """How a kind's words are cut: one Struct over all of them, and one mask over the bits that must be zero."""
 
-    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_padding", "data_size", "kind", "topics_size")
+    __slots__ = ("_addresses", "_amounts", "_cut", "_enums", "_padding", "data_size", "kind", "place", "topics_size")
 
     #: the last 8 bytes of a word hold any of our integers but uint256
     _CODES: ClassVar = {"bytes32": "32s", "address": "12x20s", "uint256": "32s", "bool": "31x?"}
@@ -1116,6 +1116,7 @@ class _Layout:
     def __init__(self, kind: type[LedgerEvent]) -> None:
         types = list(kind.TYPES.values())
         self.kind = kind
+        self.place = EVENTS.index(kind)
         self.topics_size = 32 * (1 + kind.INDEXED)
         self.data_size = 32 * (len(types) - kind.INDEXED)
         self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
@@ -1129,10 +1130,12 @@ class _Layout:
         cells = self.cells(words)
         for index in self._addresses:
             cells[index] = _spell(cells[index])
+        for index, members in self._enums:
+            cells[index] = members[cells[index]]
         return self.kind(*cells)
 
     def cells(self, words: bytes) -> list[Any]:
-        """The fields in order, addresses as 20 bytes; raises `BadEvent`."""
+        """The fields in order, addresses as 20 bytes, enums as integers; raises `BadEvent`."""
         if int.from_bytes(words, "big") & self._padding:
             raise self._fault(words)
         cells: list[Any] = list(self._cut.unpack(words))
@@ -1141,7 +1144,6 @@ class _Layout:
         for index, members in self._enums:
             if cells[index] >= len(members):
                 raise self._fault(words)
-            cells[index] = members[cells[index]]
         return cells
 
     def _fault(self, words: bytes) -> BadEvent:
@@ -1684,7 +1686,7 @@ LEASES_SLOT: Final = 5
 CLAIMS_SLOT: Final = 6
 DISPUTES_SLOT: Final = 7
 #: field → (word, first bit, bits); Leases.sol, LedgerTypes.sol and LeaseStatus.sol
-_LEASE_LAYOUT: Final = {
+LEASE_LAYOUT: Final = {
     "provider": (0, 0, 160),
     "locked": (0, 160, 48),
     "paid": (0, 208, 48),
@@ -1698,7 +1700,7 @@ _LEASE_LAYOUT: Final = {
     "early": (1, 247, 1),
     "responded": (1, 248, 1),
 }
-_CLAIM_LAYOUT: Final = {
+CLAIM_LAYOUT: Final = {
     "result": (0, 0, 256),
     "start": (1, 0, 256),
     "work": (2, 0, 64),
@@ -1706,7 +1708,7 @@ _CLAIM_LAYOUT: Final = {
     "revealFrom": (2, 112, 40),
     "last": (2, 152, 1),
 }
-_DISPUTE_LAYOUT: Final = {"challenger": (0, 0, 160), "bond": (0, 160, 48), "receipt": (1, 0, 256)}
+DISPUTE_LAYOUT: Final = {"challenger": (0, 0, 160), "bond": (0, 160, 48), "receipt": (1, 0, 256)}
 _ADDRESSES: Final = ("provider", "voucherSigner", "challenger")
 _HASHES: Final = ("result", "start", "receipt")
 _FLAGS: Final = ("done", "early", "responded", "last")
@@ -1762,7 +1764,7 @@ def lease_slots(lease: bytes) -> list[int]:
 
 def slots_needed(second_word: int) -> int:
     """How many of `lease_slots` belong to the proof, by the lease's second word."""
-    state = _bits(second_word, 240, 3)
+    state = word_bits(second_word, 240, 3)
     return {LeaseState.CLAIMED: 5, LeaseState.DISPUTED: 7}.get(LeaseState(state), 2) if state <= 5 else 2
 
 
@@ -1801,9 +1803,9 @@ def _proved_lease(header: Header, ledger: bytes, lease: bytes, nodes: list[bytes
     words += [walk.word(slot) for slot in slots[2 : slots_needed(words[1])]]
     walk.finish()
     return (
-        _lease_fields(words[:2], _LEASE_LAYOUT),
-        _lease_fields(words[2:5], _CLAIM_LAYOUT),
-        _lease_fields(words[5:7], _DISPUTE_LAYOUT),
+        _lease_fields(words[:2], LEASE_LAYOUT),
+        _lease_fields(words[2:5], CLAIM_LAYOUT),
+        _lease_fields(words[5:7], DISPUTE_LAYOUT),
     )
 
 
@@ -1814,7 +1816,7 @@ def _lease_fields(words: list[int], layout: dict[str, tuple[int, int, int]]) -> 
     spare = list(words)
     fields: dict[str, Any] = {}
     for name, (word, first, bits) in layout.items():
-        value = _bits(words[word], first, bits)
+        value = word_bits(words[word], first, bits)
         spare[word] ^= value << first
         fields[name] = _spelt(name, value)
     if any(spare):
@@ -1822,7 +1824,7 @@ def _lease_fields(words: list[int], layout: dict[str, tuple[int, int, int]]) -> 
     return fields
 
 
-def _bits(word: int, first: int, bits: int) -> int:
+def word_bits(word: int, first: int, bits: int) -> int:
     return word >> first & ((1 << bits) - 1)
 
 

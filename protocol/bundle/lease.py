@@ -27,7 +27,7 @@ CLAIMS_SLOT: Final = 6
 DISPUTES_SLOT: Final = 7
 
 #: field → (word, first bit, bits); Leases.sol, LedgerTypes.sol and LeaseStatus.sol
-_LEASE_LAYOUT: Final = {
+LEASE_LAYOUT: Final = {
     "provider": (0, 0, 160),
     "locked": (0, 160, 48),
     "paid": (0, 208, 48),
@@ -41,7 +41,7 @@ _LEASE_LAYOUT: Final = {
     "early": (1, 247, 1),
     "responded": (1, 248, 1),
 }
-_CLAIM_LAYOUT: Final = {
+CLAIM_LAYOUT: Final = {
     "result": (0, 0, 256),
     "start": (1, 0, 256),
     "work": (2, 0, 64),
@@ -49,7 +49,7 @@ _CLAIM_LAYOUT: Final = {
     "revealFrom": (2, 112, 40),
     "last": (2, 152, 1),
 }
-_DISPUTE_LAYOUT: Final = {"challenger": (0, 0, 160), "bond": (0, 160, 48), "receipt": (1, 0, 256)}
+DISPUTE_LAYOUT: Final = {"challenger": (0, 0, 160), "bond": (0, 160, 48), "receipt": (1, 0, 256)}
 
 _ADDRESSES: Final = ("provider", "voucherSigner", "challenger")
 _HASHES: Final = ("result", "start", "receipt")
@@ -106,7 +106,7 @@ def lease_slots(lease: bytes) -> list[int]:
 
 def slots_needed(second_word: int) -> int:
     """How many of `lease_slots` belong to the proof, by the lease's second word."""
-    state = _bits(second_word, 240, 3)
+    state = word_bits(second_word, 240, 3)
     return {LeaseState.CLAIMED: 5, LeaseState.DISPUTED: 7}.get(LeaseState(state), 2) if state <= 5 else 2
 
 
@@ -167,9 +167,9 @@ def _proved_lease(header: Header, ledger: bytes, lease: bytes, nodes: list[bytes
     words += [walk.word(slot) for slot in slots[2 : slots_needed(words[1])]]
     walk.finish()
     return (
-        _lease_fields(words[:2], _LEASE_LAYOUT),
-        _lease_fields(words[2:5], _CLAIM_LAYOUT),
-        _lease_fields(words[5:7], _DISPUTE_LAYOUT),
+        _lease_fields(words[:2], LEASE_LAYOUT),
+        _lease_fields(words[2:5], CLAIM_LAYOUT),
+        _lease_fields(words[5:7], DISPUTE_LAYOUT),
     )
 
 
@@ -180,7 +180,7 @@ def _lease_fields(words: list[int], layout: dict[str, tuple[int, int, int]]) -> 
     spare = list(words)
     fields: dict[str, Any] = {}
     for name, (word, first, bits) in layout.items():
-        value = _bits(words[word], first, bits)
+        value = word_bits(words[word], first, bits)
         spare[word] ^= value << first
         fields[name] = _spelt(name, value)
     if any(spare):
@@ -188,7 +188,7 @@ def _lease_fields(words: list[int], layout: dict[str, tuple[int, int, int]]) -> 
     return fields
 
 
-def _bits(word: int, first: int, bits: int) -> int:
+def word_bits(word: int, first: int, bits: int) -> int:
     return word >> first & ((1 << bits) - 1)
 
 

@@ -306,7 +306,7 @@ def test_what_is_altered_of_the_slow_path_differs_from_rows_and_contract(
     current = "" if table == "disputes" else " AND valid_to IS NULL"
     mirror.alter(f"UPDATE {table} SET {column} = {value} WHERE {key}{current}")
     failed = {check.name for check in mirror.verify().checks if not check.holds}
-    assert failed >= {"rows = what the blocks derive to", "balances and leases = contract views"}
+    assert failed >= {"rows = what the blocks derive to", "balances and leases = contract storage"}
 
 
 def test_a_reorg_takes_back_claim_and_dispute(slow: SlowPath, mirror: Followed) -> None:

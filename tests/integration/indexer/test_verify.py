@@ -1,15 +1,21 @@
 """The mirror equals the chain, and says so only when it does."""
 
 import json
+import subprocess
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from indexer.cli import app
 from indexer.rebuild import rebuild_mirror
+from indexer.storage import ACCOUNTS_SLOT, BENEFICIARIES_SLOT, DELEGATES_SLOT, KEPT
+from indexer.verify import verify_mirror
 from protocol.events import LedgerHead
 from protocol.hashing import to_hex
+from protocol.rpc import Rpc
 from protocol.wallet import read
 from tests.support.anvil import running_anvil
 from tests.support.databases import Database
@@ -17,6 +23,7 @@ from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
 
 pytestmark = pytest.mark.node
+ROOT = Path(__file__).parents[3]
 
 #: every column of an event, and every amount of a projection
 ALTERED = [
@@ -65,6 +72,66 @@ def test_an_untouched_mirror_holds(followed: Followed, world: LedgerWorld) -> No
     status = followed.mirror.status()
     assert status.head == LedgerHead(*read(world.rpc, "ComputeLedger", world.deployment.ledger, "head"))
     assert status.proved_number == status.block_number == report.block_number
+
+
+class OldState(Rpc):
+    """Proves the ledger's storage as it was one block before what was asked."""
+
+    def batch(self, calls: Iterable[tuple[str, Sequence[Any]]]) -> list[Any]:
+        asked = [(method, list(params)) for method, params in calls]
+        for method, params in asked:
+            if method == "eth_getProof" and len(params[1]) > 1:
+                params[2] = hex(self.block_number() - 1)
+        return super().batch(asked)
+
+
+def test_a_node_that_proves_the_storage_of_another_block_is_not_believed(
+    followed: Followed, world: LedgerWorld
+) -> None:
+    world.deposit(7)
+    followed.catch_up()
+    with OldState(followed.rpc.url) as rpc:
+        report = verify_mirror(followed.settings.mirror_url, rpc, followed.deployment)
+    (failed,) = [check for check in report.checks if not check.holds]
+    assert failed.name == "balances and leases = contract storage"
+    assert "proved something else" in failed.says
+
+
+def test_storage_of_every_kind_of_row_is_where_the_contract_keeps_it() -> None:
+    told = subprocess.run(
+        ["tools/foundry", "forge", "inspect", "ComputeLedger", "storageLayout", "--json"],
+        cwd=ROOT / "contracts",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    layout = json.loads(told.stdout)
+    slots = {item["label"]: int(item["slot"]) for item in layout["storage"]}
+    assert (slots["_accounts"], slots["_beneficiaries"], slots["_delegates"]) == (
+        ACCOUNTS_SLOT,
+        BENEFICIARIES_SLOT,
+        DELEGATES_SLOT,
+    )
+    members = {
+        name: {
+            member["label"]: (
+                int(member["slot"]),
+                8 * member["offset"],
+                8 * int(layout["types"][member["type"]]["numberOfBytes"]),
+            )
+            for member in kind["members"]
+        }
+        for kind in layout["types"].values()
+        if (name := kind["label"].removeprefix("struct ").split(".")[-1]) in ("Account", "Delegate")
+    }
+    account, beneficiary, delegate = (kept.columns for kept in KEPT[:3])
+    spelt = {"free": "free_base", "bonded": "bonded_base", "openLeases": "open_leases"}
+    for label, (word, first, bits) in members["Account"].items():
+        # A flag is one bit of its byte.
+        assert account[spelt.get(label, label)] == (word, first, 1 if label == "guarded" else bits)
+    assert set(members["Account"]) == {"free", "bonded", "openLeases", "epoch", "guarded"}
+    assert list(members["Delegate"].values()) == list(delegate.values())
+    assert list(beneficiary.values()) == [(0, 0, 160)]
 
 
 @pytest.mark.parametrize(("column", "value"), ALTERED)
