@@ -8,6 +8,7 @@ Events come as their fields in order (`protocol.events.read_cells`), and each ki
 
 from collections.abc import Callable
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from indexer.decoded import EventAt
@@ -109,7 +110,7 @@ class Book:
         kind, cells, self._tx_hash, self._log_index = event
         fold, accounts, of_lease = _KINDS[kind]
         fold(self, *cells)
-        parties = {cells[place] for place in accounts}
+        parties = {*accounts(cells)}
         if of_lease:
             known = self._lease(cells[0])
             if known is not None:
@@ -339,15 +340,14 @@ class Book:
     # --- what is held
 
     def _move(self, account: bytes, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
-        held = self._touch(account)
-        held.free += free
-        if locked:
-            held.locked += locked
-        if bonded:
-            held.bonded += bonded
-        if leases:
-            held.leases += leases
-        if held.free < 0 or held.locked < 0 or held.bonded < 0 or held.leases < 0:
+        held = self._touched.get(account) or self._touch(account)
+        held.seq = self.event_count
+        held.free = free = held.free + free
+        if locked or bonded or leases:
+            held.locked = locked = held.locked + locked
+            held.bonded = bonded = held.bonded + bonded
+            held.leases = leases = held.leases + leases
+        if free < 0 or locked < 0 or bonded < 0 or leases < 0:
             raise BadEvent(f"account 0x{account.hex()} would go below zero")
 
     def _touch(self, account: bytes) -> _Holding:
@@ -422,8 +422,8 @@ class _Kind(NamedTuple):
     """How events of one kind are folded in."""
 
     fold: Callable[..., None]
-    #: the places of its fields that name accounts
-    accounts: tuple[int, ...]
+    #: the accounts that its fields name
+    accounts: Callable[[list[Any]], tuple[bytes, ...]]
     #: its first field is a lease, whose sides it does not both name itself
     of_lease: bool
 
@@ -437,7 +437,13 @@ class _Kind(NamedTuple):
         ]
         # Of a skipped item the first field is what it would have been about.
         of_lease = next(iter(kind.TYPES)) == "lease" or kind is Skipped
-        return cls(fold, tuple(accounts), of_lease and not {"buyer", "provider"} <= kind.TYPES.keys())
+        return cls(fold, _picker(accounts), of_lease and not {"buyer", "provider"} <= kind.TYPES.keys())
+
+
+def _picker(places: list[int]) -> Callable[[list[Any]], tuple[bytes, ...]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda cells: tuple([cells[place] for place in places])
 
 
 _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
