@@ -11,6 +11,9 @@ from protocol.proofs import Header, parse_header
 #: what an answer of another shape raises where it is read
 SHAPE: Final = (KeyError, TypeError, ValueError, AttributeError, IndexError, BadHex)
 
+#: heights and times are less: what a database takes as an integer
+LIMIT: Final = 1 << 63
+
 
 def read_headers(first: int, answers: list[Any], parent_hash: bytes | None) -> list[tuple[Header, bytes]]:
     """The headers from `first` on and their RLP, linked; fewer where the node has no more or changed its mind.
@@ -42,4 +45,6 @@ def _read_header(number: int, answer: Any) -> tuple[Header, bytes]:
         raise BadBlock(number, "header", f"it hashes to {to_hex(header.hash)}, not to {to_hex(stated)}")
     if header.number != number:
         raise BadBlock(number, "header", f"it is block {header.number}")
+    if header.time >= LIMIT:
+        raise BadBlock(number, "header", "its time is no time")
     return header, encoded

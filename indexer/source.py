@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from indexer.encoding import Json, UnknownType, read_receipt, transaction_raw
 from indexer.errors import BadBlock
-from indexer.headers import SHAPE, read_headers
+from indexer.headers import LIMIT, SHAPE, read_headers
 from indexer.transactions import recipient_of
 from protocol.deployment import Deployment
 from protocol.errors import RpcRefused
@@ -141,9 +141,9 @@ class Source:
             self._has_finalized_tag = False
             return self.head()
         try:
-            number, block_hash = int(answers[0]["number"], 16), from_hex(answers[0]["hash"], 32)
+            number, block_hash = _height(answers[0]), from_hex(answers[0]["hash"], 32)
             if ask_final and answers[1] is not None:
-                self._final = int(answers[1]["number"], 16)
+                self._final = _height(answers[1])
         except SHAPE as error:
             raise BadBlock(-1, "shape", f"the head is not a block: {error!r}") from error
         self._newest = (number, answers[0])
@@ -209,6 +209,14 @@ def fetch_receipts(rpc: Rpc, header: Header) -> list[bytes]:
     """All receipts of one block, consensus-encoded. Raises `BadBlock` and what `Rpc` raises."""
     answer = rpc.call("eth_getBlockReceipts", to_hex(header.hash))
     return list(_verify_receipts(header, answer)[0])
+
+
+def _height(block: Json) -> int:
+    """Of a block as a node says it; raises `ValueError` for what no chain reaches."""
+    number = int(block["number"], 16)
+    if not 0 <= number < LIMIT:
+        raise ValueError("no chain is so long")
+    return number
 
 
 def _verify_transactions(header: Header, answer: Json) -> tuple[bytes, ...]:
