@@ -103,6 +103,7 @@ def _rows_of_block(number: int) -> dict[str, list[dict[str, Any]]]:
             "time": time,
             "header_rlp": b"",
             "method": "receipts",
+            "whole": True,
             "event_count": number * EVENTS_PER_BLOCK,
             "head_slot": bytes(32),
             "canonical": True,

@@ -1,7 +1,7 @@
 """The mirror's rows → the read door's rows: which tables a row is joined from, and how its cells are spelt."""
 
 from collections.abc import Mapping
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Select, and_, or_, select
@@ -22,7 +22,7 @@ from indexer.rows import (
 )
 from indexer.tables import TABLES
 from protocol.calls import CONTRACTS, artefact, selector
-from protocol.events import EndReason, LeaseState, LedgerEvent, decode_words
+from protocol.events import EndReason, LeaseState
 from protocol.hashing import Address, checksum_address, to_hex
 
 _ACCOUNTS: Final = TABLES["account_versions"]
@@ -76,10 +76,22 @@ def select_leases(at_block: Any = None) -> Select[Any]:
     return select(_LEASES, *changing).join_from(_LEASES, _STATES, version)
 
 
-def select_events() -> Select[Any]:
-    """Events with their transactions and block times."""
+def select_events(*more: Any) -> Select[Any]:
+    """What an `EventRow` holds, in its order, with the events' transactions and block times; then `more` columns."""
     return (
-        select(_EVENTS, _TRANSACTIONS.c.hash.label("tx_hash"), _BLOCKS.c.time)
+        select(
+            _EVENTS.c.seq,
+            _EVENTS.c.kind,
+            _EVENTS.c.topics,
+            _EVENTS.c.data,
+            _EVENTS.c.block_number,
+            _EVENTS.c.block_hash,
+            _BLOCKS.c.time.label("block_time"),
+            _TRANSACTIONS.c.hash.label("tx_hash"),
+            _EVENTS.c.log_index,
+            _EVENTS.c.canonical,
+            *more,
+        )
         .join_from(
             _EVENTS,
             _TRANSACTIONS,
@@ -176,17 +188,7 @@ def payment_row(row: Cells) -> PaymentRow:
 
 
 def event_row(row: Cells) -> EventRow:
-    return EventRow(
-        seq=row["seq"],
-        kind=row["kind"],
-        event=_decoded(row["topics"], row["data"]),
-        block_number=row["block_number"],
-        block_hash=row["block_hash"],
-        block_time=row["time"],
-        tx_hash=row["tx_hash"],
-        log_index=row["log_index"],
-        canonical=row["canonical"],
-    )
+    return EventRow(*[row[name] for name in EventRow._fields])
 
 
 def delegate_row(row: Cells) -> DelegateRow:
@@ -207,12 +209,6 @@ def audit_row(row: Cells) -> AuditRow:
         holds=row["holds"],
         at=row["seen_time"],
     )
-
-
-@lru_cache(maxsize=16_384)
-def _decoded(topics: bytes, data: bytes) -> LedgerEvent:
-    """The newest events are asked for again with each page; a value of frozen fields can be shared."""
-    return decode_words(topics, data)
 
 
 def block_row(row: Cells) -> BlockRow:

@@ -44,7 +44,7 @@ def open_reader(url: str, *, damaged: bool = False) -> Engine:
         raise MirrorMissing(url)
     # mode=rw instead of ro: a reader that comes first must be able to make WAL's index beside the file.
     engine = create_engine(f"sqlite:///file:{os.fspath(path)}?mode=rw&uri=true")
-    _prepare(engine, begin="BEGIN", pragmas=("query_only=ON",))
+    _prepare(engine, begin=None, pragmas=("query_only=ON",))
     if damaged:
         event.listen(engine, "connect", _read_any_text)
     return engine
@@ -54,7 +54,7 @@ def _read_any_text(connection: Any, _: Any) -> None:
     connection.text_factory = lambda data: data.decode(errors="replace")
 
 
-def _prepare(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
+def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> None:
     def on_connect(connection: Any, _: Any) -> None:
         # Python's sqlite3 would begin transactions by itself, and too late.
         connection.isolation_level = None
@@ -62,7 +62,12 @@ def _prepare(engine: Engine, *, begin: str, pragmas: tuple[str, ...]) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
     def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        if begin is not None:
+            connection.exec_driver_sql(begin)
+            return
+        # Readers begin often and take no lock then, so that nothing can fail that SQLAlchemy would have to spell.
+        driver: Any = connection.connection.dbapi_connection
+        driver.execute("BEGIN")
 
     event.listen(engine, "connect", on_connect)
     event.listen(engine, "begin", on_begin)

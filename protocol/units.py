@@ -44,9 +44,11 @@ def units_up(work: int) -> int:
 
 def format_dollars(base: int) -> str:
     """`$0.001234` of 1234 base units; always six decimals, so that columns line up."""
-    sign = "-" if base < 0 else ""
-    whole, rest = divmod(abs(base), BASE_PER_DOLLAR)
-    return f"{sign}${whole:,}.{rest:06d}"
+    if base < 0:
+        return "-" + format_dollars(-base)
+    digits = str(base).zfill(7)
+    whole = digits[:-6]
+    return f"${whole if len(whole) < 4 else f'{int(whole):,}'}.{digits[-6:]}"
 
 
 def parse_dollars(text: str) -> int:

@@ -1127,12 +1127,16 @@ class _Layout:
 
     def read(self, words: bytes) -> LedgerEvent:
         """The event in the words after topic 0; raises `BadEvent`."""
+        return self.kind(*self.fields(words))
+
+    def fields(self, words: bytes) -> list[Any]:
+        """The event's fields in order; raises `BadEvent`."""
         cells = self.cells(words)
         for index in self._addresses:
             cells[index] = _spell(cells[index])
         for index, members in self._enums:
             cells[index] = members[cells[index]]
-        return self.kind(*cells)
+        return cells
 
     def cells(self, words: bytes) -> list[Any]:
         """The fields in order, addresses as 20 bytes, enums as integers; raises `BadEvent`."""
@@ -1197,15 +1201,24 @@ def _layout_of(topics: bytes, data: bytes) -> _Layout:
 
 def to_json(event: LedgerEvent) -> dict[str, Any]:
     """camelCase fields; integers as decimal strings, enums by name, bytes as hex."""
-    out: dict[str, Any] = {}
-    for name in event.TYPES:
-        value = getattr(event, name)
-        if isinstance(value, bytes):
-            value = "0x" + value.hex()
-        elif isinstance(value, int) and not isinstance(value, bool):
-            value = value.name.lower() if isinstance(value, IntEnum) else str(value)
-        out[camel(name)] = value
-    return out
+    return fields_to_json(type(event), [getattr(event, name) for name in event.TYPES])
+
+
+def fields_to_json(kind: type[LedgerEvent], fields: list[Any]) -> dict[str, Any]:
+    """The same of an event of which there are only the fields, in order."""
+    return {name: spell(field) for (name, spell), field in zip(_SPELLINGS[kind], fields, strict=True)}
+
+
+def _spelling(solidity: str) -> Callable[[Any], Any]:
+    if solidity in _ENUMS:
+        return {member: member.name.lower() for member in _ENUMS[solidity]}.__getitem__
+    spellings: dict[str, Callable[[Any], Any]] = {"bytes32": to_hex, "bool": bool}
+    return spellings.get(solidity, str)
+
+
+_SPELLINGS: Final[dict[type[LedgerEvent], list[tuple[str, Callable[[Any], Any]]]]] = {
+    kind: [(camel(name), _spelling(solidity)) for name, solidity in kind.TYPES.items()] for kind in EVENTS
+}
 
 
 def event_hash(topics: list[bytes], data: bytes) -> bytes:

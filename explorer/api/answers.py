@@ -158,12 +158,16 @@ async def answer_one(
     return await run_in_threadpool(answer) if heavy else answer()
 
 
-def tag_of(desk: Desk, request: Request, question: Question, block: int) -> str:
-    """Strong: state and question. A settled answer's state is its block; another's is how far the mirror is."""
+def tag_of(desk: Desk, request: Request, question: Question, block: int, canonical_hash: bytes | None = None) -> str:
+    """Strong: state and question. A settled answer's state is its block; another's is how far the mirror is.
+
+    `canonical_hash`: the block's, where it is known.
+    """
     status = question.status
     state: tuple[object, ...]
     if _is_settled(status, block):
-        state = ("settled", question.now.hashes({block}).get(block), status.reorg_epoch)
+        found = canonical_hash or question.now.hashes({block}).get(block)
+        state = ("settled", found, status.reorg_epoch)
     else:
         state = (
             status.block_hash,

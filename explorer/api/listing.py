@@ -64,7 +64,9 @@ async def answer_list(request: Request, asked: Listed, listing: Listing[Any]) ->
             question = question_in(now, getattr(asked, "at_block", None))
             cursor = cursor_of(desk, request, asked, question)
             block = _depends_on(listing, asked, question, cursor)
-            tag = tag_of(desk, request, question, block)
+            # That the cursor's block is canonical was seen as the token was read.
+            is_seen = cursor is not None and cursor.block_number == block
+            tag = tag_of(desk, request, question, block, cursor.block_hash if cursor and is_seen else None)
             return tell(
                 desk, request, question, block, tag, lambda: _page(desk, request, asked, listing, question, cursor)
             )

@@ -13,6 +13,7 @@ from sqlalchemy import Integer, Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from indexer.errors import MirrorMissing
+from indexer.read.prepared import Row, prepared
 from indexer.reading import Cells
 from indexer.rows import Total
 from indexer.tables import TABLES
@@ -23,6 +24,7 @@ _BLOCKS: Final = TABLES["blocks"]
 _CHAINS: Final = TABLES["chains"]
 _CURSOR: Final = TABLES["cursor"]
 
+Names = tuple[str, ...]
 Bound = Mapping[str, Any]
 """Values of a statement's parameters."""
 
@@ -33,12 +35,17 @@ class Connected(ABC):
     @abstractmethod
     def _read(self) -> AbstractContextManager[Connection]: ...
 
-    def _all(self, query: Select[Any], values: Bound | None = None) -> list[Cells]:
+    def _rows(self, query: Select[Any], values: Bound | None = None) -> tuple[Names, Sequence[Row]]:
+        """`values` come with a statement that is built once; one that has its values inside comes only once."""
         with self._read() as connection:
+            statement = None if values is None else prepared(query, connection.dialect)
+            if statement is not None and values is not None:
+                return statement.names, statement.rows(connection, values)
             result = connection.execute(query, values)
-            names = tuple(result.keys())
-            # Plain dictionaries: a row's cells are looked up by name many times.
-            return [dict(zip(names, row, strict=True)) for row in result.all()]
+            return tuple(result.keys()), [tuple(row) for row in result.all()]
+
+    def _all(self, query: Select[Any], values: Bound | None = None) -> list[Cells]:
+        return _named(*self._rows(query, values))
 
     def _first(self, query: Select[Any], values: Bound | None = None) -> Cells | None:
         rows = self._all(query.limit(1), values)
@@ -52,14 +59,28 @@ class Connected(ABC):
         before: Any,
         after: Any = None,
         values: Bound | None = None,
-    ) -> Sequence[Cells]:
-        """Newest first, whichever way it was walked: the `limit` rows next below `before`, or next above `after`."""
+    ) -> list[Cells]:
+        return _named(*self._page_rows(query, order, limit, before, after, values))
+
+    def _page_rows(
+        self,
+        query: Select[Any],
+        order: tuple[Any, ...],
+        limit: int,
+        before: Any,
+        after: Any = None,
+        values: Bound | None = None,
+    ) -> tuple[Names, Sequence[Row]]:
+        """Newest first, whichever way it was walked: the `limit` rows next below `before`, or next above `after`.
+
+        `values`, be they none, where the query is built once.
+        """
         given = before if after is None else after
         place = () if given is None else given if isinstance(given, tuple) else (given,)
         statement = _windowed(query, order, len(place), after is not None)
         bound = {"limit": limit, **(values or {}), **{f"place_{i}": part for i, part in enumerate(place)}}
-        rows = self._all(statement, bound)
-        return rows if after is None else rows[::-1]
+        names, rows = self._rows(statement.params(bound)) if values is None else self._rows(statement, bound)
+        return names, rows if after is None else rows[::-1]
 
     def _count(self, query: Select[Any], number: Any, values: Bound) -> Total:
         """Exact up to `COUNTED` rows; beyond it, as if the older rows lay as densely as the newest ones."""
@@ -77,10 +98,15 @@ class Connected(ABC):
     def _progress(self) -> Cells:
         """The cursor with its block and its chain; raises `MirrorMissing` before the mirror was initialised."""
         with self._read() as connection:
-            rows = self._all(_progress_query())
+            rows = self._all(_progress_query(), {})
             if not rows:
                 raise MirrorMissing(str(connection.engine.url))
             return rows[0]
+
+
+def _named(names: Names, rows: Sequence[Row]) -> list[Cells]:
+    """Plain dictionaries: a row's cells are looked up by name many times."""
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 @lru_cache(maxsize=512)

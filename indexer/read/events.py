@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, TypedDict, Unpack
 
-from sqlalchemy import BigInteger, Select, and_, bindparam, or_, select, tuple_
+from sqlalchemy import BigInteger, LargeBinary, Select, and_, bindparam, or_, select, tuple_
 
 from indexer.read.connected import Connected
 from indexer.reading import Cells, event_row, select_events, select_transactions, transaction_row
@@ -51,7 +51,8 @@ class EventReads(Connected):
         order: tuple[Any, ...] = (_EVENTS.c.block_number, _EVENTS.c.log_index)
         if wanted.get("canonical", True) is None:
             order = (*order, _EVENTS.c.block_hash)
-        return [event_row(row) for row in self._page(query, order, limit, before, after, values)]
+        _, rows = self._page_rows(query, order, limit, before, after, values)
+        return [EventRow(*row) for row in rows]
 
     def _by_seq(
         self, query: Select[Any], values: dict[str, Any], limit: int, before: Any, after: Any
@@ -76,7 +77,8 @@ class EventReads(Connected):
         """Canonical events after the one numbered `seq`, oldest first."""
         query, values = select_wanted(wanted)
         order = (_EVENTS.c.seq,) if wanted.get("account") is None else (_PARTIES.c.seq,)
-        return [event_row(row) for row in reversed(self._page(query, order, limit, None, seq, values))]
+        _, rows = self._page_rows(query, order, limit, None, seq, values)
+        return [EventRow(*row) for row in reversed(rows)]
 
     def transaction(self, tx_hash: bytes) -> TransactionRow | None:
         """The canonical one; where there is none, an orphaned one."""
@@ -97,21 +99,28 @@ class EventReads(Connected):
         after: Place | None = None,
     ) -> list[TransactionRow]:
         """Canonical, newest first; `before` and `after` are (block_number, tx_index)."""
-        query = select_transactions().where(_BLOCKS.c.canonical)
-        if account is not None:
-            query = query.where(_touched_by(from_hex(account, 20)))
-        if at_block is not None:
-            query = query.where(_TRANSACTIONS.c.block_number <= at_block)
+        values = {"account": from_hex(account, 20) if account is not None else None, "at_block": at_block}
+        given = {name: value for name, value in values.items() if value is not None}
         order = (_TRANSACTIONS.c.block_number, _TRANSACTIONS.c.tx_index)
-        return [transaction_row(row) for row in self._page(query, order, limit, before, after)]
+        rows = self._page(_transactions_by(frozenset(given)), order, limit, before, after, given)
+        return [transaction_row(row) for row in rows]
 
     def account_transactions(self, address: str, limit: int = 50, before: Place | None = None) -> list[TransactionRow]:
         """Sent by it, to it, or with an event that concerns it."""
         return self.transactions(account=address, limit=limit, before=before)
 
 
-def _touched_by(account: bytes) -> Any:
-    """Transactions sent by an account, to it, or with an event that concerns it."""
+@cache
+def _transactions_by(names: frozenset[str]) -> Select[Any]:
+    query = select_transactions().where(_BLOCKS.c.canonical)
+    if "account" in names:
+        query = query.where(_touched())
+    return query.where(_TRANSACTIONS.c.block_number <= bindparam("at_block")) if "at_block" in names else query
+
+
+def _touched() -> Any:
+    """Transactions sent by the account, to it, or with an event that concerns it."""
+    account = bindparam("account", type_=LargeBinary())
     concerns = (
         select(_EVENTS.c.block_hash, _EVENTS.c.tx_index)
         .join(_PARTIES, and_(_PARTIES.c.seq == _EVENTS.c.seq, _EVENTS.c.canonical))

@@ -48,12 +48,12 @@ class LeaseReads(Connected):
 
     def lease(self, lease: bytes, *, at_block: int | None = None) -> LeaseRow | None:
         with self._read():
-            rows = self._rows(self._all(select_leases(at_block).where(_LEASES.c.lease == lease)))
+            rows = self._leases(self._all(select_leases(at_block).where(_LEASES.c.lease == lease)))
         return rows[0] if rows else None
 
     def leases_by_id(self, leases: Iterable[bytes]) -> dict[bytes, LeaseRow]:
         with self._read():
-            rows = self._rows(self._all(select_leases().where(_LEASES.c.lease.in_(list(leases)))))
+            rows = self._leases(self._all(select_leases().where(_LEASES.c.lease.in_(list(leases)))))
         return {row.lease: row for row in rows}
 
     def leases(
@@ -67,7 +67,7 @@ class LeaseReads(Connected):
         """Newest first; `before` and `after` are (opened_block, opened_log_index) of a row that was read."""
         with self._read():
             query, values = _wanted_leases(wanted)
-            return self._rows(self._page(query, _PLACE, limit, before, after, values))
+            return self._leases(self._page(query, _PLACE, limit, before, after, values))
 
     def count_leases(self, **wanted: Unpack[LeasesWanted]) -> Total:
         query, values = _wanted_leases(wanted)
@@ -77,7 +77,7 @@ class LeaseReads(Connected):
         """The newest leases that run this manifest."""
         return self.leases(job=job_hash, limit=200, at_block=at_block)
 
-    def _rows(self, rows: Iterable[Any]) -> list[LeaseRow]:
+    def _leases(self, rows: Iterable[Any]) -> list[LeaseRow]:
         progress = self._progress()
         final, confirmed = progress["finalized_number"], (progress["number"] or 0) - self._confirmations + 1
         return [lease_row(row, finality_of(row["opened_block"], final, confirmed)) for row in rows]

@@ -205,7 +205,7 @@ def _log_row(row: Cells, transaction: WholeTransaction | None) -> LogRow:
         data=row["data"],
         block_number=row["block_number"],
         block_hash=row["block_hash"],
-        block_time=row["time"],
+        block_time=row["block_time"],
         tx_hash=row["tx_hash"],
         tx_index=row["tx_index"],
         log_index=row["log_index"],
@@ -247,7 +247,7 @@ def _logs_query(shape: tuple[tuple[int, ...], ...], by: frozenset[str]) -> Selec
         conditions.append(_topic(0).in_(bindparam("heads", expanding=True, type_=LargeBinary())))
     if "lease" in by:
         conditions.append(_EVENTS.c.lease == bindparam("lease"))
-    return select_events().where(_EVENTS.c.canonical, _between(_EVENTS), *conditions)
+    return select_events(_EVENTS.c.tx_index).where(_EVENTS.c.canonical, _between(_EVENTS), *conditions)
 
 
 @cache

@@ -3,7 +3,7 @@
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import LargeBinary, Select, and_, bindparam, func, or_
+from sqlalchemy import BigInteger, LargeBinary, Select, and_, bindparam, func, or_
 
 from indexer.read.accounts import AccountReads
 from indexer.read.events import EventReads, select_wanted
@@ -72,8 +72,8 @@ class StatementReads(AccountReads, EventReads):
         row = self.account(account, at_block=block_number - 1)
         balance = Change(free=row.free_base, locked=row.locked_base, bonded=row.bonded_base)
         wanted, values = select_wanted({"account": account, "block_number": block_number})
-        earlier = _moving(wanted).where(_EVENTS.c.log_index < log_index)
-        for event in self._all(earlier, values | {"me": from_hex(account, 20)}):
+        bound = values | {"me": from_hex(account, 20), "log_index": log_index}
+        for event in self._all(_earlier(_moving(wanted)), bound):
             balance += _change(account, event)[1]
         return balance
 
@@ -102,6 +102,12 @@ def _moving(wanted: Select[Any]) -> Select[Any]:
         .where(_EVENTS.c.kind.in_(MOVING), may_move)
         .add_columns(_LEASES.c.buyer, _LEASES.c.provider, _LEASES.c.bond_base, _PAYMENTS.c.amount_base)
     )
+
+
+@lru_cache(maxsize=64)
+def _earlier(moving: Select[Any]) -> Select[Any]:
+    """Those of a block that come before the event `log_index`."""
+    return moving.where(_EVENTS.c.log_index < bindparam("log_index", type_=BigInteger()))
 
 
 def _change(account: Address, row: Cells) -> tuple[EventRow, Change]:

@@ -47,6 +47,7 @@ from protocol.ids import lease_id
 from protocol.rlp import Item, encode, integer
 from protocol.tries import ordered_path, ordered_root
 from protocol.units import METER_WORK
+from tests.support.fake_chain import encode_event
 
 
 def some_hash(label: str) -> bytes:
@@ -112,10 +113,12 @@ class FakeMirror(Mirror):
     def emit(self, number: int, event: LedgerEvent, *, canonical: bool = True) -> EventRow:
         """One more event, in a transaction of its own."""
         in_block = sum(row.block_number == number and row.canonical == canonical for row in self.rows)
+        topics, data = encode_event(event)
         row = EventRow(
             seq=sum(row.canonical for row in self.rows) + 1,
             kind=type(event).__name__,
-            event=event,
+            topics=b"".join(topics),
+            data=data,
             block_number=number,
             block_hash=some_hash(f"block {number} of another branch"),
             block_time=START_TIME + number,
@@ -130,7 +133,7 @@ class FakeMirror(Mirror):
         return row
 
     def _in_its_block(self, row: EventRow) -> EventRow:
-        return replace(row, block_hash=self.block_hash(row.block_number)) if row.canonical else row
+        return row._replace(block_hash=self.block_hash(row.block_number)) if row.canonical else row
 
     def _apply(self, row: EventRow) -> None:
         event = row.event

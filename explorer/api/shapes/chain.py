@@ -1,14 +1,12 @@
 """Blocks, transactions, events, and what a search finds."""
 
-from functools import lru_cache
 from typing import Any
 
-import orjson
 from typing_extensions import TypedDict
 
-from explorer.sentences import plain, sentence
+from explorer.sentences import told
 from indexer.queries import BlockRow, EventRow, MirrorStatus, TransactionRow
-from protocol.events import LedgerEvent, to_json
+from protocol.events import decode_fields, fields_to_json
 from protocol.hashing import to_hex
 
 
@@ -88,20 +86,14 @@ class EventFact(TypedDict):
     finality: str
 
 
-@lru_cache(maxsize=16_384)
-def _told(event: LedgerEvent) -> tuple[str, Any]:
-    """An event's sentence and its fields, which are most of the work of a page: equal events are told alike."""
-    return plain(sentence(event)), orjson.Fragment(orjson.dumps(to_json(event)))
-
-
 def event_fact(row: EventRow, status: MirrorStatus) -> EventFact:
-    words, args = _told(row.event)
+    kind, fields = decode_fields(row.topics, row.data)
     return {
         "object": "event",
         "seq": row.seq,
         "kind": row.kind,
-        "sentence": words,
-        "args": args,
+        "sentence": told(kind, fields),
+        "args": fields_to_json(kind, fields),
         "block_number": row.block_number,
         "block_hash": to_hex(row.block_hash),
         "block_time": row.block_time,

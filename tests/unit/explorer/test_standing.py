@@ -7,7 +7,7 @@ import pytest
 from explorer.checks import head_check, money_check
 from explorer.standing import result_of, standing, timeline
 from protocol.events import EVENTS, LeaseState, LedgerEvent, Skipped
-from tests.support.fake_mirror import NOTICE_SECONDS, RESULT, RUNNING, SECOND, START_TIME, FakeMirror
+from tests.support.fake_mirror import HEAD_BLOCK, NOTICE_SECONDS, RESULT, RUNNING, SECOND, START_TIME, FakeMirror
 from tests.unit.explorer.test_sentences import sample
 
 
@@ -65,8 +65,7 @@ def test_a_claim_or_a_dispute_past_its_deadline_is_due(mirror: FakeMirror, state
 
 @pytest.mark.parametrize("kind", [kind for kind in EVENTS if "lease" in kind.TYPES])
 def test_only_what_was_passed_over_is_called_so(mirror: FakeMirror, kind: type[LedgerEvent]) -> None:
-    event = sample(kind)
-    (chapter,) = timeline([replace(mirror.events(lease=RUNNING)[0], event=event)])
+    (chapter,) = timeline([mirror.emit(HEAD_BLOCK, sample(kind), canonical=False)])
     assert chapter.title != "Passed over"
-    (skipped,) = timeline([replace(mirror.events(lease=RUNNING)[0], event=sample(Skipped))])
+    (skipped,) = timeline([mirror.emit(HEAD_BLOCK, sample(Skipped), canonical=False)])
     assert skipped.title == "Passed over"

@@ -1,0 +1,125 @@
+"""What the driver is asked by a prepared statement is what SQLAlchemy would have asked, cell by cell."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, bindparam, column, select, table
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from indexer.queries import EventsWanted, Snapshot
+from indexer.read.prepared import prepared
+from indexer.store import open_reader
+from indexer.tables import TABLES, Unsigned64
+from protocol.events import LeaseOpened
+from tests.support.databases import Database
+from tests.support.stored_mirror import StoredMirror, random_events
+
+_NUMBER, _FLAG, _BYTES, _COUNT = (
+    bindparam("number", type_=BigInteger()),
+    bindparam("flag", type_=Boolean()),
+    bindparam("bytes", type_=LargeBinary()),
+    bindparam("count", type_=Unsigned64()),
+)
+
+
+@pytest.fixture
+def stored(tmp_path: Path, database: Database) -> Iterator[StoredMirror]:
+    made = StoredMirror(tmp_path, database)
+    made.grow(random_events(5, [4] * 15))
+    yield made
+    made.close()
+
+
+class Compared(Snapshot):
+    """Asks everything both ways."""
+
+    prepared = 0
+
+    def _rows(self, query: Any, values: Any = None) -> Any:
+        names, rows = super()._rows(query, values)
+        if values is not None and prepared(query, self._connection.dialect) is not None:
+            self.prepared += 1
+            result = self._connection.execute(query, values)
+            assert names == tuple(result.keys())
+            expected = [tuple(row) for row in result.all()]
+            assert list(rows) == expected
+            for row, other in zip(rows, expected, strict=True):
+                assert list(map(type, row)) == list(map(type, other))
+        return names, rows
+
+
+def test_the_lists_of_the_read_door_are_what_sqlalchemy_gives(stored: StoredMirror) -> None:
+    with stored.engine.connect() as connection:
+        now = Compared(connection, 1)
+        status = now.status()
+        opened = [row.event for row in now.events(kind="LeaseOpened") if isinstance(row.event, LeaseOpened)]
+        account, lease = opened[0].buyer, opened[0].lease
+        filters: list[EventsWanted] = [
+            {"lease": lease},
+            {"account": account},
+            {"kind": "VoucherRedeemed", "at_block": 9},
+            {"canonical": None},
+        ]
+        for wanted in filters:
+            rows = now.events(limit=3, **wanted)
+            place: Any = (rows[-1].block_number, rows[-1].log_index)
+            place = (*place, rows[-1].block_hash) if "canonical" in wanted else place
+            now.events(limit=2, before=place, **wanted)
+            now.events(limit=2, after=place, **wanted)
+        assert now.leases(buyer=account)
+        assert now.leases(at_block=9)
+        assert now.payments(limit=2, before=(status.block_number, 0))
+        assert now.blocks(5, before=12)
+        assert now.transactions(account=account, at_block=status.block_number)
+        assert now.statement(account)
+        assert now.is_canonical(status.block_hash)
+        assert now.hashes({3, 9})
+        assert now.prepared > 20
+
+
+def test_values_and_cells_are_read_as_their_types_say(stored: StoredMirror) -> None:
+    given = {"number": 2**40, "flag": True, "bytes": b"\0\xff", "count": 2**64 - 1}
+    query = select(*[part.label(part.key) for part in (_NUMBER, _FLAG, _BYTES, _COUNT)])
+    with stored.engine.connect() as connection:
+        statement = prepared(query, connection.dialect)
+        assert statement is not None
+        assert [dict(zip(statement.names, row, strict=True)) for row in statement.rows(connection, given)] == [given]
+        other = given | {"flag": False, "count": 7}
+        assert statement.rows(connection, other) == [tuple(other.values())]
+
+
+def test_a_statement_of_a_list_is_left_to_sqlalchemy(stored: StoredMirror) -> None:
+    kinds: Any = bindparam("kinds", expanding=True)
+    assert (
+        prepared(select(TABLES["events"].c.seq).where(TABLES["events"].c.kind.in_(kinds)), stored.engine.dialect)
+        is None
+    )
+
+
+def test_all_is_of_one_transaction(stored: StoredMirror) -> None:
+    query = (
+        select(TABLES["blocks"].c.number)
+        .order_by(TABLES["blocks"].c.number.desc())
+        .limit(bindparam("limit", 1, Integer()))
+    )
+    reader = open_reader(stored.engine.url.render_as_string(hide_password=False))
+    with reader.connect() as connection:
+        statement = prepared(query, reader.dialect)
+        assert statement is not None
+        before = statement.rows(connection, {})
+        stored.grow(random_events(6, [1, 1]))
+        assert statement.rows(connection, {}) == before
+        connection.rollback()
+        assert statement.rows(connection, {}) != before
+    reader.dispose()
+
+
+def test_a_failure_is_said_as_sqlalchemy_says_it(stored: StoredMirror) -> None:
+    missing = select(column("number", Integer())).select_from(table("no_such_table_here"))
+    with stored.engine.connect() as connection:
+        statement = prepared(missing, connection.dialect)
+        assert statement is not None
+        with pytest.raises((OperationalError, ProgrammingError), match="no_such_table_here"):
+            statement.rows(connection, {})
