@@ -30,7 +30,7 @@ _FIRST_BLOCKS: Final = 32
 #: of a block that nobody asked for
 _NONE: Final = Raw(b"[]")
 #: a range should not hold many more logs than this: two of them are in memory, as JSON and as values
-_MOST_LOGS: Final = 5_000
+_MOST_LOGS: Final = 3_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from protocol.clock import now_time
 
 #: leases or accounts that are kept in memory from one span to the next, twice
 _MOST_HELD: Final = 25_000
+#: ranges between two searches for cycles
+_COLLECT_SPANS: Final = 16
 
 
 class Load:
@@ -37,6 +39,7 @@ class Load:
         #: the book holds all that there is
         self._whole = cursor.number is None
         self._writing: Future[CursorRow] | None = None
+        self._spans = 0
 
     def steps(self, fetch: Fetch) -> Iterator[CursorRow]:
         """The cursor after each span. Raises what fetching and storing raise; what was yielded is stored."""
@@ -46,9 +49,16 @@ class Load:
                 yield from self._written()
                 self._writing = writer.submit(self._write, step, span.proved)
                 self._cursor = step.after
+                self._collect()
                 if self._book.age(_MOST_HELD):
                     self._whole = False
             yield from self._written()
+
+    def _collect(self) -> None:
+        """Once in a while: what the database's library leaves in cycles would add up over a long history."""
+        self._spans += 1
+        if self._spans % _COLLECT_SPANS == 0:
+            gc.collect()
 
     def _written(self) -> Iterator[CursorRow]:
         writing, self._writing = self._writing, None
@@ -93,7 +103,7 @@ class Load:
 
 @contextmanager
 def _no_cycles() -> Iterator[None]:
-    """Without the search for cycles: here are none, and among so many rows it would take long."""
+    """Without the search for cycles: rows have none, and among so many of them it would take long."""
     gc.disable()
     try:
         yield
