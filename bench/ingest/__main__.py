@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,8 +51,10 @@ def _ours(node: Anvil, deployment: Deployment, file: Path, url: str, mode: str) 
     return facts
 
 
-def measure(node: Anvil, deployment: Deployment, postgres: Postgres, folder: Path, runs: int) -> list[dict[str, Any]]:
-    """The rows of the results file."""
+def measure(
+    node: Anvil, deployment: Deployment, postgres: Postgres, folder: Path, runs: int
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of the results file, after each run: a run takes minutes, and what was measured should not be lost."""
     file = folder / "deployment.json"
     deployment.save(file)
     ponder, cryo, head = ponder_peer.install(), cryo_peer.install(), node.rpc.block_number()
@@ -69,7 +72,12 @@ def measure(node: Anvil, deployment: Deployment, postgres: Postgres, folder: Pat
             f"run {number + 1} of {runs}: {', '.join(f'{name} {of[-1]:.0f}' for name, of in speeds.items())}",
             flush=True,
         )
-    speed = {name: statistics.median(of) for name, of in speeds.items()}
+        yield [
+            row | {"runs": number + 1} for row in _rows({name: statistics.median(of) for name, of in speeds.items()})
+        ]
+
+
+def _rows(speed: dict[str, float]) -> list[dict[str, Any]]:
     return [
         _speed("ours, ranges proved to the ledger head", speed["head"]),
         _speed("ours, every receipts trie rebuilt, head proved", speed["receipts"]),
@@ -111,12 +119,12 @@ def main() -> None:
         running_postgres() as postgres,
         tempfile.TemporaryDirectory() as folder,
     ):
-        rows = measure(node, deployment, postgres, Path(folder), options.runs)
+        for rows in measure(node, deployment, postgres, Path(folder), options.runs):
+            # A shorter chain is for trying it out.
+            if options.events >= EVENTS:
+                write("ingest", rows, f"python -m bench.ingest --runs {options.runs}")
     for row in rows:
         print(f"{row['name']:48} {row['value']} {row['unit']}")
-    # A shorter chain is for trying it out.
-    if options.events >= EVENTS:
-        print(write("ingest", rows))
 
 
 if __name__ == "__main__":
