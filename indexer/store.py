@@ -7,14 +7,18 @@ still holds when it commits; readers see whole steps and never wait.
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.engine import Connection
 
 from indexer.errors import MirrorMissing
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+#: the revision of the schema that this code reads and writes
+NEWEST: Final = "0005"
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -76,11 +80,24 @@ def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> 
 def migrate(engine: Engine) -> None:
     """Brings the schema to the newest revision."""
     with engine.begin() as connection:
+        if _revision(connection) == NEWEST:
+            return
+        # Only now: most starts find nothing to do, and its import takes longer than all else that they do.
+        from alembic import command
+
         command.upgrade(alembic_config(connection), "head")
 
 
-def alembic_config(connection: Connection) -> Config:
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def alembic_config(connection: Connection) -> "Config":
     """Alembic's settings for an open connection; the migrations are inside the package."""
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", os.fspath(Path(str(files("indexer") / "migrations"))))
     config.attributes["connection"] = connection

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select, text
@@ -21,7 +22,7 @@ from indexer.projections import NoRows
 from indexer.queries import Mirror
 from indexer.rollback import common_ancestor, roll_back
 from indexer.source import NodeHead, VerifiedBlock
-from indexer.store import alembic_config, migrate, open_writer
+from indexer.store import NEWEST, alembic_config, migrate, open_writer
 from indexer.tables import TABLES
 from protocol.deployment import Deployment
 from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log, decode_words
@@ -224,11 +225,23 @@ def test_events_survive_the_wire(seed: int, count: int) -> None:
         assert decode_log(*encode_event(event)) == event
 
 
+def test_a_schema_that_is_new_enough_is_left_alone(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_writer(database.mirror_url(tmp_path))
+    migrate(engine)
+    monkeypatch.setattr(command, "upgrade", lambda *_: pytest.fail("there was nothing to do"))
+    migrate(engine)
+    engine.dispose()
+
+
 def test_the_migrations_make_the_tables_that_the_code_says(tmp_path: Path, database: Database) -> None:
     engine = open_writer(database.mirror_url(tmp_path))
     migrate(engine)
     with engine.begin() as connection:
-        command.check(alembic_config(connection))
+        config = alembic_config(connection)
+        assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+        command.check(config)
         command.downgrade(alembic_config(connection), "base")
     engine.dispose()
 
