@@ -31,7 +31,7 @@ _LONGEST_SECONDS: Final = 3600.0
 #: begins to follow when a line comes, with all that it imports there already
 _WARM: Final = """
 import sys
-import alembic.command, psycopg
+import psycopg
 from indexer import follower, pool, queries, source, store, watch
 from indexer.cli import run
 from indexer.settings import IndexerSettings

@@ -11,7 +11,7 @@ from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
-from indexer.decoded import EventAt
+from indexer.decoded import OF_LEASE, EventAt
 from indexer.facts import CancelledFact, DisputeFact, PaymentFact
 from indexer.projections import NOBODY, Account, Changes, Claim, Delegate, Lease, Rows
 from protocol.events import (
@@ -340,8 +340,7 @@ class Book:
     # --- what is held
 
     def _move(self, account: bytes, free: int = 0, locked: int = 0, bonded: int = 0, leases: int = 0) -> None:
-        held = self._touched.get(account) or self._touch(account)
-        held.seq = self.event_count
+        held = self._touch(account)
         held.free = free = held.free + free
         if locked or bonded or leases:
             held.locked = locked = held.locked + locked
@@ -435,9 +434,8 @@ class _Kind(NamedTuple):
             for place, (name, solidity) in enumerate(kind.TYPES.items())
             if solidity == "address" and name != "voucher_signer"
         ]
-        # Of a skipped item the first field is what it would have been about.
-        of_lease = next(iter(kind.TYPES)) == "lease" or kind is Skipped
-        return cls(fold, _picker(accounts), of_lease and not {"buyer", "provider"} <= kind.TYPES.keys())
+        both_sides = {"buyer", "provider"} <= kind.TYPES.keys()
+        return cls(fold, _picker(accounts), OF_LEASE[EVENTS.index(kind)] and not both_sides)
 
 
 def _picker(places: list[int]) -> Callable[[list[Any]], tuple[bytes, ...]]:

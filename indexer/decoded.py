@@ -17,8 +17,7 @@ _OPENED: Final = EVENTS.index(LeaseOpened)
 _DEADLINE: Final = list(LeaseOpened.TYPES).index("deadline")
 _SKIPPED: Final = EVENTS.index(Skipped)
 #: kinds whose first field is a lease; of a skipped item it is what the item would have been about
-_OF_LEASE: Final = [next(iter(kind.TYPES)) == "lease" or kind is Skipped for kind in EVENTS]
-
+OF_LEASE: Final = [next(iter(kind.TYPES)) == "lease" or kind is Skipped for kind in EVENTS]
 
 #: an event in its place, plain: where its kind is in `protocol.events.EVENTS`, its fields as `read_cells` gives them,
 #: the hash of its transaction, its log index
@@ -52,7 +51,7 @@ def decode(
         for tx_index, tx_hash, log_index, topics, data, event_hash in facts.logs:
             seq += 1
             kind, cells = read_cells(topics, data)
-            lease = cells[0] if _OF_LEASE[kind] else None
+            lease = cells[0] if OF_LEASE[kind] else None
             events.append((number, log_index, block_hash, tx_index, seq, _NAMES[kind], lease, topics, data, True))
             if kind == _OPENED:
                 # A lease's row is its event without the deadline, which can move.

@@ -52,7 +52,7 @@ class _Shape(NamedTuple):
     """Rows whose cells have the same sizes."""
 
     pack: Callable[..., bytes]
-    #: [columns, size, cell, size, cell, …]: of a row only the cells are put in
+    #: [columns, size, cell, size, cell, …]: of a row only the cells are put in, so one thread packs at a time
     template: list[Any]
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from indexer.expected import Expected, Row, raw_rows
 from indexer.findings import Check, Finding, spell_both
 from indexer.proofs import read_paths, slot_keys
-from indexer.storage import KEPT, Kept, read_cell
+from indexer.storage import KEPT, read_cell
 from protocol.bundle.state import StateWalk, shared_nodes
 from protocol.calls import decode_result, encode_call
 from protocol.deployment import Deployment
@@ -32,7 +32,7 @@ def storage_findings(
 
     Raises `BadProof` when the node proves something else than it should, and what `Rpc` raises.
     """
-    kept = [(one, row) for one in KEPT for row in _current(connection, one.table) if _has_key(one, row)]
+    kept = [(one, row) for one in KEPT for row in _current(connection, one.table) if _has_key(row)]
     slots = list(dict.fromkeys([slot for one, row in kept for slot in one.slots(row)]))
     words = _proved_words(rpc, ledger, header, slots)
     findings = []
@@ -45,7 +45,7 @@ def storage_findings(
     return findings
 
 
-def _has_key(kept: Kept, row: Row) -> bool:
+def _has_key(row: Row) -> bool:
     """A key that is none was found already, and is of no slot."""
     return all(isinstance(row[name], bytes) for name in ("account", "buyer", "key", "lease") if name in row)
 

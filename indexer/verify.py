@@ -1,7 +1,8 @@
 """Does the mirror equal the chain? Everything is derived anew and compared, and the first event that differs is named.
 
-Three things are independent: the rows against what the stored block bodies derive to, the bodies against the header
-chain that ends in the node's own block hash, and the ledger head of the stored logs against a storage proof.
+Four things are independent: the rows against what the stored block bodies derive to, the bodies against the header
+chain that ends in the node's own block hash, the ledger head of the stored logs against a storage proof, and balances,
+leases and the like against proofs of the contract's storage.
 """
 
 import time

@@ -62,12 +62,10 @@ class FetchProcess:
     def __init__(self, process: subprocess.Popen[bytes], rpc_url: str, wanted: Wanted) -> None:
         self._url = rpc_url
         self._process = process
-        try:
+        # It may have ended already: `next` says so.
+        with contextlib.suppress(BrokenPipeError):
             _input(process).write(spell_job(rpc_url, wanted) + b"\n")
             _input(process).flush()
-        except BrokenPipeError:
-            # It ended already: `next` says so.
-            pass
 
     def next(self) -> Span | None:
         """The next range, None after the last. Raises what `Fetcher.spans` raises."""

@@ -104,7 +104,7 @@ def test_a_node_that_proves_the_storage_of_another_block_is_not_believed(
     assert "proved something else" in failed.says
 
 
-def test_storage_of_every_kind_of_row_is_where_the_contract_keeps_it() -> None:
+def test_accounts_beneficiaries_and_delegates_are_where_the_contract_keeps_them() -> None:
     told = subprocess.run(
         ["tools/foundry", "forge", "inspect", "ComputeLedger", "storageLayout", "--json"],
         cwd=ROOT / "contracts",
