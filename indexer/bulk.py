@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from indexer.copy import layout
 from indexer.facts import Row
-from indexer.packing import Layout, Packed, pack
+from indexer.layout import Layout, Packed
 from indexer.tables import TABLES, Unsigned64
 from indexer.versions import Ended
 
@@ -30,6 +30,9 @@ def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None
         statement, spell = _sqlite_insert(name)
         connection.connection.cursor().executemany(statement, [spell(row) for row in rows] if spell else rows)
     else:
+        # Only here: SQLite's mirror does without NumPy, and its import takes a while.
+        from indexer.packing import pack
+
         insert_packed(connection, name, pack(layout(name), rows))
 
 

@@ -16,7 +16,7 @@ from indexer.decoded import DecodedBlock, Facts, decode
 from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
 from indexer.facts import FACTS, BlockFact
-from indexer.packing import Packed
+from indexer.layout import Packed
 from indexer.partitions import ensure_partitions
 from indexer.projections import Changes
 from indexer.source import Contracts, VerifiedBlock

@@ -1,153 +1,147 @@
-"""Rows as PostgreSQL's binary COPY format, by one Struct a row instead of cell by cell.
+"""Rows as PostgreSQL's binary COPY format, column by column: what rows of one shape share is written once.
 
-Knows no tables: a layout is plain, so a process without the database's libraries can pack too.
+Knows no tables, so a process without the database's libraries can pack too.
 
-Source: PostgreSQL documentation, "COPY", section "Binary Format". Pure.
+Source: PostgreSQL documentation, "COPY", section "Binary Format"; `numeric_send` in its source. Pure.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
-from operator import itemgetter
-from struct import Struct
-from typing import Any, Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from indexer.facts import Row
+from indexer.layout import ColumnLayout, Layout, Packed
 
 START: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 END: Final = b"\xff\xff"
 #: the size that says so
 _NULL: Final = -1
-#: of a digit of `numeric`
+#: of a digit of `numeric`, and how many an integer of 64 bits can have; the database drops leading zeros
 _BASE: Final = 10_000
-#: rows that are spelt at once
-_CHUNK_ROWS: Final = 2000
+_DIGITS: Final = 5
+_NUMERIC_SIZE: Final = 2 * (4 + _DIGITS)
+_TYPES: Final[dict[str, np.dtype[Any]]] = {"int8": np.dtype(">i8"), "int2": np.dtype(">i2"), "bool": np.dtype("?")}
+#: of a row's cells, in bytes
+_Sizes: TypeAlias = tuple[int, ...]
+_Array: TypeAlias = NDArray[Any]
 
 
-class Layout(NamedTuple):
-    """How a table's rows are packed."""
+class _Cells(NamedTuple):
+    """A column's cells."""
 
-    #: in the order to COPY them in, those of one size first
-    columns: tuple[str, ...]
-    #: the same order, as places in a row
-    order: tuple[int, ...]
-    #: Struct code and size of those of one size
-    fixed: tuple[tuple[str, int], ...]
-    #: how the others are spelt: a name in `_SPELLINGS` or a Struct code
-    others: tuple[str, ...]
-
-    @classmethod
-    def of_json(cls, said: list[Any]) -> "Layout":
-        columns, order, fixed, others = said
-        return cls(tuple(columns), tuple(order), tuple([(code, size) for code, size in fixed]), tuple(others))
-
-
-class Packed(NamedTuple):
-    """Rows, packed."""
-
-    columns: tuple[str, ...]
-    data: bytes
-
-
-class _Shape(NamedTuple):
-    """Rows whose cells have the same sizes."""
-
-    pack: Callable[..., bytes]
-    #: [columns, size, cell, size, cell, …]: of a row only the cells are put in, so one thread packs at a time
-    template: list[Any]
+    #: in bytes; a list where they differ
+    sizes: int | list[int]
+    #: those of one size as an array, with anything in the place of a NULL; others as they are
+    values: _Array | list[bytes]
 
 
 def pack(layout: Layout, rows: Sequence[Row]) -> Packed:
-    """All of a COPY, with its beginning and end."""
-    pack_rows = _packer(layout)
-    chunks = [pack_rows(rows[start : start + _CHUNK_ROWS]) for start in range(0, len(rows), _CHUNK_ROWS)]
-    return Packed(layout.columns, b"".join([START, *chunks, END]))
+    """All of a COPY, with its beginning and end. Raises `ValueError` if a cell has not its column's size."""
+    names = tuple([column.name for column in layout.columns])
+    if not rows:
+        return Packed(names, START + END)
+    columns = [_cells(column, cells) for column, cells in zip(layout.columns, zip(*rows, strict=True), strict=True)]
+    parts = [_pack_alike(layout, columns, sizes, places) for sizes, places in _alike(columns)]
+    return Packed(names, b"".join([START, *parts, END]))
 
 
-@cache
-def _packer(layout: Layout) -> Callable[[Sequence[Row]], bytes]:
-    if not layout.others:
-        return lambda rows: _pack_alike(_shape(layout.fixed), rows)
-    pick, known = itemgetter(*layout.order), len(layout.fixed)
-    spell = [(place, _spelling(other)) for place, other in enumerate(layout.others, start=known)]
-
-    @lru_cache(maxsize=4096)
-    def shape(*sizes: int) -> _Shape:
-        return _shape((*layout.fixed, *[(f"{max(size, 0)}s", size) for size in sizes]))
-
-    nothing, blank = [None] * len(spell), [b""] * len(spell)
-    without = shape(*[_NULL] * len(spell))
-
-    def pack_rows(rows: Sequence[Row]) -> bytes:
-        out = []
-        for row in rows:
-            values = [*pick(row)]
-            if values[known:] == nothing:
-                values[known:] = blank
-                pack_row, cells = without
-                cells[2::2] = values
-                out.append(pack_row(*cells))
-                continue
-            sizes = []
-            for place, spelt in spell:
-                value = values[place]
-                if value is None:
-                    values[place] = b""
-                    sizes.append(_NULL)
-                else:
-                    values[place] = value = spelt(value)
-                    sizes.append(len(value))
-            pack_row, cells = shape(*sizes)
-            cells[2::2] = values
-            out.append(pack_row(*cells))
-        return b"".join(out)
-
-    return pack_rows
+def _cells(column: ColumnLayout, cells: Sequence[Any]) -> _Cells:
+    if column.size is None:
+        return _varying([_encode(cell) for cell in cells] if column.spelling == "text" else cells)
+    if not column.nullable or None not in cells:
+        return _Cells(column.size, _array(column.spelling, column.size, cells))
+    sizes = _one([_NULL if cell is None else column.size for cell in cells])
+    blank = bytes(column.size) if column.spelling == "bytes" else 0
+    return _Cells(sizes, _array(column.spelling, column.size, [blank if cell is None else cell for cell in cells]))
 
 
-def _shape(codes: Sequence[tuple[str, int]]) -> _Shape:
-    template: list[Any] = [len(codes)]
-    for _, size in codes:
-        template += [size, None]
-    return _Shape(Struct(">h" + "".join([f"i{code}" for code, _ in codes])).pack, template)
+def _varying(cells: Sequence[bytes | None]) -> _Cells:
+    if None in cells:
+        sizes = _one([_NULL if cell is None else len(cell) for cell in cells])
+        return _Cells(sizes, [cell or b"" for cell in cells])
+    spelt: list[Any] = list(cells)
+    size = _one(list(map(len, spelt)))
+    return _Cells(size, _joined(spelt, size) if isinstance(size, int) and size else spelt)
 
 
-def _pack_alike(shape: _Shape, rows: Sequence[Row]) -> bytes:
-    out, (pack_row, cells) = [], shape
-    for row in rows:
-        cells[2::2] = row
-        out.append(pack_row(*cells))
-    return b"".join(out)
+def _one(sizes: list[int]) -> int | list[int]:
+    return sizes[0] if sizes.count(sizes[0]) == len(sizes) else sizes
 
 
-def _spelling(name: str) -> Callable[[Any], bytes]:
-    return _SPELLINGS.get(name) or Struct(f">{name}").pack
+def _array(spelling: str, size: int, cells: Sequence[Any]) -> _Array:
+    if spelling == "bytes":
+        return _joined(cells, size)
+    if spelling == "numeric":
+        return _numerics(np.array(cells, dtype=np.uint64))
+    return np.array(cells, dtype=_TYPES[spelling])
+
+
+def _joined(cells: Sequence[bytes], size: int) -> _Array:
+    joined = b"".join(cells)
+    if len(joined) != len(cells) * size:
+        raise ValueError(f"a cell has not {size} bytes")
+    return np.frombuffer(joined, dtype=f"V{size}")
+
+
+def _numerics(values: NDArray[np.uint64]) -> _Array:
+    """As `numeric`: how many digits, the weight of the first, sign, scale; then the digits."""
+    spelt = np.zeros((len(values), _NUMERIC_SIZE // 2), dtype=">i2")
+    spelt[:, 0], spelt[:, 1] = _DIGITS, _DIGITS - 1
+    base = np.uint64(_BASE)
+    for place in range(3 + _DIGITS, 3, -1):
+        values, spelt[:, place] = np.divmod(values, base)
+    return spelt.view(f"V{_NUMERIC_SIZE}")[:, 0]
 
 
 @lru_cache(maxsize=1024)
-def _text(value: str) -> bytes:
-    return value.encode()
+def _encode(value: str | None) -> bytes | None:
+    return None if value is None else value.encode()
 
 
-#: by number of digits: count, weight of the first, sign, scale, digits
-_NUMERICS: Final = [Struct(f">hhhh{count}h").pack for count in range(6)]
-_ZERO: Final = bytes(8)
+def _alike(columns: list[_Cells]) -> Iterator[tuple[_Sizes, list[int] | None]]:
+    """The sizes of the cells of each shape, and where its rows are; None = they all have it."""
+    varying = [column.sizes for column in columns if not isinstance(column.sizes, int)]
+    if not varying:
+        yield tuple([column.sizes for column in columns if isinstance(column.sizes, int)]), None
+        return
+    shapes: dict[_Sizes, list[int]] = {}
+    for place, key in enumerate(zip(*varying, strict=True)):
+        shapes.setdefault(key, []).append(place)
+    for key, places in shapes.items():
+        said = iter(key)
+        yield tuple([column.sizes if isinstance(column.sizes, int) else next(said) for column in columns]), places
 
 
-def _numeric(value: int) -> bytes:
-    """An unsigned integer of 64 bits as `numeric`."""
-    if value < _BASE:
-        return _NUMERICS[1](1, 0, 0, 0, value) if value else _ZERO
-    value, last = divmod(value, _BASE)
-    if value < _BASE:
-        return _NUMERICS[2](2, 1, 0, 0, value, last)
-    value, third = divmod(value, _BASE)
-    if value < _BASE:
-        return _NUMERICS[3](3, 2, 0, 0, value, third, last)
-    value, second = divmod(value, _BASE)
-    if value < _BASE:
-        return _NUMERICS[4](4, 3, 0, 0, value, second, third, last)
-    first, fourth = divmod(value, _BASE)
-    return _NUMERICS[5](5, 4, 0, 0, first, fourth, second, third, last)
+def _pack_alike(layout: Layout, columns: list[_Cells], sizes: _Sizes, places: list[int] | None) -> bytes:
+    """The rows at these places, whose cells have these sizes."""
+    template = _template(layout, sizes)
+    count = len(columns[0].values) if places is None else len(places)
+    rows = np.repeat(template, count)
+    for number, column in enumerate(columns):
+        name = f"cell{number}"
+        if name not in (template.dtype.names or ()):
+            continue
+        if isinstance(column.values, list):
+            chosen = column.values if places is None else [column.values[place] for place in places]
+            rows[name] = _joined(chosen, template.dtype[name].itemsize)
+        else:
+            rows[name] = column.values if places is None else column.values[places]
+    return rows.tobytes()
 
 
-_SPELLINGS: Final[dict[str, Callable[[Any], bytes]]] = {"bytes": bytes, "text": _text, "numeric": _numeric}
+@lru_cache(maxsize=4096)
+def _template(layout: Layout, sizes: _Sizes) -> _Array:
+    """One row without its cells: how many there are and the size of each. NULL and nothing have no cell."""
+    fields: list[tuple[str, Any]] = [("count", ">i2")]
+    for number, (column, size) in enumerate(zip(layout.columns, sizes, strict=True)):
+        fields.append((f"size{number}", ">i4"))
+        if size > 0:
+            fields.append((f"cell{number}", _TYPES.get(column.spelling, f"V{size}")))
+    row = np.zeros(1, dtype=fields)
+    row["count"] = len(sizes)
+    for number, size in enumerate(sizes):
+        row[f"size{number}"] = size
+    return row

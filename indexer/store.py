@@ -9,16 +9,36 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    Column,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+)
 from sqlalchemy.engine import Connection
 
 from indexer.errors import MirrorMissing
+from indexer.tables import mirror_registry
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 #: the revision of the schema that this code reads and writes
 NEWEST: Final = "0005"
+#: Alembic's own table, as it makes it
+_REVISIONS: Final = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -80,18 +100,20 @@ def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> 
 def migrate(engine: Engine) -> None:
     """Brings the schema to the newest revision."""
     with engine.begin() as connection:
-        if _revision(connection) == NEWEST:
-            return
-        # Only now: most starts find nothing to do, and its import takes longer than all else that they do.
-        from alembic import command
+        if not inspect(connection).has_table(_REVISIONS.name):
+            _create(connection)
+        elif connection.execute(select(_REVISIONS.c.version_num)).scalar() != NEWEST:
+            # Only now: most starts find nothing to do, and its import takes longer than all else that they do.
+            from alembic import command
 
-        command.upgrade(alembic_config(connection), "head")
+            command.upgrade(alembic_config(connection), "head")
 
 
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+def _create(connection: Connection) -> None:
+    """The newest schema at once, which the migrations would come to one after another."""
+    _REVISIONS.create(connection)
+    connection.execute(_REVISIONS.insert().values(version_num=NEWEST))
+    mirror_registry.metadata.create_all(connection, checkfirst=False)
 
 
 def alembic_config(connection: Connection) -> "Config":

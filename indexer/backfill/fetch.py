@@ -14,7 +14,8 @@ from indexer.backfill.spans import Span
 from indexer.decoded import decode
 from indexer.errors import BadBlock
 from indexer.headers import read_headers
-from indexer.packing import Layout, pack
+from indexer.layout import Layout
+from indexer.packing import pack
 from indexer.proofs import HEAD_KEYS, read_head_slot
 from indexer.ranges import RangeSize
 from protocol.errors import BadHex, NodeUnavailable, RpcRefused

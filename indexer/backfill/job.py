@@ -3,7 +3,7 @@
 import json
 
 from indexer.backfill.fetch import Wanted
-from indexer.packing import Layout
+from indexer.layout import Layout
 from protocol.events import LedgerHead
 from protocol.hashing import from_hex, to_hex
 

@@ -5,7 +5,7 @@ from typing import IO, Any, Final, NamedTuple
 
 from indexer.decoded import DecodedBlock, Facts
 from indexer.errors import BadBlock, ParentMismatch
-from indexer.packing import Packed
+from indexer.layout import Packed
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
 from protocol.events import BadEvent, LedgerHead
 

@@ -10,7 +10,9 @@ from alembic import command
 from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, select, text
+from sqlalchemy import Engine, inspect, select, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.engine.interfaces import ReflectedIndex
 
 from indexer.book import Book
 from indexer.commit import CursorRow, commit_blocks, fold, initialise, move_cursor, read_cursor
@@ -237,13 +239,41 @@ def test_a_schema_that_is_new_enough_is_left_alone(
 
 def test_the_migrations_make_the_tables_that_the_code_says(tmp_path: Path, database: Database) -> None:
     engine = open_writer(database.mirror_url(tmp_path))
-    migrate(engine)
     with engine.begin() as connection:
         config = alembic_config(connection)
         assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+        command.upgrade(config, "head")
         command.check(config)
+        migrated = _schema(connection)
         command.downgrade(alembic_config(connection), "base")
+        connection.execute(text("DROP TABLE alembic_version"))
+    migrate(engine)
+    with engine.begin() as connection:
+        assert _schema(connection) == migrated
+        command.check(alembic_config(connection))
     engine.dispose()
+
+
+def _schema(connection: Connection) -> dict[str, tuple[list[str], ...]]:
+    """Of each table its columns, key and indexes, in an order of their own.
+
+    Without defaults, which a migration gives a column for the rows that are there: what writes names every column.
+    """
+    found = inspect(connection)
+    return {
+        table: (
+            sorted(repr(column | {"default": None}) for column in found.get_columns(table)),
+            found.get_pk_constraint(table)["constrained_columns"],
+            sorted(repr(index | {"dialect_options": _spelt(index)}) for index in found.get_indexes(table)),
+            sorted(map(repr, found.get_unique_constraints(table))),
+        )
+        for table in found.get_table_names()
+    }
+
+
+def _spelt(index: ReflectedIndex) -> dict[str, str]:
+    """Its options, whose conditions compare by identity."""
+    return {name: str(value) for name, value in index.get("dialect_options", {}).items()}
 
 
 def test_the_rows_are_the_tables_columns_in_their_order() -> None:
