@@ -6,7 +6,7 @@ is `BadEvent`, because then either the history or this fold is wrong.
 Events come as their fields in order (`protocol.events.read_cells`), and each kind's method names them in that order.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import repeat
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
@@ -422,7 +422,7 @@ class _Kind(NamedTuple):
 
     fold: Callable[..., None]
     #: the accounts that its fields name
-    accounts: Callable[[list[Any]], tuple[bytes, ...]]
+    accounts: Callable[[Sequence[Any]], tuple[bytes, ...]]
     #: its first field is a lease, whose sides it does not both name itself
     of_lease: bool
 
@@ -438,7 +438,7 @@ class _Kind(NamedTuple):
         return cls(fold, _picker(accounts), OF_LEASE[EVENTS.index(kind)] and not both_sides)
 
 
-def _picker(places: list[int]) -> Callable[[list[Any]], tuple[bytes, ...]]:
+def _picker(places: list[int]) -> Callable[[Sequence[Any]], tuple[bytes, ...]]:
     if len(places) > 1:
         return itemgetter(*places)
     return lambda cells: tuple([cells[place] for place in places])

@@ -3,11 +3,14 @@
 A backfill's fetching process does this part; who folds does the rest.
 """
 
-from typing import Any, Final, NamedTuple, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
-from indexer.decoder import BlockFacts
 from indexer.facts import Method, Row
 from protocol.events import EVENTS, LeaseOpened, LedgerHead, Skipped, read_cells
+
+if TYPE_CHECKING:
+    from indexer.decoder import BlockFacts
 
 #: rows by table
 Facts = dict[str, list[Row]]
@@ -21,7 +24,7 @@ OF_LEASE: Final = [next(iter(kind.TYPES)) == "lease" or kind is Skipped for kind
 
 #: an event in its place, plain: where its kind is in `protocol.events.EVENTS`, its fields as `read_cells` gives them,
 #: the hash of its transaction, its log index
-EventAt: TypeAlias = tuple[int, list[Any], bytes, int]
+EventAt: TypeAlias = tuple[int, Sequence[Any], bytes, int]
 
 
 class DecodedBlock(NamedTuple):
@@ -37,7 +40,7 @@ class DecodedBlock(NamedTuple):
 
 
 def decode(
-    blocks: list[BlockFacts], head: LedgerHead, event_count: int
+    blocks: "list[BlockFacts]", head: LedgerHead, event_count: int
 ) -> tuple[list[DecodedBlock], Facts, LedgerHead]:
     """Blocks that follow a head and so many events; their rows that need nothing else; the head after them.
 

@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from sqlalchemy import Table, select
 from sqlalchemy.engine import Connection
 
+from indexer.backfill.derive import derive_light
 from indexer.backfill.fetch import fetch_light
-from indexer.backfill.light import derive_light
 from indexer.bodies import unpack
 from indexer.book import Book
 from indexer.commit import collect, fold

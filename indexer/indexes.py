@@ -79,6 +79,8 @@ class Indexes:
 
     def _make(self, part: Part) -> None:
         with self._engine.begin() as connection:
+            # The database's own helpers for one index would compete with the other index.
+            connection.execute(text("SET LOCAL max_parallel_maintenance_workers = 0"))
             if isinstance(part, Index):
                 connection.execute(CreateIndex(part))
                 return

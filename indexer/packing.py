@@ -27,9 +27,11 @@ _TYPES: Final[dict[str, np.dtype[Any]]] = {"int8": np.dtype(">i8"), "int2": np.d
 #: of a row's cells, in bytes
 _Sizes: TypeAlias = tuple[int, ...]
 _Array: TypeAlias = NDArray[Any]
+#: of a column: values, or an array of them where there is neither NULL nor `numeric`
+Cells: TypeAlias = Sequence[Any] | _Array
 
 
-class _Cells(NamedTuple):
+class _Column(NamedTuple):
     """A column's cells."""
 
     #: in bytes; a list where they differ
@@ -40,31 +42,37 @@ class _Cells(NamedTuple):
 
 def pack(layout: Layout, rows: Sequence[Row]) -> Packed:
     """All of a COPY, with its beginning and end. Raises `ValueError` if a cell has not its column's size."""
-    names = tuple([column.name for column in layout.columns])
-    if not rows:
-        return Packed(names, START + END)
-    columns = [_cells(column, cells) for column, cells in zip(layout.columns, zip(*rows, strict=True), strict=True)]
-    parts = [_pack_alike(layout, columns, sizes, places) for sizes, places in _alike(columns)]
-    return Packed(names, b"".join([START, *parts, END]))
+    return pack_batches(layout, [list(zip(*rows, strict=True))] if rows else [])
 
 
-def _cells(column: ColumnLayout, cells: Sequence[Any]) -> _Cells:
+def pack_batches(layout: Layout, batches: Sequence[Sequence[Cells]]) -> Packed:
+    """The same of rows that come column by column, in batches none of which is empty."""
+    parts = [START]
+    for batch in batches:
+        columns = [_column(column, cells) for column, cells in zip(layout.columns, batch, strict=True)]
+        parts += [_pack_alike(layout, columns, sizes, places) for sizes, places in _alike(columns)]
+    return Packed(tuple([column.name for column in layout.columns]), b"".join([*parts, END]))
+
+
+def _column(column: ColumnLayout, cells: Cells) -> _Column:
+    if isinstance(cells, np.ndarray):
+        return _Column(column.size or cells.itemsize, cells)
     if column.size is None:
         return _varying([_encode(cell) for cell in cells] if column.spelling == "text" else cells)
     if not column.nullable or None not in cells:
-        return _Cells(column.size, _array(column.spelling, column.size, cells))
+        return _Column(column.size, _array(column.spelling, column.size, cells))
     sizes = _one([_NULL if cell is None else column.size for cell in cells])
     blank = bytes(column.size) if column.spelling == "bytes" else 0
-    return _Cells(sizes, _array(column.spelling, column.size, [blank if cell is None else cell for cell in cells]))
+    return _Column(sizes, _array(column.spelling, column.size, [blank if cell is None else cell for cell in cells]))
 
 
-def _varying(cells: Sequence[bytes | None]) -> _Cells:
+def _varying(cells: Sequence[bytes | None]) -> _Column:
     if None in cells:
         sizes = _one([_NULL if cell is None else len(cell) for cell in cells])
-        return _Cells(sizes, [cell or b"" for cell in cells])
+        return _Column(sizes, [cell or b"" for cell in cells])
     spelt: list[Any] = list(cells)
     size = _one(list(map(len, spelt)))
-    return _Cells(size, _joined(spelt, size) if isinstance(size, int) and size else spelt)
+    return _Column(size, _joined(spelt, size) if isinstance(size, int) and size else spelt)
 
 
 def _one(sizes: list[int]) -> int | list[int]:
@@ -101,7 +109,7 @@ def _encode(value: str | None) -> bytes | None:
     return None if value is None else value.encode()
 
 
-def _alike(columns: list[_Cells]) -> Iterator[tuple[_Sizes, list[int] | None]]:
+def _alike(columns: list[_Column]) -> Iterator[tuple[_Sizes, list[int] | None]]:
     """The sizes of the cells of each shape, and where its rows are; None = they all have it."""
     varying = [column.sizes for column in columns if not isinstance(column.sizes, int)]
     if not varying:
@@ -115,7 +123,7 @@ def _alike(columns: list[_Cells]) -> Iterator[tuple[_Sizes, list[int] | None]]:
         yield tuple([column.sizes if isinstance(column.sizes, int) else next(said) for column in columns]), places
 
 
-def _pack_alike(layout: Layout, columns: list[_Cells], sizes: _Sizes, places: list[int] | None) -> bytes:
+def _pack_alike(layout: Layout, columns: list[_Column], sizes: _Sizes, places: list[int] | None) -> bytes:
     """The rows at these places, whose cells have these sizes."""
     template = _template(layout, sizes)
     count = len(columns[0].values) if places is None else len(places)

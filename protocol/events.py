@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 
 from protocol.errors import ProtocolError
 from protocol.hashing import Address, checksum_address, keccak256, to_hex
-from protocol.messages import camel
+from protocol.spelling import camel
 
 
 class LeaseState(IntEnum):
@@ -91,7 +91,7 @@ class BadEvent(ProtocolError):
     code = "bad_event"
 
 
-_ENUMS: Final[dict[str, type[IntEnum]]] = {"EndReason": EndReason, "Skip": Skip}
+ENUMS: Final[dict[str, type[IntEnum]]] = {"EndReason": EndReason, "Skip": Skip}
 
 
 class _Event:
@@ -471,7 +471,7 @@ EVENTS: Final[tuple[type[LedgerEvent], ...]] = (
 
 def signature(kind: type[LedgerEvent]) -> str:
     """The canonical event signature, enums as uint8."""
-    types = ("uint8" if solidity in _ENUMS else solidity for solidity in kind.TYPES.values())
+    types = ("uint8" if solidity in ENUMS else solidity for solidity in kind.TYPES.values())
     return f"{kind.__name__}({','.join(types)})"
 
 
@@ -500,10 +500,10 @@ class _Layout:
         self.topics_size = 32 * (1 + kind.INDEXED)
         self.data_size = 32 * (len(types) - kind.INDEXED)
         self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
-        self._padding = int.from_bytes(b"".join(map(_padding, types)), "big")
+        self._padding = int.from_bytes(b"".join(map(padding, types)), "big")
         self._addresses = [index for index, solidity in enumerate(types) if solidity == "address"]
         self._amounts = [index for index, solidity in enumerate(types) if solidity == "uint256"]
-        self._enums = [(index, tuple(_ENUMS[solidity])) for index, solidity in enumerate(types) if solidity in _ENUMS]
+        self._enums = [(index, tuple(ENUMS[solidity])) for index, solidity in enumerate(types) if solidity in ENUMS]
 
     def read(self, words: bytes) -> LedgerEvent:
         """The event in the words after topic 0; raises `BadEvent`."""
@@ -534,16 +534,16 @@ class _Layout:
         """The first field that is not of its type."""
         for place, (name, solidity) in enumerate(self.kind.TYPES.items()):
             number = int.from_bytes(words[32 * place : 32 * place + 32], "big")
-            if number & int.from_bytes(_padding(solidity), "big"):
+            if number & int.from_bytes(padding(solidity), "big"):
                 return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
-            if solidity in _ENUMS and number >= len(_ENUMS[solidity]):
+            if solidity in ENUMS and number >= len(ENUMS[solidity]):
                 return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
         raise AssertionError("a layout that refuses what each of its fields takes")
 
 
-def _padding(solidity: str) -> bytes:
+def padding(solidity: str) -> bytes:
     """The bits of a word that are zero in every value of the type."""
-    bits = {"bytes32": 256, "address": 160, "bool": 1}.get(solidity, 8 if solidity in _ENUMS else 0)
+    bits = {"bytes32": 256, "address": 160, "bool": 1}.get(solidity, 8 if solidity in ENUMS else 0)
     bits = bits or int(solidity.removeprefix("uint"))
     return ((1 << 256) - (1 << bits)).to_bytes(32, "big")
 
@@ -572,6 +572,11 @@ def read_cells(topics: bytes, data: bytes) -> tuple[int, list[Any]]:
     as integers. Raises `BadEvent`."""
     layout = _layout_of(topics, data)
     return layout.place, layout.cells(topics[32:] + data)
+
+
+def kind_of(topics: bytes, data: bytes) -> int:
+    """Its place in `EVENTS`; raises `BadEvent` for a log of no kind, or another length than its kind's."""
+    return _layout_of(topics, data).place
 
 
 def require_shape(topics: list[bytes], data: bytes) -> None:
@@ -603,8 +608,8 @@ def fields_to_json(kind: type[LedgerEvent], fields: list[Any]) -> dict[str, Any]
 
 
 def _spelling(solidity: str) -> Callable[[Any], Any]:
-    if solidity in _ENUMS:
-        return {member: member.name.lower() for member in _ENUMS[solidity]}.__getitem__
+    if solidity in ENUMS:
+        return {member: member.name.lower() for member in ENUMS[solidity]}.__getitem__
     spellings: dict[str, Callable[[Any], Any]] = {"bytes32": to_hex, "bool": bool}
     return spellings.get(solidity, str)
 

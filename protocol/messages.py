@@ -5,12 +5,13 @@ Every field is static, so a struct hash is keccak256 of the type hash and of one
 """
 
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from protocol.errors import TermOutOfRange
 from protocol.hashing import Address, checksum_address, from_hex, keccak256, to_hex
 from protocol.keys import Signer, recover_address
+from protocol.spelling import camel
 from protocol.terms import AnyMessage, Message
 
 NAME: Final = "Gridlease"
@@ -43,13 +44,6 @@ class Domain:
     @cached_property
     def separator(self) -> bytes:
         return domain_separator(NAME, VERSION, self.chain_id, self.ledger)
-
-
-@cache
-def camel(name: str) -> str:
-    """The Solidity and JSON spelling of a field: `max_rate` → `maxRate`."""
-    head, *tail = name.split("_")
-    return head + "".join(part.capitalize() for part in tail)
 
 
 def type_string(kind: type[Message]) -> str:

@@ -622,7 +622,7 @@ def mapping_slot(mapping: int, key: bytes) -> int:
     return int.from_bytes(keccak256(key + mapping.to_bytes(32, "big")), "big")
 
 
-# protocol/messages.py: EIP-712: digests, signatures and wallet JSON of the signed messages (SPEC "Signed messages").
+# protocol/spelling.py: One name, as each language spells it.
 
 
 @cache
@@ -711,7 +711,7 @@ class BadEvent(ProtocolError):
     code = "bad_event"
 
 
-_ENUMS: Final[dict[str, type[IntEnum]]] = {"EndReason": EndReason, "Skip": Skip}
+ENUMS: Final[dict[str, type[IntEnum]]] = {"EndReason": EndReason, "Skip": Skip}
 
 
 class _Event:
@@ -1091,7 +1091,7 @@ EVENTS: Final[tuple[type[LedgerEvent], ...]] = (
 
 def signature(kind: type[LedgerEvent]) -> str:
     """The canonical event signature, enums as uint8."""
-    types = ("uint8" if solidity in _ENUMS else solidity for solidity in kind.TYPES.values())
+    types = ("uint8" if solidity in ENUMS else solidity for solidity in kind.TYPES.values())
     return f"{kind.__name__}({','.join(types)})"
 
 
@@ -1120,10 +1120,10 @@ class _Layout:
         self.topics_size = 32 * (1 + kind.INDEXED)
         self.data_size = 32 * (len(types) - kind.INDEXED)
         self._cut = Struct(">" + "".join(self._CODES.get(solidity, "24xQ") for solidity in types))
-        self._padding = int.from_bytes(b"".join(map(_padding, types)), "big")
+        self._padding = int.from_bytes(b"".join(map(padding, types)), "big")
         self._addresses = [index for index, solidity in enumerate(types) if solidity == "address"]
         self._amounts = [index for index, solidity in enumerate(types) if solidity == "uint256"]
-        self._enums = [(index, tuple(_ENUMS[solidity])) for index, solidity in enumerate(types) if solidity in _ENUMS]
+        self._enums = [(index, tuple(ENUMS[solidity])) for index, solidity in enumerate(types) if solidity in ENUMS]
 
     def read(self, words: bytes) -> LedgerEvent:
         """The event in the words after topic 0; raises `BadEvent`."""
@@ -1154,16 +1154,16 @@ class _Layout:
         """The first field that is not of its type."""
         for place, (name, solidity) in enumerate(self.kind.TYPES.items()):
             number = int.from_bytes(words[32 * place : 32 * place + 32], "big")
-            if number & int.from_bytes(_padding(solidity), "big"):
+            if number & int.from_bytes(padding(solidity), "big"):
                 return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
-            if solidity in _ENUMS and number >= len(_ENUMS[solidity]):
+            if solidity in ENUMS and number >= len(ENUMS[solidity]):
                 return BadEvent(f"{self.kind.__name__}.{name}: {number} is no {solidity}")
         raise AssertionError("a layout that refuses what each of its fields takes")
 
 
-def _padding(solidity: str) -> bytes:
+def padding(solidity: str) -> bytes:
     """The bits of a word that are zero in every value of the type."""
-    bits = {"bytes32": 256, "address": 160, "bool": 1}.get(solidity, 8 if solidity in _ENUMS else 0)
+    bits = {"bytes32": 256, "address": 160, "bool": 1}.get(solidity, 8 if solidity in ENUMS else 0)
     bits = bits or int(solidity.removeprefix("uint"))
     return ((1 << 256) - (1 << bits)).to_bytes(32, "big")
 
@@ -1210,8 +1210,8 @@ def fields_to_json(kind: type[LedgerEvent], fields: list[Any]) -> dict[str, Any]
 
 
 def _spelling(solidity: str) -> Callable[[Any], Any]:
-    if solidity in _ENUMS:
-        return {member: member.name.lower() for member in _ENUMS[solidity]}.__getitem__
+    if solidity in ENUMS:
+        return {member: member.name.lower() for member in ENUMS[solidity]}.__getitem__
     spellings: dict[str, Callable[[Any], Any]] = {"bytes32": to_hex, "bool": bool}
     return spellings.get(solidity, str)
 

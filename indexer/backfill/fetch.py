@@ -8,14 +8,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 from msgspec import Raw
 
-from indexer.backfill.light import LightBlock, derive_light
+from indexer.backfill.decode import decode_span
+from indexer.backfill.light import LightBlock
 from indexer.backfill.read import of_logs, of_receipts
 from indexer.backfill.spans import Span
-from indexer.decoded import decode
 from indexer.errors import BadBlock
 from indexer.headers import read_headers
 from indexer.layout import Layout
-from indexer.packing import pack
 from indexer.proofs import HEAD_KEYS, read_head_slot
 from indexer.ranges import RangeSize
 from protocol.errors import BadHex, NodeUnavailable, RpcRefused
@@ -27,7 +26,7 @@ from protocol.rpc import Rpc
 #: how the ledger's logs of a range are shown to be all there are
 Mode: TypeAlias = Literal["receipts", "head"]
 
-_FIRST_BLOCKS: Final = 32
+_FIRST_BLOCKS: Final = 8
 #: of a block that nobody asked for
 _NONE: Final = Raw(b"[]")
 #: a range should not hold many more logs than this: two of them are in memory, as JSON and as values
@@ -179,18 +178,18 @@ class Fetcher:
 
     def _span(self, blocks: list[LightBlock], last: int, slot: int | None) -> Span:
         try:
-            decoded, rows, head = decode([derive_light(block) for block in blocks], self._head, self._event_count)
+            span = decode_span(blocks, self._head, self._event_count, self._wanted.layouts, proved=slot is not None)
         except BadEvent as error:
             if slot is None:
                 raise
             # Nothing says yet that these logs are the ledger's, so it is the node that is wrong.
             raise BadBlock(last, "logs", str(error)) from error
+        head = span.blocks[-1].head
         if slot is not None:
             proved = LedgerHead.from_slot(slot)
             if proved != head:
                 found = f"{head.count} logs, the contract counts {proved.count}"
                 raise BadBlock(last, "ledger head", f"{found}, or some are others")
         self._head = head
-        self._event_count += sum(len(block.events) for block in decoded)
-        packed = {name: pack(layout, rows.pop(name)) for name, layout in self._wanted.layouts.items()}
-        return Span(decoded, rows, packed, slot is not None)
+        self._event_count += len(span.log_indexes)
+        return span

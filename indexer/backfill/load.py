@@ -55,10 +55,10 @@ class Load:
             yield from self._written()
 
     def _collect(self) -> None:
-        """Once in a while: what the database's library leaves in cycles would add up over a long history."""
+        """Once in a while, of what is new: what the database's library leaves in cycles would add up."""
         self._spans += 1
         if self._spans % _COLLECT_SPANS == 0:
-            gc.collect()
+            gc.collect(0)
 
     def _written(self) -> Iterator[CursorRow]:
         writing, self._writing = self._writing, None
@@ -66,7 +66,10 @@ class Load:
             yield writing.result()
 
     def _fold(self, span: Span) -> Step:
-        step = self._fold_blocks(span.blocks)
+        # Only here: with nothing to load, NumPy's import would only delay a start.
+        from indexer.backfill.decode import blocks_of
+
+        step = self._fold_blocks(blocks_of(span))
         for name, rows in span.rows.items():
             step.rows[name] += rows
         after = replace(step.after, proved_number=step.after.number) if span.proved else step.after

@@ -11,6 +11,8 @@ from indexer.backfill.spans import Span, read_span
 from protocol.errors import NodeUnavailable
 
 _STOP_SECONDS = 5
+#: a range has megabytes, and each time that a pipe is full both sides wait; the most that Linux allows by default
+_PIPE_BYTES = 1 << 20
 
 
 class Fetch(Protocol):
@@ -53,7 +55,12 @@ class FetchProcesses:
             _end(process)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", self._module],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pipesize=_PIPE_BYTES,
+        )
 
 
 class FetchProcess:

@@ -3,8 +3,9 @@
 import marshal
 from typing import IO, Any, Final, NamedTuple
 
-from indexer.decoded import DecodedBlock, Facts
+from indexer.decoded import Facts
 from indexer.errors import BadBlock, ParentMismatch
+from indexer.facts import Method
 from indexer.layout import Packed
 from protocol.errors import BadProof, NodeUnavailable, RpcRefused
 from protocol.events import BadEvent, LedgerHead
@@ -16,10 +17,36 @@ ERRORS: Final = (BadBlock, BadEvent, BadProof, NodeUnavailable, ParentMismatch, 
 _BY_NAME: Final[dict[str, type[Exception]]] = {kind.__name__: kind for kind in ERRORS}
 
 
+class SpanBlock(NamedTuple):
+    """A light block, without its events."""
+
+    header_rlp: bytes
+    method: Method
+    #: after it
+    head: LedgerHead
+    event_count: int
+
+
+class KindEvents(NamedTuple):
+    """The events of one kind, by columns."""
+
+    #: its place in `protocol.events.EVENTS`
+    kind: int
+    #: where in the span they are
+    places: list[int]
+    #: a field each: its code and bytes, or the values, as `indexer.backfill.columns` spells them
+    columns: list[tuple[str, bytes] | list[int]]
+
+
 class Span(NamedTuple):
     """Blocks in a row; none after the last range, or when the node has others now."""
 
-    blocks: list[DecodedBlock]
+    blocks: list[SpanBlock]
+    #: of all of them
+    events: list[KindEvents]
+    #: an event each: of its transaction, joined; and its place in the block
+    tx_hashes: bytes
+    log_indexes: list[int]
     #: their rows that need nothing from before them: as they are, or as COPY takes them
     rows: Facts
     packed: dict[str, Packed]
@@ -28,16 +55,16 @@ class Span(NamedTuple):
 
     @classmethod
     def end(cls) -> "Span":
-        return cls([], {}, {}, False)
+        return cls([], [], b"", [], {}, {}, False)
 
 
 def write_span(pipe: IO[bytes], span: Span) -> None:
     """Raises `BrokenPipeError` when nobody reads any more."""
-    blocks = [(*block[:3], block.head.hash, block.head.count, block.events) for block in span.blocks]
     # Named tuples are not for a pipe.
-    rows = {name: [tuple(row) for row in batch] for name, batch in span.rows.items()}
+    blocks = [(rlp, method, head.hash, head.count, count) for rlp, method, head, count in span.blocks]
+    events = [tuple(of_kind) for of_kind in span.events]
     packed = {name: tuple(batch) for name, batch in span.packed.items()}
-    _write(pipe, (True, blocks, rows, packed, span.proved))
+    _write(pipe, (True, blocks, events, span.tx_hashes, span.log_indexes, span.rows, packed, span.proved))
 
 
 def write_error(pipe: IO[bytes], error: Exception) -> None:
@@ -56,12 +83,12 @@ def read_span(pipe: IO[bytes]) -> Span:
     if not good:
         name, words, fields = rest
         raise _error(_BY_NAME[name], words, fields)
-    blocks, rows, packed, proved = rest
+    blocks, events, tx_hashes, log_indexes, rows, packed, proved = rest
     return Span(
-        [
-            DecodedBlock(header_rlp, method, whole, LedgerHead(head, count), events)
-            for header_rlp, method, whole, head, count, events in blocks
-        ],
+        [SpanBlock(rlp, method, LedgerHead(head, count), events) for rlp, method, head, count, events in blocks],
+        [KindEvents(*of_kind) for of_kind in events],
+        tx_hashes,
+        log_indexes,
         rows,
         {name: Packed(*batch) for name, batch in packed.items()},
         proved,

@@ -20,7 +20,7 @@ from protocol.bundle.lease import lease_slots  # noqa: E402
 from protocol.errors import BadProof  # noqa: E402
 from protocol.events import EVENTS, HEAD_SLOT, EndReason, LeaseState, LedgerHead, Skip, signature  # noqa: E402
 from protocol.hashing import from_hex, keccak256, to_hex  # noqa: E402
-from protocol.messages import camel  # noqa: E402
+from protocol.spelling import camel  # noqa: E402
 from tests.support.paper_chain import LEDGER, STRANGER, PaperBlock, PaperChain, deposit, log_of  # noqa: E402
 
 FOLDER: Final = Path(__file__).parent
