@@ -10,7 +10,6 @@ from pathlib import Path
 from threading import local
 from typing import Final
 
-from sqlalchemy import Engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -20,6 +19,7 @@ from indexer.prove import NoSuchLog
 from indexer.read.blocks import BlockReads
 from indexer.read.events import EventsWanted
 from indexer.read.leases import LeaseReads, LeasesWanted, PaymentsWanted
+from indexer.read.lent import Connections
 from indexer.read.progress import ProgressReads
 from indexer.read.raw import LogsWanted, RawReads, TooMuch, Window
 from indexer.read.statement import StatementReads
@@ -123,7 +123,7 @@ class Mirror(Reads):
         self._url = url
         self._path = sqlite_path(url)
         self._confirmations = confirmations
-        self._engine: Engine | None = None
+        self._connections: Connections | None = None
         #: inode of the open SQLite file
         self._file: int | None = None
         #: the connection of the call that this thread is in
@@ -135,9 +135,9 @@ class Mirror(Reads):
         return self._path
 
     def close(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-            self._engine = None
+        if self._connections is not None:
+            self._connections.close()
+            self._connections = None
 
     @contextmanager
     def snapshot(self) -> Iterator[Reads]:
@@ -145,8 +145,8 @@ class Mirror(Reads):
         with self._connect() as connection:
             yield Snapshot(connection, self._confirmations)
 
-    def _open(self) -> Engine:
-        """The engine of the file that is there now: a dev chain that starts anew makes another one."""
+    def _open(self) -> Connections:
+        """To the file that is there now: a dev chain that starts anew makes another one."""
         file = None
         if self._path is not None:
             try:
@@ -154,14 +154,14 @@ class Mirror(Reads):
             except FileNotFoundError:
                 self.close()
                 raise MirrorMissing(self._url) from None
-        if self._engine is None or file != self._file:
+        if self._connections is None or file != self._file:
             self.close()
             engine = open_reader(self._url)
             if self._path is None:
                 # A server's default would give every statement a snapshot of its own.
                 engine = engine.execution_options(isolation_level="REPEATABLE READ")
-            self._engine, self._file = engine, file
-        return self._engine
+            self._connections, self._file = Connections(engine), file
+        return self._connections
 
     @contextmanager
     def _read(self) -> Iterator[Connection]:
@@ -179,9 +179,8 @@ class Mirror(Reads):
 
     @contextmanager
     def _connect(self) -> Iterator[Connection]:
-        engine = self._open()
         try:
-            with engine.connect() as connection:
+            with self._open().lend() as connection:
                 yield connection
         except (OperationalError, ProgrammingError) as error:
             # SQLite says it in words, PostgreSQL by a code.

@@ -604,19 +604,28 @@ def to_json(event: LedgerEvent) -> dict[str, Any]:
 
 def fields_to_json(kind: type[LedgerEvent], fields: list[Any]) -> dict[str, Any]:
     """The same of an event of which there are only the fields, in order."""
-    return {name: spell(field) for (name, spell), field in zip(_SPELLINGS[kind], fields, strict=True)}
+    names, spellings = _SPELLINGS[kind]
+    spelt = fields.copy()
+    for place, spell in spellings:
+        spelt[place] = spell(spelt[place])
+    return dict(zip(names, spelt, strict=True))
 
 
-def _spelling(solidity: str) -> Callable[[Any], Any]:
+def _spelling(solidity: str) -> Callable[[Any], Any] | None:
+    """None where JSON has the field as it is."""
     if solidity in ENUMS:
         return {member: member.name.lower() for member in ENUMS[solidity]}.__getitem__
-    spellings: dict[str, Callable[[Any], Any]] = {"bytes32": to_hex, "bool": bool}
+    spellings: dict[str, Callable[[Any], Any] | None] = {"bytes32": to_hex, "address": None, "bool": None}
     return spellings.get(solidity, str)
 
 
-_SPELLINGS: Final[dict[type[LedgerEvent], list[tuple[str, Callable[[Any], Any]]]]] = {
-    kind: [(camel(name), _spelling(solidity)) for name, solidity in kind.TYPES.items()] for kind in EVENTS
-}
+def _spellings(kind: type[LedgerEvent]) -> tuple[tuple[str, ...], list[tuple[int, Callable[[Any], Any]]]]:
+    """Names in order, and by place how the fields are spelt that need it."""
+    spellings = [(place, _spelling(solidity)) for place, solidity in enumerate(kind.TYPES.values())]
+    return tuple(map(camel, kind.TYPES)), [(place, spell) for place, spell in spellings if spell is not None]
+
+
+_SPELLINGS: Final = {kind: _spellings(kind) for kind in EVENTS}
 
 
 def event_hash(topics: list[bytes], data: bytes) -> bytes:

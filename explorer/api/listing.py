@@ -137,16 +137,17 @@ def _page(
     following = desk.seal.token(ends[1], name) if ends and older else None
     bottom = Cursor(place=listing.bottom, newer=True, reorg_epoch=0, block_number=0, block_hash=b"")
     total = listing.count(question.now) if asked.total and listing.count is not None else None
+    link = _link_of(request)
     return {
         "data": [listing.fact(row, question) for row in rows],
         "has_more": following is not None,
         "next_page_token": following,
         "prev_page_token": prev,
         "links": {
-            "first": _link(request, None),
-            "prev": prev and _link(request, prev),
-            "next": following and _link(request, following),
-            "last": _link(request, desk.seal.token(bottom, name)),
+            "first": link(None),
+            "prev": prev and link(prev),
+            "next": following and link(following),
+            "last": link(desk.seal.token(bottom, name)),
         },
         "total": None if total is None else {"count": total.count, "estimate": total.estimate},
     }
@@ -172,7 +173,13 @@ def _cursors(listing: Listing[Row], question: Question, rows: Sequence[Row]) -> 
     return newer, older
 
 
-def _link(request: Request, token: str | None) -> str:
-    kept = [item for item in request.query_params.multi_items() if item[0] != "page_token"]
-    query = urlencode(kept + ([] if token is None else [("page_token", token)]))
-    return f"{request.scope['path']}?{query}" if query else str(request.scope["path"])
+def _link_of(request: Request) -> Callable[[str | None], str]:
+    """Makes links to the list's pages by their tokens, which need no escapes."""
+    path = str(request.scope["path"])
+    kept = urlencode([item for item in request.query_params.multi_items() if item[0] != "page_token"])
+
+    def link(token: str | None) -> str:
+        query = "&".join(filter(None, (kept, token and f"page_token={token}")))
+        return f"{path}?{query}" if query else path
+
+    return link
