@@ -38,22 +38,23 @@ def mismatch(offer: Offer, order: Order, min_notice: int) -> Skip:
         (Skip.NOTICE, max(offer.notice, min_notice) <= order.notice <= MAX_NOTICE_SECONDS),
         (Skip.MIN_CHARGE, offer.min_charge <= order.min_charge <= order.bond),
         (Skip.QUANTITIES, lanes_cover(offer.quantities, order.quantities)),
-        (Skip.TRAITS, _traits_meet(offer.traits, order)),
-        (Skip.ZONE, _zone_meets(offer.zone, order)),
+        (Skip.TRAITS, traits_meet(offer.traits, order.all_of, order.any_of, order.none_of)),
+        (Skip.ZONE, zone_meets(offer.zone, order.zones, declared=wants_zone(order))),
     )
     return next((skip for skip, holds in checks if not holds), Skip.NONE)
 
 
-def _zone_meets(zone: int, order: Order) -> bool:
+def wants_zone(order: Order) -> bool:
+    """Whether an undeclared zone is refused even where any zone would do."""
+    return order.distinct_zones or order.attested & ZONE_BIT != 0
+
+
+def zone_meets(zone: int, zones: int, *, declared: bool) -> bool:
     """Zone 0 is undeclared: in no set, distinct from nothing, and never attested."""
     if zone == 0:
-        return order.zones == 0 and not order.distinct_zones and order.attested & ZONE_BIT == 0
-    return order.zones == 0 or bool(order.zones >> zone & 1)
+        return zones == 0 and not declared
+    return zones == 0 or bool(zones >> zone & 1)
 
 
-def _traits_meet(traits: int, order: Order) -> bool:
-    return (
-        traits & order.all_of == order.all_of
-        and (order.any_of == 0 or traits & order.any_of != 0)
-        and traits & order.none_of == 0
-    )
+def traits_meet(traits: int, all_of: int, any_of: int, none_of: int) -> bool:
+    return traits & all_of == all_of and (any_of == 0 or traits & any_of != 0) and traits & none_of == 0

@@ -11,7 +11,9 @@ from backend.errors import BadRequest, IdempotencyConflict, NotFound, NotFunded,
 from backend.jobs.order import OrderContext, build_order
 from backend.jobs.tables import IdempotencyRow, JobRow
 from backend.market import Market
-from backend.matching.policy import BookOffer, BookOrder, Explanation, explain, match
+from backend.matching.book import BookOffer, BookOrder
+from backend.matching.explain import Explanation, explain
+from backend.matching.policy import match
 from backend.offers.service import live_book
 from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, checksum_address, to_hex
@@ -55,7 +57,7 @@ class Draft:
         return digest(self.market.domain, self.order)
 
     def entry(self) -> BookOrder:
-        return BookOrder(digest=self.digest, order=self.order, fill=0, arrived=now_milliseconds())
+        return BookOrder(digest=self.digest, order=self.order, fills=(0,), arrived=now_milliseconds())
 
     def refusals(self) -> list[Explanation]:
         return explain(self.book, self.entry(), self.market.deployment.min_notice)

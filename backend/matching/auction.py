@@ -10,7 +10,8 @@ from backend.jobs.tables import JobRow
 from backend.leases.service import usages
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.matching.policy import BookOffer, BookOrder, Pairing, match
+from backend.matching.book import BookOffer, BookOrder, Pairing
+from backend.matching.policy import match
 from backend.offers.service import live_book
 from backend.submission import intents
 from protocol.clock import now_time
@@ -49,7 +50,7 @@ def _waiting(session: Session) -> list[tuple[BookOrder, JobRow]]:
         entry = BookOrder(
             digest=from_hex(job.order_digest, 32),
             order=order,
-            fill=job.next_fill,
+            fills=(job.next_fill,),
             arrived=job.created_ms,
             tried=frozenset(Address(provider) for provider in served),
         )
@@ -72,12 +73,12 @@ def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
 
 def _propose(session: Session, job: JobRow, pairing: Pairing) -> None:
     rows = usages(session, job.id)
-    lease = to_hex(lease_id(pairing.order.digest, pairing.order.fill))
+    lease = to_hex(lease_id(pairing.order.digest, pairing.fill))
     session.add(
         LeaseIntention(
             lease=lease,
             job_id=job.id,
-            fill=pairing.order.fill,
+            fill=pairing.fill,
             provider=pairing.offer.offer.provider,
             offer_digest=to_hex(pairing.offer.digest),
             rate=pairing.offer.offer.rate,
@@ -89,6 +90,6 @@ def _propose(session: Session, job: JobRow, pairing: Pairing) -> None:
     )
     job.state = "matched"
     job.failure = None
-    job.next_fill = pairing.order.fill + 1
+    job.next_fill = pairing.fill + 1
     session.add(job)
     intents.add(session, "open", lease, {})

@@ -8,7 +8,7 @@ from sqlmodel import Session, col, select
 from backend.accounts.service import Principal
 from backend.errors import NotFound, OfferRefused
 from backend.market import Market
-from backend.matching.policy import BookOffer
+from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
 from protocol.clock import now_time
 from protocol.hashing import Address, from_hex, to_hex

@@ -1,19 +1,18 @@
 """The matching rule against a naive second writing of it, and its promises one by one."""
 
-from collections import Counter
+import pytest
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from backend.matching.policy import BookOffer, BookOrder, explain, match
+from backend.matching import index, policy, reach
+from backend.matching.book import BookOffer, BookOrder
+from backend.matching.explain import explain
+from backend.matching.index import OfferIndex
+from backend.matching.policy import decide, match
 from protocol.events import Skip
-from protocol.fit import mismatch
 from protocol.hashing import Address, keccak256
-from protocol.resources import Quantities
 from protocol.zones import zone_by_id, zone_mask
 from tests.support.builders import an_address, make_offer, make_order
-
-MIN_NOTICE = 10
+from tests.support.naive_matching import naive_match
+from tests.support.random_books import MIN_NOTICE, random_book
 
 
 def _offer(index: int, *, open_leases: int = 0, **terms: object) -> BookOffer:
@@ -23,79 +22,56 @@ def _offer(index: int, *, open_leases: int = 0, **terms: object) -> BookOffer:
     )
 
 
-def _order(index: int, *, arrived: int = 0, tried: frozenset[Address] = frozenset(), **terms: object) -> BookOrder:
-    return BookOrder(
-        digest=keccak256(f"order {index}".encode()), order=make_order(**terms), fill=0, arrived=arrived, tried=tried
-    )
+def _order(
+    index: int,
+    *,
+    fills: tuple[int, ...] = (0,),
+    arrived: int = 0,
+    tried: frozenset[Address] = frozenset(),
+    **terms: object,
+) -> BookOrder:
+    digest = keccak256(f"order {index}".encode())
+    return BookOrder(digest=digest, order=make_order(**terms), fills=fills, arrived=arrived, tried=tried)
 
 
-def _naive(offers: list[BookOffer], orders: list[BookOrder]) -> list[tuple[bytes, bytes]]:
-    """The rule once more, written as slowly and plainly as possible."""
-    room = {entry.offer.provider: 0 for entry in offers}
-    result = []
-    for order in sorted(orders, key=lambda entry: (entry.arrived, entry.digest)):
-        candidates = []
-        for entry in offers:
-            if mismatch(entry.offer, order.order, MIN_NOTICE) is not Skip.NONE:
-                continue
-            if entry.open_leases + room[entry.offer.provider] >= entry.offer.capacity:
-                continue
-            candidates.append(
-                (entry.offer.provider in order.tried, entry.offer.rate, entry.digest, entry.offer.provider)
-            )
-        if candidates:
-            _, _, digest, provider = min(candidates)
-            room[provider] += 1
-            result.append((order.digest, digest))
-    return result
+def _found(offers: list[BookOffer], orders: list[BookOrder]) -> list[tuple[bytes, int, bytes]]:
+    return [(pairing.order.digest, pairing.fill, pairing.offer.digest) for pairing in match(offers, orders, MIN_NOTICE)]
 
 
-offers_strategy = st.lists(
-    st.tuples(
-        st.integers(0, 5),
-        st.integers(1, 4),
-        st.integers(1, 3),
-        st.integers(0, 2),
-        st.integers(0, 64),
-        st.sampled_from(["DE", "FR", "ES"]),
-    ),
-    max_size=12,
-)
-orders_strategy = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(1, 5), st.integers(0, 64), st.sampled_from([[], ["DE"], ["FR", "ES"]])),
-    max_size=12,
-)
+class TestSecondWriting:
+    def test_a_thousand_random_books_give_the_same_pairings(self) -> None:
+        pairings = 0
+        for seed in range(1000):
+            offers, orders = random_book(seed)
+            found = _found(offers, orders)
+            assert found == naive_match(offers, orders, MIN_NOTICE), f"book {seed}"
+            pairings += len(found)
+        assert pairings > 2000
+
+    @pytest.mark.parametrize(("weighed", "bids", "places"), [(1, 32, 2), (3, 2, 3), (128, 1, 2)])
+    def test_so_they_do_where_every_limit_is_reached(
+        self, monkeypatch: pytest.MonkeyPatch, weighed: int, bids: int, places: int
+    ) -> None:
+        monkeypatch.setattr(reach, "MOST_WEIGHED", weighed)
+        monkeypatch.setattr(policy, "MOST_BIDS", bids)
+        monkeypatch.setattr(index, "MOST_PLACES", places)
+        for seed in range(300):
+            offers, orders = random_book(seed)
+            assert _found(offers, orders) == naive_match(offers, orders, MIN_NOTICE), f"book {seed}"
 
 
-@given(offers=offers_strategy, orders=orders_strategy)
-def test_the_rule_gives_the_same_matches_as_a_naive_writing_of_it(
-    offers: list[tuple[int, int, int, int, int, str]], orders: list[tuple[int, int, int, list[str]]]
-) -> None:
-    book = [
-        BookOffer(
-            digest=keccak256(f"offer {index}".encode()),
-            offer=make_offer(
-                provider=an_address(f"p{who}"), rate=rate, capacity=capacity, zone=zone_by_id(zone).number,
-                quantities=Quantities(memory_quarter_gib=memory).pack(),
-            ),
-            signature=bytes(65),
-            open_leases=busy,
-        )
-        for index, (who, rate, capacity, busy, memory, zone) in enumerate(offers)
-    ]  # fmt: skip
-    waiting = [
-        _order(
-            index,
-            arrived=arrived,
-            max_rate=rate,
-            quantities=Quantities(memory_quarter_gib=memory).pack(),
-            zones=zone_mask(zones),
-        )
-        for index, (arrived, rate, memory, zones) in enumerate(orders)
-    ]
-    found = [(pairing.order.digest, pairing.offer.digest) for pairing in match(book, waiting, MIN_NOTICE)]
-    assert found == _naive(book, waiting)
-    assert max(Counter(order for order, _ in found).values(), default=0) <= 1
+class TestIndex:
+    def test_what_it_finds_does_not_depend_on_how_it_came_to_hold_the_book(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(index, "MOST_PLACES", 4)
+        kept = OfferIndex()
+        for seed in range(300):
+            offers, orders = random_book(seed)
+            # From the book of the seed before, one change after the other.
+            kept.replace(offers)
+            assert len(kept) == len(offers)
+            assert decide(kept, orders, MIN_NOTICE) == decide(OfferIndex(offers), orders, MIN_NOTICE), f"book {seed}"
 
 
 def test_the_cheapest_fitting_offer_wins_and_equal_rates_go_to_the_lower_digest() -> None:
@@ -109,6 +85,54 @@ def test_the_outcome_does_not_depend_on_the_order_of_the_snapshot() -> None:
     book = [_offer(index, rate=1 + index % 3) for index in range(8)]
     waiting = [_order(index, arrived=index % 2) for index in range(6)]
     assert match(book, waiting, MIN_NOTICE) == match(book[::-1], waiting[::-1], MIN_NOTICE)
+
+
+def test_of_equal_rates_the_provider_with_fewer_leases_comes_first() -> None:
+    book = [_offer(1, capacity=3, open_leases=2), _offer(2, capacity=3), _offer(3, capacity=3, open_leases=1)]
+    assert [pairing.offer.open_leases for pairing in match(book, [_order(1)], MIN_NOTICE)] == [0]
+
+
+def test_where_offers_are_scarce_the_buyer_who_can_only_use_one_gets_it() -> None:
+    german, french = _offer(1, rate=2), _offer(2, rate=3, zone=zone_by_id("FR").number)
+    flexible, picky = _order(1, max_rate=10), _order(2, max_rate=9, zones=zone_mask(["DE"]), arrived=1)
+    chosen = {pairing.order.digest: pairing.offer for pairing in match([german, french], [flexible, picky], MIN_NOTICE)}
+    assert chosen == {flexible.digest: french, picky.digest: german}
+
+
+def test_an_order_counts_for_what_its_budget_can_pay() -> None:
+    boaster = _order(1, max_rate=10**6, quantity=10**12, budget=10)
+    payer = _order(2, max_rate=10**6, quantity=10**6, budget=10**6, arrived=1)
+    assert [pairing.order for pairing in match([_offer(1, rate=1)], [boaster, payer], MIN_NOTICE)] == [payer]
+
+
+class TestReplicas:
+    def test_each_gets_another_provider_and_where_asked_another_zone(self) -> None:
+        zones = [zone_by_id(name).number for name in ("DE", "DE", "FR", "ES")]
+        book = [_offer(index, rate=1 + index, zone=zone) for index, zone in enumerate(zones)]
+        three = _order(1, replicas=3, fills=(0, 1, 2))
+        assert [pairing.offer for pairing in match(book, [three], MIN_NOTICE)] == book[:3]
+        spread = match(book, [_order(1, replicas=3, distinct_zones=True, fills=(0, 1, 2))], MIN_NOTICE)
+        assert [pairing.offer for pairing in spread] == [book[0], book[2], book[3]]
+        twice = [_offer(1, capacity=5), _offer(1, capacity=5, salt=2)]
+        assert match(twice, [_order(1, replicas=2, fills=(0, 1))], MIN_NOTICE) == []
+
+    def test_an_order_gets_all_or_none_and_what_it_leaves_goes_to_others(self) -> None:
+        book = [_offer(1), _offer(2)]
+        greedy = _order(1, max_rate=9_000_000, replicas=3, fills=(0, 1, 2))
+        modest = _order(2, arrived=1)
+        assert [pairing.order for pairing in match(book, [greedy, modest], MIN_NOTICE)] == [modest]
+
+
+class TestCapacity:
+    def test_the_leases_of_a_provider_are_counted_over_all_its_offers(self) -> None:
+        who = an_address("one")
+        small, large = _offer(1, provider=who, rate=1), _offer(2, provider=who, rate=2, capacity=2)
+        pairings = match([small, large], [_order(index) for index in range(4)], MIN_NOTICE)
+        # The ledger opens them in this order: the small offer would not hold as the second lease.
+        assert [pairing.offer for pairing in pairings] == [small, large]
+
+    def test_a_full_provider_gets_nothing(self) -> None:
+        assert match([_offer(1, capacity=2, open_leases=2)], [_order(1)], MIN_NOTICE) == []
 
 
 def test_a_retry_goes_to_another_provider_while_there_is_one() -> None:

@@ -1,0 +1,167 @@
+"""A page of the book: some thousand offers in the rule's order, and who of them has which zone, trait, lane and terms.
+
+A set of places is one integer, bit n for place n. The offers that fit an order are an intersection of such sets, a few
+machine words at a time.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.matching.book import BookOffer
+from backend.matching.columns import Needs, Terms, bits_of, lanes_of, terms_meet, terms_of
+
+MOST_PLACES: Final = 16384
+"""A fuller page is split: a change shifts the places behind it, in each set of its page."""
+_MOST_REMEMBERED: Final = 1024
+
+Key = tuple[int, int, bytes]
+"""The rule's order of offers: rate, leases that the provider serves, digest."""
+
+
+def key_of(entry: BookOffer) -> Key:
+    return entry.offer.rate, entry.open_leases, entry.digest
+
+
+class Placed(NamedTuple):
+    """An offer with the door that it opens (index.py)."""
+
+    entry: BookOffer
+    door: int
+
+
+class Page:
+    """Offers in the order of their keys."""
+
+    __slots__ = ("_lanes", "_remembered", "_terms", "_traits", "_zones", "doors", "entries", "keys", "rates")
+
+    def __init__(self, offers: Sequence[tuple[Key, Placed]]) -> None:
+        self.keys = [key for key, _ in offers]
+        self.entries = [placed.entry for _, placed in offers]
+        self.doors = np.array([placed.door for _, placed in offers], np.int64)
+        #: pico-dollars per metered unit
+        self.rates = np.array([key[0] for key in self.keys], np.int64)
+        #: a row for each of the 16 lanes
+        self._lanes = _lane_rows(self.entries)
+        #: value → places
+        self._terms: dict[Terms, int] = {}
+        self._zones: dict[int, int] = {}
+        self._traits: dict[int, int] = {}
+        #: need → places, of lanes and terms, until the page changes
+        self._remembered: dict[Hashable, int] = {}
+        for place, entry in enumerate(self.entries):
+            self._enter(entry, 1 << place)
+
+    def fitting(self, needs: Needs, max_rate: int) -> int:
+        """Places of the offers that meet all needs and cost at most `max_rate`."""
+        keys = self.keys
+        affordable = len(keys) if keys and keys[-1][0] <= max_rate else bisect_right(keys, (max_rate + 1, -1, b""))
+        remembered = self._remembered
+        found = remembered.get(needs.terms)
+        places = (self._on_terms(needs) if found is None else found) & (1 << affordable) - 1
+        for need in needs.lanes:
+            found = remembered.get(need)
+            places &= self._with_lane(need) if found is None else found
+            if not places:
+                return 0
+        if needs.zones is not None:
+            places &= _union(self._zones, needs.zones)
+        elif needs.declared:
+            places &= ~self._zones.get(0, 0)
+        for trait in needs.all_of:
+            places &= self._traits.get(trait, 0)
+        if needs.any_of:
+            places &= _union(self._traits, needs.any_of)
+        if needs.none_of and places:
+            places &= ~_union(self._traits, needs.none_of)
+        return places
+
+    def insert(self, key: Key, placed: Placed) -> None:
+        place = bisect_left(self.keys, key)
+        self.keys.insert(place, key)
+        self.entries.insert(place, placed.entry)
+        self.doors = np.insert(self.doors, place, placed.door)
+        self.rates = np.insert(self.rates, place, key[0])
+        self._lanes = np.insert(self._lanes, place, lanes_of(placed.entry.offer.quantities), axis=1)
+        below = (1 << place) - 1
+        for sets in self._sets():
+            for value, places in sets.items():
+                if places > below:
+                    sets[value] = (places & below) | (places >> place << place + 1)
+        self._enter(placed.entry, 1 << place)
+        self._remembered.clear()
+
+    def remove(self, key: Key) -> None:
+        place = bisect_left(self.keys, key)
+        del self.keys[place], self.entries[place]
+        self.doors = np.delete(self.doors, place)
+        self.rates = np.delete(self.rates, place)
+        self._lanes = np.delete(self._lanes, place, axis=1)
+        below = (1 << place) - 1
+        for sets in self._sets():
+            for value, places in list(sets.items()):
+                if places > below:
+                    left = (places & below) | (places >> place + 1 << place)
+                    if left:
+                        sets[value] = left
+                    else:
+                        del sets[value]
+        self._remembered.clear()
+
+    def split(self) -> tuple["Page", "Page"]:
+        placed = [Placed(entry, door) for entry, door in zip(self.entries, self.doors.tolist(), strict=True)]
+        pairs = list(zip(self.keys, placed, strict=True))
+        half = len(pairs) // 2
+        return Page(pairs[:half]), Page(pairs[half:])
+
+    def _enter(self, entry: BookOffer, bit: int) -> None:
+        offer = entry.offer
+        terms = terms_of(offer)
+        self._terms[terms] = self._terms.get(terms, 0) | bit
+        self._zones[offer.zone] = self._zones.get(offer.zone, 0) | bit
+        for trait in bits_of(offer.traits):
+            self._traits[trait] = self._traits.get(trait, 0) | bit
+
+    def _sets(self) -> tuple[dict[Any, int], ...]:
+        return self._terms, self._zones, self._traits
+
+    def _on_terms(self, needs: Needs) -> int:
+        wanted, places = needs.terms, 0
+        for terms, here in self._terms.items():
+            if terms_meet(terms, wanted):
+                places |= here
+        return self._remember(wanted, places)
+
+    def _with_lane(self, need: tuple[int, int]) -> int:
+        lane, least = need
+        packed = np.packbits(self._lanes[lane] >= least, bitorder="little")
+        return self._remember(need, int.from_bytes(packed.tobytes(), "little"))
+
+    def _remember(self, need: Hashable, places: int) -> int:
+        if len(self._remembered) >= _MOST_REMEMBERED:
+            # Needs are what strangers write: they must not fill the memory.
+            self._remembered.clear()
+        self._remembered[need] = places
+        return places
+
+
+def _lane_rows(entries: list[BookOffer]) -> NDArray[np.uint16]:
+    packed = b"".join(entry.offer.quantities.to_bytes(32, "little") for entry in entries)
+    return np.ascontiguousarray(np.frombuffer(packed, "<u2").reshape(-1, 16).T)
+
+
+def _union(sets: dict[int, int], values: Iterable[int]) -> int:
+    places = 0
+    for value in values:
+        places |= sets.get(value, 0)
+    return places
+
+
+def places_in(places: int) -> NDArray[np.int64]:
+    """Numbers of the places, lowest first."""
+    packed = np.frombuffer(places.to_bytes(places.bit_length() // 8 + 1, "little"), np.uint8)
+    # As booleans they are searched several times as fast.
+    return np.unpackbits(packed, bitorder="little").view(np.bool_).nonzero()[0]
