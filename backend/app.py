@@ -13,6 +13,7 @@ from backend.files.endpoints import router as files
 from backend.jobs.endpoints import router as jobs
 from backend.leases.endpoints import router as leases
 from backend.market import Market
+from backend.matching.endpoints import router as auctions
 from backend.offers.endpoints import router as offers
 
 
@@ -61,6 +62,6 @@ def create_app(market: Market) -> FastAPI:
         status = market.mirror.status()
         return {"status": "ok", "block_number": status.block_number, "proved_number": status.proved_number}
 
-    for router in (accounts, files, offers, jobs, leases, docs):
+    for router in (accounts, files, offers, jobs, auctions, leases, docs):
         app.include_router(router)
     return app

@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, Listed]] = {
     "run": Listed(help="Buy a job: upload, pay per segment, check, download.", panel=_BUY),
     "job": Listed(help="Follow, list and cancel jobs, read their logs.", panel=_BUY),
     "verify": Listed(help="Check a proof of a payment, a lease or the history, offline.", panel=_BUY),
+    "audit": Listed(help="Check that an auction was held by the rule.", panel=_BUY, extra="server"),
     "provider": Listed(help="Offer this machine and be paid for verified work.", panel=_SELL, extra="provider"),
     "demo": Listed(help="Start everything, run one real job, prove it, stop.", panel=_MARKET, extra="server"),
     "dev": Listed(help="Keep a whole local market running.", panel=_MARKET, extra="server"),

@@ -1,4 +1,7 @@
-"""The commands of whoever runs a market: `demo`, `dev`, `serve`, `deploy`. Thin: `--help` loads nothing else."""
+"""The commands of whoever runs a market, `demo`, `dev`, `serve`, `deploy`, and of whoever checks it, `audit`.
+
+Thin: `--help` loads nothing else.
+"""
 
 from pathlib import Path
 from typing import Annotated
@@ -95,3 +98,41 @@ def deploy(
         raise typer.BadParameter("give --chain-id and --key-file, or --verify FILE")
     options = CourtOptions(stake=court_stake, fee=court_fee, move=court_move, commit=court_commit, reveal=court_reveal)
     run_deploy(rpc_url, chain_id, key_file, token, out, options, as_json=as_json)
+
+
+audit = typer.Typer(name="audit", add_completion=False, no_args_is_help=True)
+
+
+@audit.callback()
+def _audit() -> None:
+    """Check what a market did, without trusting it."""
+
+
+@audit.command(
+    name="auction",
+    epilog="Example: gridlease audit auction 7 --url https://market.example --rpc http://127.0.0.1:8545 "
+    "--receipt offer.json",
+)
+def audit_auction(
+    number: Annotated[int, typer.Argument(min=1, help="The market's number of the auction.")],
+    url: Annotated[str, typer.Option("--url", envvar="GRIDLEASE_URL", help="The market.")] = "http://127.0.0.1:8700",
+    rpc: Annotated[
+        str | None, typer.Option("--rpc", help="Node that you trust; it is asked what the auction came to.")
+    ] = None,
+    from_block: Annotated[int, typer.Option(min=0, help="First block to look for the auction in.")] = 0,
+    receipt: Annotated[
+        list[Path] | None,
+        typer.Option("--receipt", help="Book receipt that you hold; may be repeated.", exists=True, dir_okay=False),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document on stdout, also for errors.")
+    ] = False,
+) -> None:
+    """Hold an auction again, by its published book, and compare.
+
+    Checks that the book is the one that the chain knows, that the rule gives the leases that were opened, and that your
+    offers and orders were in it. Exit code 0: as the rule says; 1: not, naming each difference.
+    """
+    from gridlease.auditing import run_audit
+
+    run_audit(number, url, rpc, from_block, receipt or [], as_json=as_json)

@@ -15,6 +15,7 @@ from backend.jobs.tables import JobLogRow, JobRow
 from backend.jobs.view import view_job
 from backend.leases.ending import cancel_job
 from backend.leases.service import trace_of, usages
+from backend.matching import receipts
 from protocol.wire.jobs import ENDED, Job, JobRequest, Page, Quote, Trace
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -48,7 +49,9 @@ async def submit_job(
             row = service.submit(session, market, key, job_request, idempotency_key, body)
     wake.market()
     row = await _wait(market, row, _wait_seconds(prefer))
-    job = view_job(market, row)
+    with market.db.read() as session:
+        receipt = receipts.signed(session, market, service.order_of(row))
+    job = view_job(market, row).model_copy(update={"book_receipt": receipt})
     status = 200 if row.state in ENDED else 202
     return JSONResponse(job.model_dump(mode="json"), status, {**headers, "Location": job.links["self"]})
 

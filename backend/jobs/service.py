@@ -11,6 +11,7 @@ from backend.errors import BadRequest, IdempotencyConflict, NotFound, NotFunded,
 from backend.jobs.order import OrderContext, build_order
 from backend.jobs.tables import IdempotencyRow, JobRow
 from backend.market import Market
+from backend.matching import receipts
 from backend.matching.book import BookOffer, BookOrder
 from backend.matching.explain import Explanation, explain
 from backend.matching.policy import match
@@ -19,7 +20,7 @@ from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, checksum_address, to_hex
 from protocol.ids import new_id
 from protocol.manifest import Manifest
-from protocol.messages import digest, sign, to_json
+from protocol.messages import digest, from_json, sign, to_json
 from protocol.resources import RUNTIME_TRAITS
 from protocol.terms import Order
 from protocol.units import lock_up
@@ -138,6 +139,7 @@ def submit(
         created_ms=now_milliseconds(),
     )
     session.add(job)
+    receipts.enter(session, market, order)
     session.add(
         IdempotencyRow(
             principal=key.buyer,
@@ -190,6 +192,11 @@ def _require_match(draft: Draft) -> None:
         remedy=nearest,
         refusals=[_shown(refusal).model_dump(mode="json") for refusal in refusals[:_EXAMPLES]],
     )
+
+
+def order_of(job: JobRow) -> Order:
+    """The order that was signed for the job."""
+    return from_json(Order, json.loads(job.order_message))
 
 
 def own_job(session: Session, buyer: str, job_id: str) -> JobRow:

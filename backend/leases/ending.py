@@ -2,7 +2,7 @@
 
 from sqlmodel import Session, col, select
 
-from backend.jobs.service import end_job
+from backend.jobs.service import end_job, order_of
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
@@ -53,7 +53,7 @@ def requeue(session: Session, job: JobRow, why: str) -> None:
     """The job waits for its next fill, or fails where the order has none left."""
     if job.state in ENDED:
         return
-    max_leases = intents.order_of(job).max_leases
+    max_leases = order_of(job).max_leases
     if job.next_fill >= max_leases:
         end_job(session, job, "failed", f"all {max_leases} leases ended without a result; last: {why}")
         return

@@ -1,18 +1,22 @@
-"""One auction: the waiting orders against the live book, by the rule in policy.py."""
+"""One auction: the waiting orders against the live book, by the rule in policy.py. The book that decided is kept."""
 
 from dataclasses import replace
 
 import structlog
 from sqlmodel import Session, col, select
 
-from backend.jobs.service import end_job
+from backend.jobs.service import end_job, order_of
 from backend.jobs.tables import JobRow
 from backend.leases.service import usages
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
+from backend.matching import receipts
 from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.policy import match
+from backend.matching.snapshot import LeftOut, Snapshot
+from backend.matching.tables import AuctionRow, BookEntryRow
 from backend.offers.service import live_book
+from backend.offers.tables import OfferRow
 from backend.submission import intents
 from protocol.clock import now_time
 from protocol.hashing import Address, from_hex, to_hex
@@ -31,18 +35,59 @@ def hold(session: Session, market: Market) -> int:
     jobs = {entry.digest: job for entry, job in orders}
     book = _with_proposals(session, market)
     pairings = match(book, [entry for entry, _ in orders], market.deployment.min_notice)
+    if not pairings:
+        return 0
+    number = _publish(session, market, book, orders, len(pairings))
     for pairing in pairings:
-        _propose(session, jobs[pairing.order.digest], pairing)
-    if pairings:
-        log.info("auction.held", orders=len(orders), offers=len(book), pairings=len(pairings))
+        _propose(session, jobs[pairing.order.digest], pairing, number)
+    log.info("auction.held", auction=number, orders=len(orders), offers=len(book), pairings=len(pairings))
     return len(pairings)
+
+
+def _publish(
+    session: Session, market: Market, book: list[BookOffer], orders: list[tuple[BookOrder, JobRow]], pairings: int
+) -> int:
+    """Stores the book under the next auction's number, before anything is proposed by it."""
+    now = now_time()
+    taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in orders}
+    snapshot = Snapshot(
+        domain=market.domain,
+        matcher=market.submission_key.address,
+        min_notice=market.deployment.min_notice,
+        held_time=now,
+        sequence_bound=receipts.bound(session),
+        offers=tuple(book),
+        orders=tuple(entry for entry, _ in orders),
+        order_signatures={entry.digest: from_hex(job.order_signature, 65) for entry, job in orders},
+        left_out=tuple(
+            LeftOut(digest=from_hex(row.hash, 32), why=_why_left_out(session, row))
+            for row in receipts.unexpired(session, now)
+            if row.hash not in taking_part
+        ),
+    )
+    row = AuctionRow(root=to_hex(snapshot.root()), snapshot=snapshot.text(), pairings=pairings, held_time=now)
+    session.add(row)
+    session.flush()
+    if row.id is None:
+        raise LookupError("the database gave the auction no number")
+    return row.id
+
+
+def _why_left_out(session: Session, entry: BookEntryRow) -> str:
+    if entry.kind == "order":
+        job = session.exec(select(JobRow).where(JobRow.order_digest == entry.hash)).first()
+        return f"its job is {job.state}" if job else "its job is gone"
+    offer = session.get(OfferRow, entry.hash)
+    if offer is None or offer.withdrawn:
+        return "withdrawn, or refused by the ledger"
+    return "its provider is silent, or the offer is cancelled on chain"
 
 
 def _waiting(session: Session) -> list[tuple[BookOrder, JobRow]]:
     statement = select(JobRow).where(JobRow.state == "queued").order_by(col(JobRow.created_ms)).limit(MAX_ORDERS)
     waiting = []
     for job in session.exec(statement).all():
-        order = intents.order_of(job)
+        order = order_of(job)
         if order.expiry <= now_time():
             end_job(session, job, "expired", "no offer met the order before it expired")
             continue
@@ -71,7 +116,7 @@ def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
     ]
 
 
-def _propose(session: Session, job: JobRow, pairing: Pairing) -> None:
+def _propose(session: Session, job: JobRow, pairing: Pairing, auction: int) -> None:
     rows = usages(session, job.id)
     lease = to_hex(lease_id(pairing.order.digest, pairing.fill))
     session.add(
@@ -92,4 +137,4 @@ def _propose(session: Session, job: JobRow, pairing: Pairing) -> None:
     job.failure = None
     job.next_fill = pairing.fill + 1
     session.add(job)
-    intents.add(session, "open", lease, {})
+    intents.add(session, "open", lease, {"auction": auction})

@@ -6,18 +6,19 @@ machine words at a time.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.matching.book import BookOffer
-from backend.matching.columns import Needs, Terms, bits_of, lanes_of, terms_meet, terms_of
+from backend.matching.columns import Needs, Terms, bits_of, terms_meet, terms_of
 
 MOST_PLACES: Final = 16384
 """A fuller page is split: a change shifts the places behind it, in each set of its page."""
 _MOST_REMEMBERED: Final = 1024
 
+T = TypeVar("T", np.int64, np.uint16)
 Key = tuple[int, int, bytes]
 """The rule's order of offers: rate, leases that the provider serves, digest."""
 
@@ -36,7 +37,18 @@ class Placed(NamedTuple):
 class Page:
     """Offers in the order of their keys."""
 
-    __slots__ = ("_lanes", "_remembered", "_terms", "_traits", "_zones", "doors", "entries", "keys", "rates")
+    __slots__ = (
+        "_lanes",
+        "_remembered",
+        "_terms",
+        "_terms_here",
+        "_traits",
+        "_zones",
+        "doors",
+        "entries",
+        "keys",
+        "rates",
+    )
 
     def __init__(self, offers: Sequence[tuple[Key, Placed]]) -> None:
         self.keys = [key for key, _ in offers]
@@ -44,10 +56,12 @@ class Page:
         self.doors = np.array([placed.door for _, placed in offers], np.int64)
         #: pico-dollars per metered unit
         self.rates = np.array([key[0] for key in self.keys], np.int64)
-        #: a row for each of the 16 lanes
-        self._lanes = _lane_rows(self.entries)
-        #: value → places
+        #: a row of 16 lanes for each place
+        self._lanes = _lanes(self.entries)
+        #: terms that offers here have or had, and of each place the number of its terms among them
         self._terms: dict[Terms, int] = {}
+        self._terms_here = np.array([self._number_of(entry) for entry in self.entries], np.int64)
+        #: value → places
         self._zones: dict[int, int] = {}
         self._traits: dict[int, int] = {}
         #: need → places, of lanes and terms, until the page changes
@@ -83,9 +97,10 @@ class Page:
         place = bisect_left(self.keys, key)
         self.keys.insert(place, key)
         self.entries.insert(place, placed.entry)
-        self.doors = np.insert(self.doors, place, placed.door)
-        self.rates = np.insert(self.rates, place, key[0])
-        self._lanes = np.insert(self._lanes, place, lanes_of(placed.entry.offer.quantities), axis=1)
+        self.doors = _with(self.doors, place, np.array([placed.door], np.int64))
+        self.rates = _with(self.rates, place, np.array([key[0]], np.int64))
+        self._terms_here = _with(self._terms_here, place, np.array([self._number_of(placed.entry)], np.int64))
+        self._lanes = _with(self._lanes, place, _lanes([placed.entry]))
         below = (1 << place) - 1
         for sets in self._sets():
             for value, places in sets.items():
@@ -97,9 +112,10 @@ class Page:
     def remove(self, key: Key) -> None:
         place = bisect_left(self.keys, key)
         del self.keys[place], self.entries[place]
-        self.doors = np.delete(self.doors, place)
-        self.rates = np.delete(self.rates, place)
-        self._lanes = np.delete(self._lanes, place, axis=1)
+        self.doors = _without(self.doors, place)
+        self.rates = _without(self.rates, place)
+        self._terms_here = _without(self._terms_here, place)
+        self._lanes = _without(self._lanes, place)
         below = (1 << place) - 1
         for sets in self._sets():
             for value, places in list(sets.items()):
@@ -119,28 +135,26 @@ class Page:
 
     def _enter(self, entry: BookOffer, bit: int) -> None:
         offer = entry.offer
-        terms = terms_of(offer)
-        self._terms[terms] = self._terms.get(terms, 0) | bit
         self._zones[offer.zone] = self._zones.get(offer.zone, 0) | bit
         for trait in bits_of(offer.traits):
             self._traits[trait] = self._traits.get(trait, 0) | bit
 
-    def _sets(self) -> tuple[dict[Any, int], ...]:
-        return self._terms, self._zones, self._traits
+    def _sets(self) -> tuple[dict[int, int], dict[int, int]]:
+        return self._zones, self._traits
+
+    def _number_of(self, entry: BookOffer) -> int:
+        return self._terms.setdefault(terms_of(entry.offer), len(self._terms))
 
     def _on_terms(self, needs: Needs) -> int:
-        wanted, places = needs.terms, 0
-        for terms, here in self._terms.items():
-            if terms_meet(terms, wanted):
-                places |= here
-        return self._remember(wanted, places)
+        met = np.array([terms_meet(terms, needs.terms) for terms in self._terms], np.bool_)
+        return self._remember(needs.terms, met[self._terms_here])
 
     def _with_lane(self, need: tuple[int, int]) -> int:
         lane, least = need
-        packed = np.packbits(self._lanes[lane] >= least, bitorder="little")
-        return self._remember(need, int.from_bytes(packed.tobytes(), "little"))
+        return self._remember(need, self._lanes[:, lane] >= least)
 
-    def _remember(self, need: Hashable, places: int) -> int:
+    def _remember(self, need: Hashable, met: NDArray[np.bool_]) -> int:
+        places = int.from_bytes(np.packbits(met, bitorder="little").tobytes(), "little")
         if len(self._remembered) >= _MOST_REMEMBERED:
             # Needs are what strangers write: they must not fill the memory.
             self._remembered.clear()
@@ -148,9 +162,17 @@ class Page:
         return places
 
 
-def _lane_rows(entries: list[BookOffer]) -> NDArray[np.uint16]:
+def _lanes(entries: Iterable[BookOffer]) -> NDArray[np.uint16]:
     packed = b"".join(entry.offer.quantities.to_bytes(32, "little") for entry in entries)
-    return np.ascontiguousarray(np.frombuffer(packed, "<u2").reshape(-1, 16).T)
+    return np.frombuffer(packed, "<u2").reshape(-1, 16)
+
+
+def _with(column: NDArray[T], place: int, value: NDArray[T]) -> NDArray[T]:
+    return np.concatenate((column[:place], value, column[place:]))
+
+
+def _without(column: NDArray[T], place: int) -> NDArray[T]:
+    return np.concatenate((column[:place], column[place + 1 :]))
 
 
 def _union(sets: dict[int, int], values: Iterable[int]) -> int:

@@ -1,7 +1,7 @@
 """The matching rule (SPEC "Matching rule"): a pure function of the book and of nothing else, in integers.
 
-An auction of seats. A seat is one lease that a provider can open; each fill that an order wants is a bidder. The first of
-the waiting bidders takes the seat that saves its buyer most at what is asked for seats now, and by that raises what is
+An auction of seats. A seat is one lease that a provider can open; each fill that an order wants is a bidder. The first
+of those that wait takes the seat that saves its buyer most at what is asked for seats now, and by that raises what is
 asked for this one; whoever sat there waits again. Nobody pays what is asked: it only decides who sits where, and the
 price of each lease is its offer's rate. In the end no bidder could save its buyer more elsewhere than by its own step,
 so what all buyers save together is within the sum of these steps of the most that is possible.
@@ -18,7 +18,7 @@ from backend.matching.index import MOST_SEATS, OfferIndex, Provider
 from backend.matching.reach import Choice, Reach, Seats, Walk, tried_again
 from protocol.hashing import Address
 
-STEPS: Final = 32
+STEPS: Final = 16
 """A bid goes this part of what the order can save at most over what would be enough."""
 MOST_BIDS: Final = 32
 """Bids of one fill in one sitting."""

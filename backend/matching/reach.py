@@ -149,8 +149,8 @@ class Reach:
     def choose(self, beside: list[BookOffer]) -> Choice | None:
         """The offer that saves most over what is asked, the first of equals; None if none is worth it.
 
-        `beside`: the offers of the order's other replicas. Behind the second provider with a free seat nothing is better
-        than these two, so the search ends there.
+        `beside`: the offers of the order's other replicas. Behind the second provider with a free seat nothing is
+        better than these two, so the search ends there.
         """
         seats, barred = self._seats, None
         prices = seats.asked[self._doors]
@@ -165,12 +165,23 @@ class Reach:
         net = self._savings - prices
         if barred is not None:
             net[barred] = _BARRED
-        doors = self._doors
-        free = [] if is_enough or self._is_whole else self._free_beyond(beside)
-        if free:
-            doors = np.append(doors, [door for _, door, _ in free])
-            net = np.append(net, [saving for _, _, saving in free])
-            prices = np.append(prices, [0] * len(free))
+        choice = self._best(net, prices)
+        if is_enough or self._is_whole:
+            return choice
+        for offer, door, saving in self._free_beyond(beside):
+            # What is farther saves less, so each of them is behind the first of equals.
+            if choice is None:
+                choice = Choice(offer, door, saving, 0)
+            elif seats.owners[door] != seats.owners[choice.door]:
+                better, worse = (choice.best, saving) if saving <= choice.best else (saving, choice.best)
+                chosen = choice if saving <= choice.best else Choice(offer, door, saving, 0)
+                choice = Choice(chosen.offer, chosen.door, better, max(choice.second, worse))
+            elif saving > choice.best:
+                choice = Choice(offer, door, saving, choice.second)
+        return choice
+
+    def _best(self, net: NDArray[np.int64], prices: NDArray[np.int64]) -> Choice | None:
+        """Of those that are weighed. Overwrites `net`."""
         if not len(net):
             return None
         chosen = int(net.argmax())
@@ -181,14 +192,12 @@ class Reach:
             if not len(worthless):
                 return None
             chosen, best = int(worthless[0]), 0
-        door = int(doors[chosen])
+        seats, door = self._seats, int(self._doors[chosen])
         if seats.index.plural:
-            net[seats.owners[doors] == seats.owners[door]] = _BARRED
+            net[seats.owners[self._doors] == seats.owners[door]] = _BARRED
         else:
             net[chosen] = _BARRED
-        beyond = chosen - len(self._doors)
-        offer = self._offer(chosen) if beyond < 0 else free[beyond][0]
-        return Choice(offer, door, best, max(0, int(net[net.argmax()])))
+        return Choice(self._offer(chosen), door, best, max(0, int(net[net.argmax()])))
 
     def _beside(self, others: list[BookOffer]) -> NDArray[np.bool_]:
         return np.array([_is_beside(offer, others, self._order) for offer in self._all()], np.bool_)

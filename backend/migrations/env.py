@@ -8,6 +8,7 @@ from backend.accounts import tables as _accounts  # noqa: F401 - registers its t
 from backend.files import tables as _files  # noqa: F401
 from backend.jobs import tables as _jobs  # noqa: F401
 from backend.leases import tables as _leases  # noqa: F401
+from backend.matching import tables as _matching  # noqa: F401
 from backend.offers import tables as _offers  # noqa: F401
 from backend.submission import tables as _submission  # noqa: F401
 
@@ -41,6 +42,9 @@ _OWN = {
     "usage_receipts",
     "intents",
     "transactions",
+    "book_entries",
+    "book_counter",
+    "auctions",
 }
 
 _engine = context.config.attributes.get("engine") or create_engine(

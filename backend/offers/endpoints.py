@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 from sqlmodel import col, select
 
 from backend.door import TheMarket, Wallet
+from backend.matching import receipts
 from backend.offers import service
 from backend.offers.tables import OfferRow
 from protocol.clock import now_time
@@ -23,7 +24,8 @@ async def post_offer(request: OfferRequest, market: TheMarket, caller: Wallet) -
     """Puts a signed offer into the book."""
     with market.db.write() as session:
         row = service.post_offer(session, market, caller, request.offer, request.signature)
-        return _shown(row, 0, 0)
+        receipt = receipts.signed(session, market, service.offer_of(row))
+        return _shown(row, 0, 0).model_copy(update={"book_receipt": receipt})
 
 
 @router.get("", response_model=OfferPage, operation_id="list_offers")

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from backend.accounts.service import Principal
 from backend.errors import NotFound, OfferRefused
 from backend.market import Market
+from backend.matching import receipts
 from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
 from protocol.clock import now_time
@@ -43,6 +44,7 @@ def post_offer(session: Session, market: Market, caller: Principal, message: Any
         )
     row.withdrawn = False
     session.add(row)
+    receipts.enter(session, market, offer)
     heard(session, offer.provider)
     return row
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases.service import last_voucher
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
+from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow
 from backend.submission.tables import IntentRow
 from protocol.calls import encode_call, signed_voucher
@@ -34,10 +36,6 @@ def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> N
         session.flush()
 
 
-def order_of(job: JobRow) -> Order:
-    return from_json(Order, json.loads(job.order_message))
-
-
 def calldata(session: Session, market: Market, kind: str, rows: list[IntentRow]) -> bytes:
     """The call that does them all."""
     if kind == "open":
@@ -57,7 +55,7 @@ def calldata(session: Session, market: Market, kind: str, rows: list[IntentRow])
 
 
 def _open(session: Session, rows: list[IntentRow]) -> bytes:
-    """Each offer goes in once, however many orders meet it."""
+    """Each offer goes in once, however many orders meet it. They are one auction's, and its book is committed to."""
     positions: dict[str, int] = {}
     offers: list[Any] = []
     matches = []
@@ -71,7 +69,13 @@ def _open(session: Session, rows: list[IntentRow]) -> bytes:
             offers.append((_values(offer), from_hex(stored.signature)))
         signature = from_hex(job.order_signature)
         matches.append((_values(order_of(job)), signature, intention.fill, positions[intention.offer_digest]))
-    return encode_call("ComputeLedger", "open", offers, matches, bytes(32))
+    return encode_call("ComputeLedger", "open", offers, matches, _book_root(session, rows[0]))
+
+
+def _book_root(session: Session, row: IntentRow) -> bytes:
+    """Zero where the lease was proposed before books were stored."""
+    number = json.loads(row.payload).get("auction")
+    return from_hex(session.get_one(AuctionRow, number).root, 32) if number else bytes(32)
 
 
 def _values(message: Offer | Order) -> tuple[Any, ...]:

@@ -88,7 +88,9 @@ def _sign_next(market: Market, kind: str) -> TransactionRow | None:
 
 def _pending(session: Session, kind: str) -> list[IntentRow]:
     statement = select(IntentRow).where(IntentRow.kind == kind, IntentRow.state == "pending")
-    return list(session.exec(statement.order_by(col(IntentRow.id)).limit(intents.BATCHES[kind])))
+    rows = list(session.exec(statement.order_by(col(IntentRow.id)).limit(intents.BATCHES[kind])))
+    # One transaction commits to one auction's book.
+    return [row for row in rows if row.payload == rows[0].payload] if kind == "open" else rows
 
 
 def _by_ids(session: Session, ids: Sequence[int | None]) -> list[IntentRow]:

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.fields import Account, Base, Big, Cid, Hash32, Wire
 
 JobState = Literal["queued", "matched", "running", "verifying", "succeeded", "failed", "canceled", "expired"]
@@ -148,6 +149,8 @@ class Job(Wire):
     created_at: datetime
     ended_at: datetime | None
     links: dict[str, str]
+    #: in the answer to POST
+    book_receipt: SignedBookReceipt | None = None
 
 
 class Page(Wire):

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.fields import Account, Hash32, SignatureHex, Wire
 
 
@@ -34,6 +35,8 @@ class OfferInfo(Wire):
     expiry: int
     offer: dict[str, Any]
     signature: SignatureHex
+    #: in the answer to POST
+    book_receipt: SignedBookReceipt | None = None
 
 
 class OfferPage(Wire):
