@@ -200,7 +200,14 @@ class Reach:
         return Choice(self._offer(chosen), door, best, max(0, int(net[net.argmax()])))
 
     def _beside(self, others: list[BookOffer]) -> NDArray[np.bool_]:
-        return np.array([_is_beside(offer, others, self._order) for offer in self._all()], np.bool_)
+        """Which of those that are weighed have a provider or, where it matters, a zone that another replica has."""
+        seats = self._seats
+        held = [seats.index.providers[other.offer.provider].number for other in others]
+        barred = np.isin(seats.owners[self._doors], held)
+        if self._order.order.distinct_zones:
+            zones = {other.offer.zone for other in others}
+            barred |= np.array([offer.offer.zone in zones for offer in self._all()], np.bool_)
+        return barred
 
     def _has_two_free(self, prices: NDArray[np.int64], barred: NDArray[np.bool_] | None) -> bool:
         if len(prices) - np.count_nonzero(prices) < 2:
