@@ -4,7 +4,7 @@ A set of places is one integer, bit n for place n. The offers that fit an order 
 machine words at a time.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
@@ -71,8 +71,7 @@ class Page:
 
     def fitting(self, needs: Needs, max_rate: int) -> int:
         """Places of the offers that meet all needs and cost at most `max_rate`."""
-        keys = self.keys
-        affordable = len(keys) if keys and keys[-1][0] <= max_rate else bisect_right(keys, (max_rate + 1, -1, b""))
+        affordable = int(self.rates.searchsorted(max_rate, "right"))
         remembered = self._remembered
         found = remembered.get(needs.terms)
         places = (self._on_terms(needs) if found is None else found) & (1 << affordable) - 1
@@ -95,36 +94,39 @@ class Page:
 
     def insert(self, key: Key, placed: Placed) -> None:
         place = bisect_left(self.keys, key)
+        terms = np.array([self._number_of(placed.entry)], np.int64)
         self.keys.insert(place, key)
         self.entries.insert(place, placed.entry)
         self.doors = _with(self.doors, place, np.array([placed.door], np.int64))
         self.rates = _with(self.rates, place, np.array([key[0]], np.int64))
-        self._terms_here = _with(self._terms_here, place, np.array([self._number_of(placed.entry)], np.int64))
+        self._terms_here = _with(self._terms_here, place, terms)
         self._lanes = _with(self._lanes, place, _lanes([placed.entry]))
         below = (1 << place) - 1
+        behind = (1 << len(self.keys)) - 1 ^ below
         for sets in self._sets():
             for value, places in sets.items():
                 if places > below:
-                    sets[value] = (places & below) | (places >> place << place + 1)
+                    # Twice what is behind: each of these bits moves up by one.
+                    sets[value] = places + (places & behind)
         self._enter(placed.entry, 1 << place)
         self._remembered.clear()
 
     def remove(self, key: Key) -> None:
         place = bisect_left(self.keys, key)
+        entry = self.entries[place]
         del self.keys[place], self.entries[place]
         self.doors = _without(self.doors, place)
         self.rates = _without(self.rates, place)
         self._terms_here = _without(self._terms_here, place)
         self._lanes = _without(self._lanes, place)
+        self._leave(entry, 1 << place)
         below = (1 << place) - 1
+        behind = (2 << len(self.keys)) - 1 ^ below
         for sets in self._sets():
-            for value, places in list(sets.items()):
+            for value, places in sets.items():
                 if places > below:
-                    left = (places & below) | (places >> place + 1 << place)
-                    if left:
-                        sets[value] = left
-                    else:
-                        del sets[value]
+                    # Half of what is behind: each of these bits moves down by one.
+                    sets[value] = places - ((places & behind) >> 1)
         self._remembered.clear()
 
     def split(self) -> tuple["Page", "Page"]:
@@ -139,10 +141,20 @@ class Page:
         for trait in bits_of(offer.traits):
             self._traits[trait] = self._traits.get(trait, 0) | bit
 
+    def _leave(self, entry: BookOffer, bit: int) -> None:
+        offer = entry.offer
+        _without_bit(self._zones, offer.zone, bit)
+        for trait in bits_of(offer.traits):
+            _without_bit(self._traits, trait, bit)
+
     def _sets(self) -> tuple[dict[int, int], dict[int, int]]:
         return self._zones, self._traits
 
     def _number_of(self, entry: BookOffer) -> int:
+        if len(self._terms) > 2 * MOST_PLACES:
+            # Terms that are here no more have numbers too; strangers could go on for ever.
+            self._terms = {}
+            self._terms_here = np.array([self._number_of(here) for here in self.entries], np.int64)
         return self._terms.setdefault(terms_of(entry.offer), len(self._terms))
 
     def _on_terms(self, needs: Needs) -> int:
@@ -173,6 +185,14 @@ def _with(column: NDArray[T], place: int, value: NDArray[T]) -> NDArray[T]:
 
 def _without(column: NDArray[T], place: int) -> NDArray[T]:
     return np.concatenate((column[:place], column[place + 1 :]))
+
+
+def _without_bit(sets: dict[int, int], value: int, bit: int) -> None:
+    left = sets[value] & ~bit
+    if left:
+        sets[value] = left
+    else:
+        del sets[value]
 
 
 def _union(sets: dict[int, int], values: Iterable[int]) -> int:

@@ -15,7 +15,7 @@ from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.index import OfferIndex
 from backend.matching.policy import decide
 from bench.matching import optimum
-from bench.matching.market import MIN_NOTICE, offers, orders
+from bench.matching.market import MIN_NOTICE, many_offers, offers, orders
 from bench.record import write
 
 ORDERS: Final = 10_000
@@ -104,7 +104,7 @@ def _quality(book: list[BookOffer], waiting: list[BookOrder], pairings: list[Pai
 
 
 def _changes(count: int) -> list[dict[str, Any]]:
-    book = offers(count, 3)
+    book = many_offers(count, 3)
     begun = time.perf_counter()
     index = OfferIndex(book)
     build = time.perf_counter() - begun

@@ -1,6 +1,7 @@
 """A drawn market: machines as they are sold, jobs as they are asked for. Every lane, trait, zone and term is in use."""
 
 import random
+from copy import copy
 from typing import Final
 
 from backend.matching.book import BookOffer, BookOrder
@@ -43,6 +44,30 @@ def offers(count: int, seed: int, *, zone_count: int = _ZONES) -> list[BookOffer
     """`count` offers of as many providers, with room for one lease each."""
     draw = random.Random(f"offers {seed}")
     return [_offer(draw, f"{seed} {index}", zone_count) for index in range(count)]
+
+
+def many_offers(count: int, seed: int, kinds: int = 20_000) -> list[BookOffer]:
+    """Like `offers`, but each drawn one many times, by other providers at other rates: making each anew takes long."""
+    draw = random.Random(f"many {seed}")
+    drawn = offers(min(kinds, count), seed)
+    return [
+        BookOffer(
+            digest=index.to_bytes(32, "big"),
+            offer=_varied(
+                drawn[index % len(drawn)].offer, Address(f"0x{index:040x}"), draw.randint(200_000, 9_000_000)
+            ),
+            signature=bytes(65),
+            open_leases=0,
+        )
+        for index in range(count)
+    ]
+
+
+def _varied(offer: Offer, provider: Address, rate: int) -> Offer:
+    made = copy(offer)
+    object.__setattr__(made, "provider", provider)
+    object.__setattr__(made, "rate", rate)
+    return made
 
 
 def _offer(draw: random.Random, label: str, zone_count: int) -> BookOffer:

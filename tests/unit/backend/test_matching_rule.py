@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.matching import index, policy, reach
+from backend.matching import index, page, policy, reach
 from backend.matching.book import BookOffer, BookOrder
 from backend.matching.explain import explain
 from backend.matching.index import OfferIndex
@@ -65,6 +65,7 @@ class TestIndex:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(index, "MOST_PLACES", 4)
+        monkeypatch.setattr(page, "MOST_PLACES", 4)
         kept = OfferIndex()
         for seed in range(300):
             offers, orders = random_book(seed)
