@@ -11,7 +11,6 @@ import pytest
 from sqlmodel import Session, select
 
 from backend.accounts.service import Principal
-from backend.accounts.tables import ApiKeyRow  # noqa: F401 - the job's foreign words
 from backend.db import Database
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
@@ -114,9 +113,13 @@ class TestBookReceipt:
             _held(session, market, first).require(DOMAIN)
 
     def test_one_that_is_rolled_back_leaves_no_gap(self, market: Market) -> None:
-        with pytest.raises(KeyError), market.db.write() as session:
-            _post(session, market, "one")
-            raise KeyError
+        def fails() -> None:
+            with market.db.write() as session:
+                _post(session, market, "one")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fails()
         with market.db.write() as session:
             assert _held(session, market, _post(session, market, "two")).receipt.sequence == 1
 

@@ -66,13 +66,14 @@ class TestIndex:
     ) -> None:
         monkeypatch.setattr(index, "MOST_PLACES", 4)
         monkeypatch.setattr(page, "MOST_PLACES", 4)
-        kept = OfferIndex()
+        kept, book = OfferIndex(), list[BookOffer]()
         for seed in range(300):
             offers, orders = random_book(seed)
-            # From the book of the seed before, one change after the other.
-            kept.replace(offers)
-            assert len(kept) == len(offers)
-            assert decide(kept, orders, MIN_NOTICE) == decide(OfferIndex(offers), orders, MIN_NOTICE), f"book {seed}"
+            # Every second offer of the book before stays, so that others are put between and taken from between.
+            book = book[1::2] + offers
+            kept.replace(book)
+            assert len(kept) == len(book)
+            assert decide(kept, orders, MIN_NOTICE) == decide(OfferIndex(book), orders, MIN_NOTICE), f"book {seed}"
 
 
 def test_the_cheapest_fitting_offer_wins_and_equal_rates_go_to_the_lower_digest() -> None:
