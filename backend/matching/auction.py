@@ -59,11 +59,7 @@ def _publish(
         offers=tuple(book),
         orders=tuple(entry for entry, _ in orders),
         order_signatures={entry.digest: from_hex(job.order_signature, 65) for entry, job in orders},
-        left_out=tuple(
-            LeftOut(digest=from_hex(row.hash, 32), why=_why_left_out(session, row))
-            for row in receipts.unexpired(session, now)
-            if row.hash not in taking_part
-        ),
+        left_out=_left_out(session, now, taking_part),
     )
     row = AuctionRow(root=to_hex(snapshot.root()), snapshot=snapshot.text(), pairings=pairings, held_time=now)
     session.add(row)
@@ -73,14 +69,21 @@ def _publish(
     return row.id
 
 
-def _why_left_out(session: Session, entry: BookEntryRow) -> str:
-    if entry.kind == "order":
-        job = session.exec(select(JobRow).where(JobRow.order_digest == entry.hash)).first()
-        return f"its job is {job.state}" if job else "its job is gone"
-    offer = session.get(OfferRow, entry.hash)
-    if offer is None or offer.withdrawn:
-        return "withdrawn, or refused by the ledger"
-    return "its provider is silent, or the offer is cancelled on chain"
+def _left_out(session: Session, now: int, taking_part: set[str]) -> tuple[LeftOut, ...]:
+    """The entries that could take part by their expiry and do not, and why; `now` in unix seconds."""
+    alive = col(BookEntryRow.expiry_time) > now
+    jobs = select(BookEntryRow.hash, JobRow.state).join(JobRow, col(JobRow.order_digest) == col(BookEntryRow.hash))
+    books = select(BookEntryRow.hash, OfferRow.withdrawn).join(OfferRow, col(OfferRow.digest) == col(BookEntryRow.hash))
+    why = {key: f"its job is {state}" for key, state in session.exec(jobs.where(alive))}
+    why |= {
+        key: "withdrawn, or refused by the ledger" if withdrawn else "provider silent, or cancelled on chain"
+        for key, withdrawn in session.exec(books.where(alive))
+    }
+    return tuple(
+        LeftOut(digest=from_hex(row.hash, 32), why=why.get(row.hash, "gone"))
+        for row in receipts.unexpired(session, now)
+        if row.hash not in taking_part
+    )
 
 
 def _waiting(session: Session) -> list[tuple[BookOrder, JobRow]]:
