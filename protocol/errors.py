@@ -15,6 +15,8 @@ GridleaseError
 `code` is stable: programs match it, people read the message.
 """
 
+from urllib.parse import urlsplit
+
 
 class GridleaseError(Exception):
     """Root of all expected errors."""
@@ -107,12 +109,18 @@ class WrongChain(ChainError):
 
 
 class NodeUnavailable(ChainError):
-    """The node does not answer, or not with JSON-RPC."""
+    """The node does not answer, or not with JSON-RPC. It names the host alone: the rest of a URL can be secret."""
 
     code = "node_unavailable"
 
     def __init__(self, url: str, fact: str) -> None:
-        super().__init__(f"node at {url} does not answer: {fact}; is it running, and is GRIDLEASE_RPC_URL right?")
+        parts = urlsplit(url)
+        host, secret = parts.netloc.rpartition("@")[2], f"{parts.path}?{parts.query}".rstrip("?")
+        node = f"{parts.scheme}://{host}"
+        fact = fact.replace(url, node)
+        if len(secret) > 1:
+            fact = fact.replace(secret, "/…")
+        super().__init__(f"node at {node} does not answer: {fact}; is it running, and is GRIDLEASE_RPC_URL right?")
 
 
 class RpcRefused(ChainError):

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Self
+from urllib.parse import unquote
 from urllib.request import getproxies, proxy_bypass
 
 import msgspec
@@ -113,7 +114,9 @@ class Rpc:
 def _pool(url: str, timeout_seconds: int) -> urllib3.PoolManager:
     """As other clients do: by the environment's proxy, with the user and password of the URL, compressed."""
     at = parse_url(url)
-    headers = make_headers(accept_encoding=True, basic_auth=at.auth) | {"content-type": "application/json"}
+    headers = make_headers(accept_encoding=True, basic_auth=at.auth and unquote(at.auth)) | {
+        "content-type": "application/json"
+    }
     settings: dict[str, Any] = {
         "maxsize": _CONNECTIONS,
         "timeout": urllib3.Timeout(connect=timeout_seconds, read=timeout_seconds),
