@@ -8,6 +8,7 @@ from sqlalchemy import Table
 from sqlalchemy.engine import Connection
 
 from indexer.copy import layout
+from indexer.decoded import Facts
 from indexer.facts import Row
 from indexer.layout import Layout, Packed
 from indexer.tables import TABLES, Unsigned64
@@ -22,6 +23,16 @@ def packed_layouts(dialect: str) -> dict[str, Layout]:
     return {name: layout(name) for name in _OF_LOGS} if dialect == "postgresql" else {}
 
 
+def pack_facts(dialect: str, facts: Facts) -> tuple[Facts, dict[str, Packed]]:
+    """The rows by table, for PostgreSQL all of them packed."""
+    if dialect != "postgresql":
+        return facts, {}
+    # Only here: SQLite's mirror does without NumPy, and its import takes a while.
+    from indexer.packing import pack
+
+    return {}, {name: pack(layout(name), rows) for name, rows in facts.items() if rows}
+
+
 def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None:
     """Adds rows to a table; a row that is there already is an error of the database."""
     if not rows:
@@ -29,11 +40,9 @@ def insert_facts(connection: Connection, name: str, rows: Sequence[Row]) -> None
     if connection.dialect.name == "sqlite":
         statement, spell = _sqlite_insert(name)
         connection.connection.cursor().executemany(statement, [spell(row) for row in rows] if spell else rows)
-    else:
-        # Only here: SQLite's mirror does without NumPy, and its import takes a while.
-        from indexer.packing import pack
-
-        insert_packed(connection, name, pack(layout(name), rows))
+        return
+    _, packed = pack_facts(connection.dialect.name, {name: list(rows)})
+    insert_packed(connection, name, packed[name])
 
 
 def insert_packed(connection: Connection, name: str, packed: Packed) -> None:
@@ -46,11 +55,21 @@ def insert_packed(connection: Connection, name: str, packed: Packed) -> None:
 
 def end_versions(connection: Connection, ended: Iterable[tuple[str, list[Ended]]]) -> None:
     """Ends the versions that hold now, where there are any: (block that ends it, key's cells) by table."""
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
     for name, ends in ended:
-        where = " AND ".join(f"{column} = {mark}" for column in _keys(TABLES[name]))
-        statement = f"UPDATE {name} SET valid_to = {mark} WHERE {where} AND valid_to IS NULL"  # noqa: S608 (our names)
-        connection.connection.cursor().executemany(statement, ends)
+        keys = _keys(TABLES[name])
+        cursor = connection.connection.cursor()
+        if connection.dialect.name == "sqlite":
+            where = " AND ".join([f"{key} = ?" for key in keys])
+            cursor.executemany(f"UPDATE {name} SET valid_to = ? WHERE {where} AND valid_to IS NULL", ends)  # noqa: S608
+        else:
+            # One statement: of many each would take as long as all.
+            cells = ", ".join(["unnest(%s::bigint[]) AS ended_by", *[f"unnest(%s::bytea[]) AS {key}" for key in keys]])
+            where = " AND ".join([f"{name}.{key} = ended.{key}" for key in keys])
+            cursor.execute(
+                f"UPDATE {name} SET valid_to = ended_by FROM (SELECT {cells}) ended "  # noqa: S608 (our names)
+                f"WHERE {where} AND valid_to IS NULL",
+                [list(column) for column in zip(*ends, strict=True)],
+            )
 
 
 def _keys(table: Table) -> list[str]:

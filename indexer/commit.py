@@ -17,7 +17,7 @@ from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing
 from indexer.facts import FACTS, BlockFact
 from indexer.layout import Packed
-from indexer.partitions import ensure_partitions
+from indexer.partitions import SPAN_BLOCKS, ensure_partitions
 from indexer.projections import Changes
 from indexer.source import Contracts, VerifiedBlock
 from indexer.stored import StoredRows, prefetch
@@ -115,6 +115,14 @@ class Step:
     #: versions that may be stored and end, as `Versions.ended` gives them
     ended: list[tuple[str, list[Ended]]]
 
+    @property
+    def partitions(self) -> range:
+        """Of which blocks the partition may be missing: none where they follow others in theirs."""
+        last = self.after.number or 0
+        blocks = range(last - len(self.hashes) + 1, last + 1)
+        before = self.before.number
+        return blocks if before is None or before // SPAN_BLOCKS < last // SPAN_BLOCKS else range(0)
+
 
 def commit_blocks(
     connection: Connection, cursor: CursorRow, blocks: list[VerifiedBlock], contracts: Contracts, finalized: int
@@ -170,7 +178,8 @@ def write_step(connection: Connection, step: Step) -> None:
         proved_number=after.proved_number,
     )
     forget(connection, step.hashes)
-    ensure_partitions(connection, (step.before.number or 0) + 1, after.number or 0)
+    if step.partitions:
+        ensure_partitions(connection, step.partitions[0], step.partitions[-1])
     end_versions(connection, step.ended)
     for name, batch in step.rows.items():
         insert_facts(connection, name, batch)

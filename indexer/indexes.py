@@ -18,8 +18,9 @@ from indexer.tables import TABLES
 _KEYS: Final = ("account_versions", "lease_versions", "leases", "parties")
 #: tables whose other indexes are made later
 _OTHERS: Final = ("events", "leases", "payments", "transactions")
-#: large builds are done two at a time: each sorts, and a machine has more than one core
+#: tables are done two at a time, these first, which take longest: each build sorts, and machines have several cores
 _TOGETHER: Final = 2
+_LONGEST: Final = ("leases", "parties", "events", "account_versions")
 
 _DIALECT: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]
 Part = Index | PrimaryKeyConstraint
@@ -69,13 +70,16 @@ class Indexes:
 
     def make(self) -> None:
         """Makes all that are missing."""
-        parts = [part for table in self._missing.values() for part in table]
-        # A key locks its table, so its other indexes cannot be made beside it.
-        for kind in (PrimaryKeyConstraint, Index):
-            with ThreadPoolExecutor(_TOGETHER) as threads:
-                # To the end, so that an error is raised.
-                list(threads.map(self._make, [part for part in parts if isinstance(part, kind)]))
+        tables = sorted(self._missing, key=lambda name: _LONGEST.index(name) if name in _LONGEST else len(_LONGEST))
+        with ThreadPoolExecutor(_TOGETHER) as threads:
+            # To the end, so that an error is raised.
+            list(threads.map(self._make_all_of, tables))
         self._missing = {}
+
+    def _make_all_of(self, table: str) -> None:
+        # One after another: a key locks its table.
+        for part in sorted(self._missing[table], key=lambda part: isinstance(part, Index)):
+            self._make(part)
 
     def _make(self, part: Part) -> None:
         with self._engine.begin() as connection:

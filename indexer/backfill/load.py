@@ -1,6 +1,7 @@
 """Spans → the mirror: each is folded while the one before is written, all by one transaction a span."""
 
 import gc
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from indexer.audit import write_audit
 from indexer.backfill.process import Fetch
 from indexer.backfill.spans import Span
 from indexer.book import Book
+from indexer.bulk import pack_facts
 from indexer.commit import CursorRow, Step, fold_step, write_step
 from indexer.decoded import DecodedBlock
 from indexer.indexes import Indexes
@@ -23,6 +25,8 @@ from protocol.clock import now_time
 
 #: leases or accounts that are kept in memory from one span to the next, twice
 _MOST_HELD: Final = 25_000
+#: of one thread while another waits
+_TURN_SECONDS: Final = 0.0005
 #: ranges between two searches for cycles
 _COLLECT_SPANS: Final = 16
 
@@ -43,7 +47,7 @@ class Load:
 
     def steps(self, fetch: Fetch) -> Iterator[CursorRow]:
         """The cursor after each span. Raises what fetching and storing raise; what was yielded is stored."""
-        with ThreadPoolExecutor(1) as writer, _no_cycles():
+        with ThreadPoolExecutor(1) as writer, _in_bulk():
             while (span := fetch.next()) is not None:
                 step = self._fold(span)
                 yield from self._written()
@@ -72,8 +76,10 @@ class Load:
         step = self._fold_blocks(blocks_of(span))
         for name, rows in span.rows.items():
             step.rows[name] += rows
+        # Here and not as they are written, which is what everything else waits for.
+        rest, packed = pack_facts(self._engine.dialect.name, step.rows)
         after = replace(step.after, proved_number=step.after.number) if span.proved else step.after
-        return replace(step, packed=span.packed, after=after)
+        return replace(step, rows=rest, packed=packed | span.packed, after=after)
 
     def _fold_blocks(self, blocks: list[DecodedBlock]) -> Step:
         if self._whole:
@@ -105,13 +111,20 @@ class Load:
 
 
 @contextmanager
-def _no_cycles() -> Iterator[None]:
-    """Without the search for cycles: rows have none, and among so many of them it would take long."""
+def _in_bulk() -> Iterator[None]:
+    """Without the search for cycles: rows have none, and among so many of them it would take long.
+
+    And with short turns: the thread that writes has little to do between two answers of the database, and would wait
+    longer for the one that folds than for these.
+    """
+    turn = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN_SECONDS)
     gc.disable()
     try:
         yield
     finally:
         gc.enable()
+        sys.setswitchinterval(turn)
 
 
 class _LateRows:

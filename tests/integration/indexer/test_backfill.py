@@ -227,7 +227,11 @@ def test_a_log_of_another_transaction_halts_the_mirror_when_its_block_becomes_wh
     def move(method: str, params: list[Any], answer: Any, dice: Any) -> Any:
         if method != "eth_getLogs" or not answer:
             return None
-        answer[-1]["transactionHash"] = "0x" + "ab" * 32
+        moved = answer[-1]["transactionHash"]
+        for log in answer:
+            # All of its logs: half a transaction would be noticed at once.
+            if log["transactionHash"] == moved:
+                log["transactionHash"] = "0x" + "ab" * 32
         return answer
 
     liar._lie = move
