@@ -7,8 +7,10 @@ price of each lease is its offer's rate. In the end no bidder could save its buy
 so what all buyers save together is within the sum of these steps of the most that is possible.
 """
 
+import gc
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from heapq import heapify, heappop, heappush
 from typing import Final
 
@@ -40,17 +42,30 @@ def decide(index: OfferIndex, orders: Sequence[BookOrder], min_notice: int) -> l
     pairings: list[Pairing] = []
     taken: Counter[Address] = Counter()
     waiting = list(orders)
-    for _ in range(MOST_SITTINGS):
-        sitting = _Sitting(index, taken, waiting, min_notice)
-        sitting.hold()
-        placed = sitting.placed()
-        pairings += placed
-        if not sitting.is_open():
-            break
-        taken.update(pairing.offer.offer.provider for pairing in placed)
-        done = {pairing.order.digest for pairing in placed} | sitting.split()
-        waiting = [order for order in waiting if order.digest not in done]
+    with _uncollected():
+        for _ in range(MOST_SITTINGS):
+            sitting = _Sitting(index, taken, waiting, min_notice)
+            sitting.hold()
+            placed = sitting.placed()
+            pairings += placed
+            if not sitting.is_open():
+                break
+            taken.update(pairing.offer.offer.provider for pairing in placed)
+            done = {pairing.order.digest for pairing in placed} | sitting.split()
+            waiting = [order for order in waiting if order.digest not in done]
     return pairings
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the search for cycles: an auction makes many small objects that all live as long as it does."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class _Wish:
