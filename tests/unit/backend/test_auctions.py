@@ -30,6 +30,10 @@ from tests.support.builders import make_offer, make_order
 from tests.support.published import DOMAIN, MATCHER, key_of
 
 
+#: one for all: the same message again must be the same a second later
+EXPIRY_TIME = now_time() + 3600
+
+
 class EmptyMirror:
     """A ledger on which nothing has happened."""
 
@@ -66,14 +70,14 @@ def market(tmp_path: Path) -> Iterator[Market]:
 
 def _post(session: Session, market: Market, name: str, **terms: Any) -> Offer:
     key = key_of(name)
-    offer = make_offer(provider=key.address, expiry=now_time() + 3600, **terms)
+    offer = make_offer(provider=key.address, expiry=EXPIRY_TIME, **terms)
     caller = cast(Principal, SimpleNamespace(address=key.address))
     offers.post_offer(session, market, caller, to_json(offer), to_hex(sign(DOMAIN, offer, key)))
     return offer
 
 
 def _queue(session: Session, market: Market, number: int) -> Order:
-    order = make_order(salt=number, expiry=now_time() + 3600)
+    order = make_order(salt=number, expiry=EXPIRY_TIME)
     receipts.enter(session, market, order)
     session.add(
         JobRow(
