@@ -29,9 +29,8 @@ from protocol.terms import BookReceipt, Offer, Order
 from tests.support.builders import make_offer, make_order
 from tests.support.published import DOMAIN, MATCHER, key_of
 
-
 #: one for all: the same message again must be the same a second later
-EXPIRY_TIME = now_time() + 3600
+EXPIRY_TIME = now_time() + 86_400
 
 
 class EmptyMirror:
