@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,6 +15,9 @@ class MarketSettings(BaseSettings):
 
     #: the node's JSON-RPC
     rpc_url: str = "http://127.0.0.1:8545"
+    #: the node that buyers and providers are told of; None = `rpc_url` if it is a bare address: logins and keys of a
+    #: node's seller stand in the rest of a URL
+    public_rpc_url: str | None = None
     #: file that `gridlease deploy` wrote
     deployment: Path = Path("contracts/deployments/31337.json")
     #: SQLAlchemy URLs of the two databases; embedded SQLite by default, one command and no server
@@ -54,6 +58,15 @@ class MarketSettings(BaseSettings):
     @property
     def origin(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def told_rpc_url(self) -> str | None:
+        """The node that everybody may know of."""
+        if self.public_rpc_url is not None:
+            return self.public_rpc_url or None
+        parts = urlsplit(self.rpc_url)
+        is_bare = "@" not in parts.netloc and parts.path in ("", "/") and not parts.query
+        return self.rpc_url if is_bare else None
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

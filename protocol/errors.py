@@ -11,6 +11,7 @@ GridleaseError
 │   └── DeploymentMissing · DeploymentOutdated
 ├── MirrorError              the mirror and the chain differ (room: indexer)
 └── MarketError              the market refused a request (rooms: backend, client, provider)
+    └── NoNodeNamed
 
 `code` is stable: programs match it, people read the message.
 """
@@ -182,3 +183,12 @@ class MarketError(GridleaseError):
     """The market refused a request."""
 
     code = "market"
+
+
+class NoNodeNamed(MarketError):
+    """The market tells nobody which node it asks, and no other was given."""
+
+    code = "no_node_named"
+
+    def __init__(self) -> None:
+        super().__init__("the market names no node of its chain; give --rpc URL, the JSON-RPC of one that you trust")

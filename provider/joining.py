@@ -8,6 +8,7 @@ from typing import Final
 
 from protocol.chain import Chain
 from protocol.deployment import Deployment
+from protocol.errors import NoNodeNamed
 from protocol.hashing import checksum_address
 from protocol.keys import LocalKey, load_keystore, save_keystore
 from protocol.wire.accounts import ChainInfo
@@ -67,6 +68,9 @@ def join(request: JoinRequest) -> Joined:
     rate = request.rate or median_rate([offer.rate for offer in market.offers()], DEFAULT_RATE)
     market.close()
     _refuse_other_ledger(folder, chain)
+    rpc_url = request.rpc_url or chain.rpc_url
+    if rpc_url is None:
+        raise NoNodeNamed
     write_settings(
         folder,
         {
@@ -76,7 +80,7 @@ def join(request: JoinRequest) -> Joined:
             "rate": rate,
             "ledger": chain.ledger,
             "chain_id": chain.chain_id,
-            "rpc_url": request.rpc_url or chain.rpc_url,
+            "rpc_url": rpc_url,
             "password_file": password_file,
             "memory_bytes": machine.memory_bytes // _MEMORY_SHARE,
         },

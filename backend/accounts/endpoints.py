@@ -34,7 +34,7 @@ async def chain(market: TheMarket) -> ChainInfo:
         token=deployment.token,
         registry=deployment.registry,
         court=deployment.court,
-        rpc_url=market.settings.rpc_url,
+        rpc_url=market.settings.told_rpc_url,
         matcher=market.submission_key.address,
         fee_base=market.settings.fee_base,
         deploy_block=deployment.deploy_block,

@@ -11,6 +11,7 @@ from client.cli.wallet import open_wallet, wallet_file
 from client.errors import OtherLedger, OtherWallet
 from client.funds import Funds, Sent
 from client.settings import Login, WalletFile, load_login
+from protocol.errors import NoNodeNamed
 from protocol.hashing import Address, checksum_address
 from protocol.keys import LocalKey
 from protocol.rpc import Rpc
@@ -75,7 +76,10 @@ def opened(
     key = open_wallet(wallet_file(keystore, password_file, private_key_file, remembered))
     if account is not None and key.address != account.address:
         raise OtherWallet(account.address, key.address)
-    node = Rpc(rpc or chain.rpc_url)
+    node_url = rpc or chain.rpc_url
+    if node_url is None:
+        raise NoNodeNamed
+    node = Rpc(node_url)
     return Session(
         key=key,
         chain=chain,

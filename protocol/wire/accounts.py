@@ -17,7 +17,8 @@ class ChainInfo(Wire):
     registry: Account
     #: who rules on the disputes of orders that name it as their arbiter
     court: Account
-    rpc_url: str
+    #: a node of the chain for whoever has none; None if the market names none
+    rpc_url: str | None
     #: address that opens leases for this market
     matcher: Account
     #: base units per opened lease

@@ -96,3 +96,14 @@ class TestBeneficiary:
         for address in (BUYER.address, world.deployment.ledger, world.deployment.token):
             assert _run(tmp_path, BUYER, "beneficiary", address).exit_code == 2
         assert _beneficiary(world) == ZERO_ADDRESS
+
+
+def test_where_the_market_names_no_node_one_is_asked_for(
+    market: MarketServer, world: LedgerWorld, tmp_path: Path
+) -> None:
+    market.state.chain = market.state.chain.model_copy(update={"rpc_url": None})
+    wallet.send(world.rpc, BUYER, "TestDollar", world.deployment.token, "mint", BUYER.address, DOLLAR)
+    refused = _run(tmp_path, BUYER, "deposit", "1")
+    assert refused.exit_code != 0
+    assert "--rpc" in refused.output
+    assert _run(tmp_path, BUYER, "deposit", "1", "--rpc", world.node.url).exit_code == 0
