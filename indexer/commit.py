@@ -177,7 +177,8 @@ def write_step(connection: Connection, step: Step) -> None:
         finalized_number=after.finalized_number,
         proved_number=after.proved_number,
     )
-    forget(connection, step.hashes)
+    if step.before.reorg_epoch:
+        forget(connection, step.hashes)
     if step.partitions:
         ensure_partitions(connection, step.partitions[0], step.partitions[-1])
     end_versions(connection, step.ended)
@@ -218,7 +219,7 @@ def collect(rows: Facts, header: Header, block: DecodedBlock, changes: Changes, 
 
 
 def forget(connection: Connection, hashes: list[bytes]) -> None:
-    """A block that was orphaned and is back is stored anew."""
+    """A block that was orphaned and is back is stored anew. Before the first rollback there is none."""
     blocks = TABLES["blocks"]
     known = connection.execute(select(blocks.c.hash, blocks.c.number).where(blocks.c.hash.in_(hashes))).all()
     if not known:
