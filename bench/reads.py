@@ -19,7 +19,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
 
-import uvicorn
 from fastapi import Response
 
 from backend.app import create_app
@@ -30,6 +29,7 @@ from bench.synthetic import EVENTS_PER_BLOCK, make_mirror
 from explorer.api.cursors import Cursor, Seal, page_key
 from explorer.app import mount
 from explorer.settings import ExplorerSettings
+from gridlease.serve import serve_app
 from indexer.queries import Mirror
 
 EVENTS: Final = int(os.environ.get("EVENTS", "1000200"))
@@ -49,7 +49,7 @@ def serve(path: str, port: int) -> None:
     async def empty() -> Response:
         return Response()
 
-    uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical", access_log=False)
+    serve_app(app, "127.0.0.1", port)
 
 
 def token_below(seal: Seal, mirror: Mirror, seq: int) -> str:
