@@ -116,8 +116,8 @@ class Step:
     ended: list[tuple[str, list[Ended]]]
 
     @property
-    def partitions(self) -> range:
-        """Of which blocks the partition may be missing: none where they follow others in theirs."""
+    def blocks_to_partition(self) -> range:
+        """Those whose partition may be missing: none where they follow others in theirs."""
         last = self.after.number or 0
         blocks = range(last - len(self.hashes) + 1, last + 1)
         before = self.before.number
@@ -179,8 +179,8 @@ def write_step(connection: Connection, step: Step) -> None:
     )
     if step.before.reorg_epoch:
         forget(connection, step.hashes)
-    if step.partitions:
-        ensure_partitions(connection, step.partitions[0], step.partitions[-1])
+    if blocks := step.blocks_to_partition:
+        ensure_partitions(connection, blocks[0], blocks[-1])
     end_versions(connection, step.ended)
     for name, batch in step.rows.items():
         insert_facts(connection, name, batch)

@@ -2,7 +2,7 @@
 
 Knows no tables, so a process without the database's libraries can pack too.
 
-Source: PostgreSQL documentation, "COPY", section "Binary Format"; `numeric_send` in its source. Pure.
+Source: PostgreSQL documentation, "COPY", section "Binary Format"; `numeric_recv` in its source. Pure.
 """
 
 from collections.abc import Iterator, Sequence

@@ -17,9 +17,9 @@ from indexer.errors import MirrorMissing
 from indexer.levels import Finality, Level
 from indexer.prove import NoSuchLog
 from indexer.read.blocks import BlockReads
+from indexer.read.connections import Connections
 from indexer.read.events import EventsWanted
 from indexer.read.leases import LeaseReads, LeasesWanted, PaymentsWanted
-from indexer.read.lent import Connections
 from indexer.read.progress import ProgressReads
 from indexer.read.raw import LogsWanted, RawReads, TooMuch, Window
 from indexer.read.statement import StatementReads

@@ -1,6 +1,7 @@
 """The fetching process, from its parent's side."""
 
 import contextlib
+import fcntl
 import subprocess
 import sys
 from typing import IO, Protocol
@@ -55,12 +56,11 @@ class FetchProcesses:
             _end(process)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [sys.executable, "-m", self._module],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            pipesize=_PIPE_BYTES,
-        )
+        process = subprocess.Popen([sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # A narrow pipe does too, where the system has no other or allows none.
+        with contextlib.suppress(AttributeError, OSError):
+            fcntl.fcntl(_output(process), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+        return process
 
 
 class FetchProcess:
@@ -76,10 +76,8 @@ class FetchProcess:
 
     def next(self) -> Span | None:
         """The next range, None after the last. Raises what `Fetcher.spans` raises."""
-        if self._process.stdout is None:
-            raise AssertionError("it was asked for as a pipe")
         try:
-            span = read_span(self._process.stdout)
+            span = read_span(_output(self._process))
         except EOFError as error:
             raise NodeUnavailable(self._url, f"{error}; it is started again") from error
         return span if span.blocks else None
@@ -93,6 +91,12 @@ def _input(process: subprocess.Popen[bytes]) -> IO[bytes]:
     if process.stdin is None:
         raise AssertionError("it was asked for as a pipe")
     return process.stdin
+
+
+def _output(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    if process.stdout is None:
+        raise AssertionError("it was asked for as a pipe")
+    return process.stdout
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
