@@ -6,13 +6,13 @@ is `BadEvent`, because then either the history or this fold is wrong.
 Events come as their fields in order (`protocol.events.read_cells`), and each kind's method names them in that order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import repeat
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from indexer.decoded import OF_LEASE, EventAt
+from indexer.decoded import EventAt
 from indexer.facts import CancelledFact, DisputeFact, PaymentFact
+from indexer.named import ACCOUNTS, SIDES
 from indexer.projections import NOBODY, Account, Changes, Claim, Delegate, Lease, Rows
 from protocol.events import (
     EVENTS,
@@ -108,10 +108,10 @@ class Book:
         """Folds in the next event. Raises `BadEvent`."""
         self.event_count = seq = self.event_count + 1
         kind, cells, self._tx_hash, self._log_index = event
-        fold, accounts, of_lease = _KINDS[kind]
+        fold, accounts, sides = _KINDS[kind]
         fold(self, *cells)
         parties = {*accounts(cells)}
-        if of_lease:
+        if sides:
             known = self._lease(cells[0])
             if known is not None:
                 parties.add(known.buyer)
@@ -417,33 +417,6 @@ class Book:
         return [row for row in self._leases.values() if row is not None]
 
 
-class _Kind(NamedTuple):
-    """How events of one kind are folded in."""
-
-    fold: Callable[..., None]
-    #: the accounts that its fields name
-    accounts: Callable[[Sequence[Any]], tuple[bytes, ...]]
-    #: its first field is a lease, whose sides it does not both name itself
-    of_lease: bool
-
-    @classmethod
-    def of(cls, kind: type[LedgerEvent], fold: Callable[..., None]) -> "_Kind":
-        # A voucher signer is a key, which owns nothing.
-        accounts = [
-            place
-            for place, (name, solidity) in enumerate(kind.TYPES.items())
-            if solidity == "address" and name != "voucher_signer"
-        ]
-        both_sides = {"buyer", "provider"} <= kind.TYPES.keys()
-        return cls(fold, _picker(accounts), OF_LEASE[EVENTS.index(kind)] and not both_sides)
-
-
-def _picker(places: list[int]) -> Callable[[Sequence[Any]], tuple[bytes, ...]]:
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda cells: tuple([cells[place] for place in places])
-
-
 _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
     Deposited: Book._deposited,
     Withdrawn: Book._withdrawn,
@@ -465,5 +438,5 @@ _FOLDS: Final[dict[type[LedgerEvent], Callable[..., None]]] = {
     DisputeLapsed: Book._dispute_lapsed,
     LeaseClosed: Book._lease_closed,
 }
-#: as `protocol.events.EVENTS`
-_KINDS: Final = [_Kind.of(kind, _FOLDS[kind]) for kind in EVENTS]
+#: as `protocol.events.EVENTS`: how it is folded in, whom its fields name, whether its lease's sides are meant too
+_KINDS: Final = [(_FOLDS[kind], ACCOUNTS[place], SIDES[place]) for place, kind in enumerate(EVENTS)]

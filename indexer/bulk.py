@@ -56,7 +56,7 @@ def insert_packed(connection: Connection, name: str, packed: Packed) -> None:
 def end_versions(connection: Connection, ended: Iterable[tuple[str, list[Ended]]]) -> None:
     """Ends the versions that hold now, where there are any: (block that ends it, key's cells) by table."""
     for name, ends in ended:
-        keys = _keys(TABLES[name])
+        keys = key_columns(TABLES[name])
         cursor = connection.connection.cursor()
         if connection.dialect.name == "sqlite":
             where = " AND ".join([f"{key} = ?" for key in keys])
@@ -72,8 +72,8 @@ def end_versions(connection: Connection, ended: Iterable[tuple[str, list[Ended]]
             )
 
 
-def _keys(table: Table) -> list[str]:
-    """The key columns before `valid_from`."""
+def key_columns(table: Table) -> list[str]:
+    """What a row is of: the key without its last column, which says since when."""
     return [column.name for column in table.primary_key.columns][:-1]
 
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Facts = dict[str, list[Row]]
 
 _NAMES: Final = [kind.__name__ for kind in EVENTS]
-_OPENED: Final = EVENTS.index(LeaseOpened)
+#: the kind that a lease begins with
+OPENED: Final = EVENTS.index(LeaseOpened)
 _DEADLINE: Final = list(LeaseOpened.TYPES).index("deadline")
 _SKIPPED: Final = EVENTS.index(Skipped)
 #: kinds whose first field is a lease; of a skipped item it is what the item would have been about
@@ -56,7 +57,7 @@ def decode(
             kind, cells = read_cells(topics, data)
             lease = cells[0] if OF_LEASE[kind] else None
             events.append((number, log_index, block_hash, tx_index, seq, _NAMES[kind], lease, topics, data, True))
-            if kind == _OPENED:
+            if kind == OPENED:
                 # A lease's row is its event without the deadline, which can move.
                 leases.append((*cells[:_DEADLINE], *cells[_DEADLINE + 1 :], number, log_index, tx_hash, time))
             if kind != _SKIPPED:

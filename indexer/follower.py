@@ -32,7 +32,7 @@ from indexer.errors import (
 from indexer.indexes import Indexes
 from indexer.newheads import NewHeads
 from indexer.pool import Pool
-from indexer.rollback import common_ancestor, roll_back, stored_hash
+from indexer.rollback import common_ancestor, roll_back, stored_hashes
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, NodeHead, Source
 from indexer.store import migrate
@@ -268,7 +268,12 @@ class Follower:
             shared = common_ancestor(
                 lowest,
                 highest,
-                lambda number: self._source.hash_at(number) == stored_hash(connection, number),
+                lambda numbers: [
+                    said == stored
+                    for said, stored in zip(
+                        self._source.hashes_at(numbers), stored_hashes(connection, numbers), strict=True
+                    )
+                ],
             )
         if shared == highest and head.number < (cursor.number or 0):
             return self._stale(cursor, head, cursor.number or 0)

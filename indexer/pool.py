@@ -71,6 +71,9 @@ class Pool:
     def hash_at(self, number: int) -> bytes | None:
         return self._sources[self._current].hash_at(number)
 
+    def hashes_at(self, numbers: Sequence[int]) -> list[bytes | None]:
+        return self._sources[self._current].hashes_at(numbers)
+
     def blocks(self, first: int, last: int, parent_hash: bytes | None) -> list[VerifiedBlock]:
         found = self._sources[self._current].blocks(first, last, parent_hash)
         self.health[self._current].failures = 0

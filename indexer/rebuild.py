@@ -18,7 +18,7 @@ from sqlalchemy.exc import DatabaseError
 from indexer.commit import CursorRow, read_cursor
 from indexer.follower import Follower
 from indexer.partitions import partitions_in
-from indexer.rollback import stored_hash
+from indexer.rollback import stored_hashes
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, Source
 from indexer.store import open_reader, open_writer, sqlite_path
@@ -114,7 +114,7 @@ def _keep_journal(old_url: str, engine: Engine, deployment: Deployment) -> None:
     with engine.begin() as connection:
         if journal:
             connection.execute(insert(TABLES["reorg_journal"]), journal)
-        moved = cursor.number is not None and stored_hash(connection, cursor.number) != cursor.hash
+        moved = cursor.number is not None and stored_hashes(connection, [cursor.number]) != [cursor.hash]
         connection.execute(update(TABLES["cursor"]).values(reorg_epoch=cursor.reorg_epoch + int(moved)))
 
 

@@ -6,6 +6,7 @@ the header's roots. Receipts are asked by block hash, so two nodes behind one ad
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -152,11 +153,12 @@ class Source:
 
     def hash_at(self, number: int) -> bytes | None:
         """The node's block at a height; None above its head."""
-        block = self.rpc.call("eth_getBlockByNumber", hex(number), False)
-        try:
-            return None if block is None else from_hex(block["hash"], 32)
-        except SHAPE as error:
-            raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
+        return self.hashes_at([number])[0]
+
+    def hashes_at(self, numbers: Sequence[int]) -> list[bytes | None]:
+        """Like `hash_at`, of several heights at once."""
+        blocks = self.rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers])
+        return [_hash_of(number, block) for number, block in zip(numbers, blocks, strict=True)]
 
     def blocks(self, first: int, last: int, parent_hash: bytes | None) -> list[VerifiedBlock]:
         """Verified blocks from `first`, linked to `parent_hash`; fewer than asked when the node changed in between.
@@ -209,6 +211,13 @@ def fetch_receipts(rpc: Rpc, header: Header) -> list[bytes]:
     """All receipts of one block, consensus-encoded. Raises `BadBlock` and what `Rpc` raises."""
     answer = rpc.call("eth_getBlockReceipts", to_hex(header.hash))
     return list(_verify_receipts(header, answer)[0])
+
+
+def _hash_of(number: int, block: Json | None) -> bytes | None:
+    try:
+        return None if block is None else from_hex(block["hash"], 32)
+    except SHAPE as error:
+        raise BadBlock(number, "shape", f"{type(error).__name__}: {error}") from error
 
 
 def _height(block: Json) -> int:

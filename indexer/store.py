@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: the revision of the schema that this code reads and writes
 NEWEST: Final = "0005"
+#: a step's pages fit the cache (kibibytes): those that do not are written to the log twice
+_WRITER: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768")
 #: Alembic's own table, as it makes it
 _REVISIONS: Final = Table(
     "alembic_version",
@@ -54,7 +56,7 @@ def open_writer(url: str) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
     if path is not None:
-        _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=NORMAL"))
+        _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=_WRITER)
     return engine
 
 

@@ -6,10 +6,10 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import RowMapping, and_, select
 from sqlalchemy.engine import Connection
 
-from indexer.decoded import DecodedBlock
+from indexer.decoded import OPENED, DecodedBlock
 from indexer.projections import Account, Delegate, Lease
 from indexer.tables import TABLES
-from protocol.events import EVENTS, EndReason, LeaseOpened, LeaseState
+from protocol.events import EVENTS, EndReason, LeaseState
 
 _ACCOUNTS: Final = TABLES["account_versions"]
 _DELEGATES: Final = TABLES["delegate_versions"]
@@ -71,7 +71,6 @@ class StoredRows:
             yield from self._connection.execute(query.where(column.in_(some))).mappings()
 
 
-_OPENED: Final = EVENTS.index(LeaseOpened)
 #: as `EVENTS`: whether the first field is a lease, and which indexed fields are accounts
 _FIELDS: Final = [
     (
@@ -99,7 +98,7 @@ def named_in(blocks: Iterable[DecodedBlock]) -> Named:
         for kind, cells, _, _ in block.events:
             of_lease, places = _FIELDS[kind]
             if of_lease:
-                (named.opened if kind == _OPENED else named.leases).add(cells[0])
+                (named.opened if kind == OPENED else named.leases).add(cells[0])
             for place in places:
                 named.accounts.add(cells[place])
     return named

@@ -12,7 +12,7 @@ import numpy as np
 from indexer.backfill.columns import Column, list_column, read_columns, spell_column
 from indexer.backfill.light import LightBlock, LightLog
 from indexer.backfill.spans import KindEvents, Span, SpanBlock
-from indexer.decoded import OF_LEASE, DecodedBlock, EventAt, Facts
+from indexer.decoded import OF_LEASE, OPENED, DecodedBlock, EventAt, Facts
 from indexer.layout import Layout
 from indexer.packing import Cells, pack_batches
 from protocol.events import EVENTS, LeaseOpened, LedgerHead, Skipped, kind_of
@@ -21,7 +21,6 @@ from protocol.proofs import Header, parse_header
 #: by table, rows column by column, in batches
 _Batches = dict[str, list[list[Cells]]]
 
-_OPENED: Final = EVENTS.index(LeaseOpened)
 _DEADLINE: Final = list(LeaseOpened.TYPES).index("deadline")
 _SKIPPED: Final = EVENTS.index(Skipped)
 #: columns of `transactions` that nobody knows yet
@@ -56,7 +55,7 @@ def decode_span(
         of_kind, chosen = [logs[place] for place in found], np.array(found)
         columns = read_columns(kind, [(topics, data) for _, _, _, topics, data, _ in of_kind])
         batches["events"].append(_events(kind, of_kind, columns, places, chosen, event_count))
-        if kind == _OPENED:
+        if kind == OPENED:
             batches["leases"].append(_leases(columns, places, chosen))
         if kind == _SKIPPED:
             skipped.update(found)

@@ -1,7 +1,7 @@
 """The fold moves money as the contract does, and a rollback is as if the undone blocks had never been."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,26 @@ from indexer.source import NodeHead, VerifiedBlock
 from indexer.store import NEWEST, alembic_config, migrate, open_writer
 from indexer.tables import TABLES
 from protocol.deployment import Deployment
-from protocol.events import BadEvent, LeaseState, LedgerEvent, LedgerHead, decode_log, decode_words
-from protocol.hashing import checksum_address, to_hex
+from protocol.events import (
+    BadEvent,
+    ClaimCommitted,
+    DelegateApproved,
+    DelegateCharged,
+    Deposited,
+    DisputeLapsed,
+    EndReason,
+    LeaseClaimed,
+    LeaseClosed,
+    LeaseDisputed,
+    LeaseOpened,
+    LeaseState,
+    LedgerEvent,
+    LedgerHead,
+    VoucherRedeemed,
+    decode_log,
+    decode_words,
+)
+from protocol.hashing import Address, checksum_address, keccak256, to_hex
 from tests.support.databases import Database
 from tests.support.fake_chain import CONTRACTS, RandomLedger, encode_event, make_block
 
@@ -43,7 +61,17 @@ DEPLOYMENT = Deployment(
     min_notice=10,
     abi_hash="",
 )
-PROJECTIONS = ("account_versions", "lease_versions", "delegate_versions", "leases", "payments", "cancelled")
+PROJECTIONS = (
+    "account_versions",
+    "cancelled",
+    "claim_versions",
+    "delegate_versions",
+    "disputes",
+    "lease_versions",
+    "leases",
+    "parties",
+    "payments",
+)
 
 
 @pytest.fixture
@@ -132,8 +160,51 @@ def test_a_rollback_leaves_no_trace_in_the_projections(tmp_path: Path, database:
     again = commit(both, shared[cut:], step=3)
     assert (again.number, again.hash, again.head) == (before.number, before.hash, before.head)
     commit(straight, shared[cut:], step=1)
-    facts = ("blocks", "bodies", "events", "transactions", "parties")
+    facts = ("blocks", "bodies", "events", "transactions")
     assert rows(both, PROJECTIONS + facts) == rows(straight, PROJECTIONS + facts)
+    both.dispose()
+    straight.dispose()
+
+
+def _life(buyer: Address, provider: Address) -> list[list[LedgerEvent]]:
+    """What each block of a disputed lease, opened by a delegate's order, says."""
+    lease, order = keccak256(b"lease"), keccak256(b"order")
+    return [
+        [
+            Deposited(buyer, buyer, 9_000),
+            Deposited(provider, provider, 900),
+            DelegateApproved(buyer, provider, 5_000, 9),
+        ],
+        [
+            DelegateCharged(buyer, provider, order, 1_001, 3_999),
+            LeaseOpened(
+                lease, buyer, provider, order, order, order, buyer, buyer, 0, 1, 1, 5, 1_000, 100, 1, 2_000_000_000, 10
+            ),
+        ],
+        [VoucherRedeemed(lease, provider, 10, 10, order, False)],
+        [ClaimCommitted(lease, provider, keccak256(b"sealed"), 2_000_000_010, 2_000_000_020)],
+        [LeaseClaimed(lease, provider, order, bytes(32), 9, 400, False, 2_000_000_100)],
+        [LeaseDisputed(lease, buyer, bytes(32), 100, 2_000_000_200)],
+        [DisputeLapsed(lease, buyer, 100)],
+        [LeaseClosed(lease, buyer, provider, EndReason.CLAIMED, 400, 600, 0, 100, True)],
+    ]
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_rollback_undoes_a_claim_and_its_dispute(tmp_path: Path, database: Database, cut: int) -> None:
+    buyer, provider = [checksum_address(keccak256(name)[:20]) for name in (b"buyer", b"provider")]
+    blocks: list[VerifiedBlock] = []
+    for number, events in enumerate(_life(buyer, provider), start=1):
+        blocks.append(make_block(number, blocks[-1].header.hash if blocks else bytes(32), events))
+    both, straight = fresh(database.mirror_url(tmp_path)), fresh(database.mirror_url(tmp_path / "straight"))
+    before = commit(both, blocks, step=3)
+    whole = rows(both)
+    with both.begin() as connection:
+        roll_back(connection, before, cut, NodeHead(8, b"x" * 32, 0), 0)
+    commit(straight, blocks[:cut], step=1)
+    assert rows(both) == rows(straight)
+    commit(both, blocks[cut:], step=2)
+    assert rows(both) == whole
     both.dispose()
     straight.dispose()
 
@@ -204,18 +275,21 @@ def test_a_mirror_of_another_ledger_is_refused(engine: Engine) -> None:
         initialise(connection, other)
 
 
-@given(st.integers(1, 50), st.integers(0, 60), st.integers(0, 60))
+@given(st.integers(1, 50), st.integers(0, 3000), st.integers(0, 3000))
 def test_the_common_ancestor_is_the_last_shared_block(lowest: int, shared: int, above: int) -> None:
     last_shared = lowest - 1 + shared
     highest = max(lowest, last_shared + above)
-    asked = []
+    asked: list[Sequence[int]] = []
 
-    def is_shared(number: int) -> bool:
-        asked.append(number)
-        return number <= last_shared
+    def are_shared(numbers: Sequence[int]) -> list[bool]:
+        asked.append(numbers)
+        return [number <= last_shared for number in numbers]
 
-    assert common_ancestor(lowest, highest, is_shared) == last_shared
-    assert len(asked) <= 2 * (highest - lowest + 1).bit_length() + 2
+    assert common_ancestor(lowest, highest, are_shared) == last_shared
+    # 1,500 blocks between two doublings are cut twice into 16, then looked at one by one.
+    assert len(asked) <= 4
+    assert all(lowest <= number <= highest for numbers in asked for number in numbers)
+    assert max(map(len, asked)) <= 16
 
 
 @given(st.integers(), st.integers(1, 30))
