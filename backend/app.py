@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, Request, Response
-from starlette.middleware.base import RequestResponseEndpoint
+from fastapi import FastAPI
 
 from backend import problems
 from backend.accounts.endpoints import router as accounts
+from backend.bodies import BoundedBodies
 from backend.docs import router as docs
 from backend.files.endpoints import router as files
 from backend.jobs.endpoints import router as jobs
@@ -37,17 +37,7 @@ def create_app(market: Market) -> FastAPI:
     app.state.market = market
     problems.install(app)
 
-    @app.middleware("http")
-    async def _bounded(request: Request, call_next: RequestResponseEndpoint) -> Response:
-        length = request.headers.get("content-length", "0")
-        is_file = request.url.path.startswith("/v1/files/")
-        if not is_file and (not length.isdigit() or int(length) > market.settings.max_body_bytes):
-            limit = market.settings.max_body_bytes
-            return problems.problem(413, "too_large", f"a body may have {limit} bytes", "put large data into a file")
-        if not is_file and "transfer-encoding" in request.headers:
-            # A body of unknown length would be read into memory before anybody could say that it is too long.
-            return problems.problem(411, "length_required", "the body has no length", "send Content-Length")
-        return await call_next(request)
+    app.add_middleware(BoundedBodies, max_body_bytes=market.settings.max_body_bytes)
 
     @app.get("/livez", tags=["health"], operation_id="livez")
     async def livez() -> dict[str, str]:

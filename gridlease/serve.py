@@ -9,6 +9,7 @@ from backend.app import create_app
 from backend.market import Market
 from backend.settings import MarketSettings
 from explorer.app import mount
+from gridlease.turns import Turns
 from indexer.bundles.make import Bundles
 
 
@@ -29,7 +30,7 @@ def serve_app(application: FastAPI, host: str, port: int) -> None:
     gc.collect()
     gc.freeze()
     uvicorn.run(
-        application,
+        Turns(application),
         host=host,
         port=port,
         log_level="warning",

@@ -1,0 +1,72 @@
+"""Requests begin in the order they came, and between two of them the loop looks who else has asked."""
+
+import asyncio
+
+from starlette.types import Message, Receive, Scope, Send
+
+from gridlease.turns import Turns
+
+
+async def _nothing() -> Message:
+    return {"type": "http.request"}
+
+
+async def _nowhere(_: Message) -> None:
+    return None
+
+
+def test_one_request_begins_in_a_turn_of_the_loop_and_in_order() -> None:
+    begun: list[tuple[int, int]] = []
+    turn = 0
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append((scope["index"], turn))
+
+    async def go() -> None:
+        def tick() -> None:
+            nonlocal turn
+            turn += 1
+            loop.call_soon(tick)
+
+        loop, turns = asyncio.get_running_loop(), Turns(app)
+        tick()
+        await asyncio.gather(*(turns({"type": "http", "index": index}, _nothing, _nowhere) for index in range(5)))
+
+    asyncio.run(go())
+    assert [index for index, _ in begun] == [0, 1, 2, 3, 4]
+    assert len({at for _, at in begun}) == 5
+
+
+def test_a_request_that_waits_for_something_holds_nobody_up() -> None:
+    ended: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/stream":
+            await asyncio.Event().wait()
+        ended.append(scope["path"])
+
+    async def go() -> None:
+        turns = Turns(app)
+        stream = asyncio.create_task(turns({"type": "http", "path": "/stream"}, _nothing, _nowhere))
+        await asyncio.wait_for(turns({"type": "http", "path": "/page"}, _nothing, _nowhere), 5)
+        stream.cancel()
+
+    asyncio.run(go())
+    assert ended == ["/page"]
+
+
+def test_whoever_goes_away_while_waiting_leaves_the_turn_to_the_next() -> None:
+    begun: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["index"])
+
+    async def go() -> None:
+        turns = Turns(app)
+        tasks = [asyncio.create_task(turns({"type": "http", "index": index}, _nothing, _nowhere)) for index in range(4)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(go())
+    assert begun == [0, 2, 3]
