@@ -213,9 +213,6 @@ class Follower:
 
     def _load(self, cursor: CursorRow, head: NodeHead, first: int) -> bool:
         """Catches up by light blocks, until the head or a stop."""
-        indexes = self._open_indexes()
-        if cursor.number is None:
-            indexes.drop()
         self._light = True
         wanted = Wanted(
             ledger=self._contracts.ledger,
@@ -231,6 +228,9 @@ class Follower:
         fetch = self._fetches.start(self._source.rpc.url, wanted)
         begun, before = time.monotonic(), cursor
         try:
+            indexes = self._open_indexes()
+            if cursor.number is None:
+                indexes.drop()
             for moved in Load(self._engine, indexes, cursor, head.finalized_number).steps(fetch):
                 self._watch.committed(time.monotonic() - begun)
                 self._watch.moved(moved)

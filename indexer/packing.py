@@ -100,6 +100,9 @@ def _numerics(values: NDArray[np.uint64]) -> _Array:
     spelt[:, 0], spelt[:, 1] = _DIGITS, _DIGITS - 1
     base = np.uint64(_BASE)
     for place in range(3 + _DIGITS, 3, -1):
+        if not values.any():
+            # Small ones, as most are: their other digits are the zeros that are there.
+            break
         values, spelt[:, place] = np.divmod(values, base)
     return spelt.view(f"V{_NUMERIC_SIZE}")[:, 0]
 
@@ -128,6 +131,8 @@ def _pack_alike(layout: Layout, columns: list[_Column], sizes: _Sizes, places: l
     template = _template(layout, sizes)
     count = len(columns[0].values) if places is None else len(places)
     rows = np.repeat(template, count)
+    # Once, not once a column.
+    chosen_rows = slice(None) if places is None else np.array(places)
     for number, column in enumerate(columns):
         name = f"cell{number}"
         if name not in (template.dtype.names or ()):
@@ -136,7 +141,7 @@ def _pack_alike(layout: Layout, columns: list[_Column], sizes: _Sizes, places: l
             chosen = column.values if places is None else [column.values[place] for place in places]
             rows[name] = _joined(chosen, template.dtype[name].itemsize)
         else:
-            rows[name] = column.values if places is None else column.values[places]
+            rows[name] = column.values[chosen_rows]
     return rows.tobytes()
 
 

@@ -1,7 +1,8 @@
 """Ingest of 100,000 lease-like events over 1,001 blocks: ours, Ponder, web3.py with SQLModel, cryo, one after another.
 
-One local node, one PostgreSQL over TCP, one run; medians of `--runs`. Ours writes raw events, typed rows, projections,
-cursor and all indexes, and counts only if the mirror is then equal to the chain, row by row.
+One local node, one PostgreSQL over TCP, one run; medians of `--runs`. Each has a database that is gone before the next
+begins. Ours writes raw events, typed rows, projections, cursor and all indexes, and counts only if the mirror is then
+equal to the chain, row by row.
 """
 
 import argparse
@@ -42,12 +43,13 @@ def _python(module: str, *arguments: str) -> dict[str, Any]:
     return facts
 
 
-def _ours(node: Anvil, deployment: Deployment, file: Path, url: str, mode: str) -> dict[str, Any]:
-    facts = _python("bench.ingest.ours", node.url, str(file), url, mode)
-    if mode != "trusting":
-        engine = open_writer(url)
-        require_the_chain(engine, node.rpc, deployment)
-        engine.dispose()
+def _ours(node: Anvil, deployment: Deployment, file: Path, postgres: Postgres, mode: str) -> dict[str, Any]:
+    with postgres.passing_database() as name:
+        facts = _python("bench.ingest.ours", node.url, str(file), postgres.url(name), mode)
+        if mode != "trusting":
+            engine = open_writer(postgres.url(name))
+            require_the_chain(engine, node.rpc, deployment)
+            engine.dispose()
     return facts
 
 
@@ -60,9 +62,11 @@ def measure(
     ponder, cryo, head = ponder_peer.install(), cryo_peer.install(), node.rpc.block_number()
     speeds: dict[str, list[float]] = {}
     for number in range(runs):
-        done = {mode: _ours(node, deployment, file, postgres.new_database(), mode) for mode in MODES}
-        peer = ponder_peer.run(ponder, node.url, deployment, postgres.dsn(), number)
-        done["plain"] = _python("bench.ingest.plain", node.url, deployment.ledger, postgres.url("postgres"))
+        done = {mode: _ours(node, deployment, file, postgres, mode) for mode in MODES}
+        with postgres.passing_database() as name:
+            peer = ponder_peer.run(ponder, node.url, deployment, postgres.dsn(name))
+        with postgres.passing_database() as name:
+            done["plain"] = _python("bench.ingest.plain", node.url, deployment.ledger, postgres.url(name))
         done["cryo"] = cryo_peer.run(cryo, node.url, deployment.ledger, head)
         done["ponder"] = {"events": peer.events, "ingest_s": peer.seconds}
         done["ponder running"] = {"events": peer.events, "ingest_s": peer.seconds - peer.start_seconds}

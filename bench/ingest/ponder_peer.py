@@ -26,6 +26,7 @@ SOURCES: Final = Path(__file__).parent / "ponder"
 FOLDER: Final = Path(".gridlease/peers/ponder")
 VERSION: Final = "1.0.0"
 _LONGEST_SECONDS: Final = 300.0
+_SCHEMA: Final = "ponder"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,14 @@ def install() -> Path:
     return FOLDER
 
 
-def run(folder: Path, rpc_url: str, deployment: Deployment, dsn: str, number: int) -> PonderRun:
-    """Indexes from nothing into a schema of its own."""
-    schema, port = f"ponder_{number}", free_port()
+def run(folder: Path, rpc_url: str, deployment: Deployment, dsn: str) -> PonderRun:
+    """Indexes from nothing into an empty database."""
+    port = free_port()
     environment = os.environ | {
         "PONDER_TELEMETRY_DISABLED": "1",
         "DO_NOT_TRACK": "1",
         "DATABASE_URL": dsn,
-        "DATABASE_SCHEMA": schema,
+        "DATABASE_SCHEMA": _SCHEMA,
         "RPC_URL": rpc_url,
         "LEDGER": deployment.ledger,
     }
@@ -81,7 +82,7 @@ def run(folder: Path, rpc_url: str, deployment: Deployment, dsn: str, number: in
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
     with psycopg.connect(dsn) as connection:
-        row = connection.execute(f"SELECT count(*) FROM {schema}.lease").fetchone()  # noqa: S608 (our own name)
+        row = connection.execute(f"SELECT count(*) FROM {_SCHEMA}.lease").fetchone()  # noqa: S608 (our own name)
     return PonderRun(seconds=seconds, start_seconds=started, events=int(row[0]) if row else 0)
 
 

@@ -47,9 +47,12 @@ class Load:
 
     def steps(self, fetch: Fetch) -> Iterator[CursorRow]:
         """The cursor after each span. Raises what fetching and storing raise; what was yielded is stored."""
+        # Only here, with something to load: NumPy's import would delay every start. The first span is on its way.
+        from indexer.backfill.decode import blocks_of
+
         with ThreadPoolExecutor(1) as writer, _in_bulk():
             while (span := fetch.next()) is not None:
-                step = self._fold(span)
+                step = self._fold(span, blocks_of(span))
                 yield from self._written()
                 self._writing = writer.submit(self._write, step, span.proved)
                 self._cursor = step.after
@@ -69,11 +72,8 @@ class Load:
         if writing is not None:
             yield writing.result()
 
-    def _fold(self, span: Span) -> Step:
-        # Only here: with nothing to load, NumPy's import would only delay a start.
-        from indexer.backfill.decode import blocks_of
-
-        step = self._fold_blocks(blocks_of(span))
+    def _fold(self, span: Span, blocks: list[DecodedBlock]) -> Step:
+        step = self._fold_blocks(blocks)
         for name, rows in span.rows.items():
             step.rows[name] += rows
         # Here and not as they are written, which is what everything else waits for.

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 
@@ -34,10 +35,23 @@ class Postgres:
 
     def new_database(self) -> str:
         """The URL of an empty one."""
+        return self.url(self._create())
+
+    @contextmanager
+    def passing_database(self) -> Iterator[str]:
+        """The name of an empty one, which is gone afterwards: the server looks after all that there are."""
+        name = self._create()
+        yield name
+        self._run(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _create(self) -> str:
         name = f"test_{next(self._numbers)}"
+        self._run(f"CREATE DATABASE {name}")
+        return name
+
+    def _run(self, statement: LiteralString) -> None:
         with psycopg.connect(self.dsn(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return self.url(name)
+            connection.execute(statement)
 
 
 @contextmanager
