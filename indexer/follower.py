@@ -87,7 +87,7 @@ class Follower:
         """Brings the schema up to date; raises `ForeignMirror` if the mirror is another ledger's."""
         if self._backfill != "whole":
             self._fetches.warm()
-        migrate(self._engine)
+        migrate(self._engine, loading=self._backfill != "whole")
         with self._engine.begin() as connection:
             initialise(connection, self._deployment)
 
