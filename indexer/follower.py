@@ -215,7 +215,7 @@ class Follower:
         """Catches up by light blocks, until the head or a stop."""
         self._light = True
         wanted = Wanted(
-            ledger=self._contracts.ledger,
+            blooms=self._contracts.blooms,
             first=first,
             newest=head.number,
             parent_hash=cursor.hash,
