@@ -75,6 +75,13 @@ def deploy(
         int | None,
         typer.Option(metavar="SECONDS", min=1, max=_DAYS_14, help="For a jury to reveal. Default: 12 h, or 60 s."),
     ] = None,
+    incomplete_blooms: Annotated[
+        bool,
+        typer.Option(
+            "--incomplete-blooms",
+            help="This chain's header blooms leave out logs: mirrors then read the receipts of every block.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document on stdout, also for errors.")
     ] = False,
@@ -97,7 +104,7 @@ def deploy(
     if chain_id is None or key_file is None:
         raise typer.BadParameter("give --chain-id and --key-file, or --verify FILE")
     options = CourtOptions(stake=court_stake, fee=court_fee, move=court_move, commit=court_commit, reveal=court_reveal)
-    run_deploy(rpc_url, chain_id, key_file, token, out, options, as_json=as_json)
+    run_deploy(rpc_url, chain_id, key_file, token, out, options, incomplete_blooms=incomplete_blooms, as_json=as_json)
 
 
 audit = typer.Typer(name="audit", add_completion=False, no_args_is_help=True)

@@ -46,6 +46,7 @@ def run_deploy(
     out: Path,
     options: CourtOptions,
     *,
+    incomplete_blooms: bool,
     as_json: bool,
 ) -> None:
     """Deploys what is missing, and writes <chain-id>.json below `out`."""
@@ -60,6 +61,7 @@ def run_deploy(
             typer.echo(f"{one.contract:16} {one.address}  {when}\n{'':16} code {to_hex(one.code_hash)}")
             typer.echo(f"{'':16} ABI  {abi_hash(one.contract)}")
 
+    known = earlier_deployment(path)
     with Rpc(rpc_url) as rpc:
         deployment = deploy_ledger(
             rpc,
@@ -67,10 +69,12 @@ def run_deploy(
             chain_id,
             checksum_address(token) if token else None,
             court_terms=options.terms(chain_id),
-            known=earlier_deployment(path),
+            known=known,
             say=say,
         )
-    deployment.save(path)
+    # Said once, it is said: a chain does not change its rules.
+    complete_blooms = not incomplete_blooms and (known is None or known.complete_blooms)
+    replace(deployment, complete_blooms=complete_blooms).save(path)
     if as_json:
         contracts = [
             {

@@ -230,7 +230,7 @@ def _blocks(
 
 
 def _light_facts(source: Source, contracts: Contracts, numbers: list[int]) -> dict[int, BlockFacts]:
-    blocks = fetch_light(source.rpc, contracts.ledger, numbers)
+    blocks = fetch_light(source.rpc, contracts.blooms, numbers)
     return {number: derive_light(block) for number, block in zip(numbers, blocks, strict=True)}
 
 

@@ -87,7 +87,7 @@ class Follower:
         """Brings the schema up to date; raises `ForeignMirror` if the mirror is another ledger's."""
         if self._backfill != "whole":
             self._fetches.warm()
-        migrate(self._engine)
+        migrate(self._engine, loading=self._backfill != "whole")
         with self._engine.begin() as connection:
             initialise(connection, self._deployment)
 
@@ -215,7 +215,7 @@ class Follower:
         """Catches up by light blocks, until the head or a stop."""
         self._light = True
         wanted = Wanted(
-            ledger=self._contracts.ledger,
+            blooms=self._contracts.blooms,
             first=first,
             newest=head.number,
             parent_hash=cursor.hash,

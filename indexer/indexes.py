@@ -93,6 +93,13 @@ class Indexes:
             connection.execute(text(statement))
 
 
+def later_indexes(connection: Connection) -> list[Index]:
+    """Those that a new mirror can come without; keys are part of their tables."""
+    if connection.dialect.name != "postgresql":
+        return []
+    return [part for parts in _deferrable().values() for part in parts if isinstance(part, Index)]
+
+
 def _deferrable() -> dict[str, list[Part]]:
     found: dict[str, list[Part]] = {}
     for name in _OTHERS:

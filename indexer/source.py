@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from indexer.blooms import Blooms
 from indexer.encoding import Json, UnknownType, read_receipt, transaction_raw
 from indexer.errors import BadBlock
 from indexer.headers import LIMIT, SHAPE, read_headers
@@ -17,7 +18,7 @@ from indexer.transactions import recipient_of
 from protocol.deployment import Deployment
 from protocol.errors import RpcRefused
 from protocol.hashing import from_hex, to_hex
-from protocol.proofs import Header, TransactionReceipt, bloom_may_hold, parse_receipt
+from protocol.proofs import Header, TransactionReceipt, parse_receipt
 from protocol.rpc import Rpc
 from protocol.tries import ordered_root
 
@@ -27,14 +28,20 @@ _FINAL_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Contracts:
-    """The addresses that a transaction touches us by, 20 bytes each."""
+    """The addresses that a transaction touches us by, 20 bytes each, and what a header says of them."""
 
     ledger: bytes
     token: bytes
+    #: the chain's header blooms have every log's address
+    complete_blooms: bool = True
 
     @classmethod
     def of(cls, deployment: Deployment) -> "Contracts":
-        return cls(from_hex(deployment.ledger, 20), from_hex(deployment.token, 20))
+        return cls(from_hex(deployment.ledger, 20), from_hex(deployment.token, 20), deployment.complete_blooms)
+
+    @property
+    def blooms(self) -> Blooms:
+        return Blooms(self.ledger, self.complete_blooms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,13 +205,13 @@ class Source:
         return blocks
 
     def _may_touch(self, header: Header, transactions: tuple[bytes, ...]) -> bool:
-        """False proves it: the bloom has no false negatives, and the transactions are all there."""
+        """False proves it: the header has no false negatives, and the transactions are all there."""
         ours = (self._contracts.ledger, self._contracts.token)
         return self.may_hold_events(header) or any(recipient_of(raw) in ours for raw in transactions)
 
     def may_hold_events(self, header: Header) -> bool:
         """False proves that the block holds no log of the ledger."""
-        return bloom_may_hold(header.logs_bloom, self._contracts.ledger)
+        return self._contracts.blooms.allow(header)
 
 
 def fetch_receipts(rpc: Rpc, header: Header) -> list[bytes]:

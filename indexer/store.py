@@ -5,6 +5,7 @@ still holds when it commits; readers see whole steps and never wait.
 """
 
 import os
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import (
     Column,
     Engine,
+    Index,
     MetaData,
     PrimaryKeyConstraint,
     String,
@@ -23,8 +25,10 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from indexer.errors import MirrorMissing
+from indexer.indexes import later_indexes
 from indexer.tables import mirror_registry
 
 if TYPE_CHECKING:
@@ -99,11 +103,14 @@ def _prepare(engine: Engine, *, begin: str | None, pragmas: tuple[str, ...]) -> 
     event.listen(engine, "begin", on_begin)
 
 
-def migrate(engine: Engine) -> None:
-    """Brings the schema to the newest revision."""
+def migrate(engine: Engine, *, loading: bool = False) -> None:
+    """Brings the schema to the newest revision; a new one, where much will be loaded at once, without some indexes.
+
+    Whoever loads makes these (`indexer.indexes`).
+    """
     with engine.begin() as connection:
         if not inspect(connection).has_table(_REVISIONS.name):
-            _create(connection)
+            _create(connection, later_indexes(connection) if loading else [])
         elif connection.execute(select(_REVISIONS.c.version_num)).scalar() != NEWEST:
             # Only now: most starts find nothing to do, and its import takes longer than all else that they do.
             from alembic import command
@@ -111,11 +118,15 @@ def migrate(engine: Engine) -> None:
             command.upgrade(alembic_config(connection), "head")
 
 
-def _create(connection: Connection) -> None:
+def _create(connection: Connection, later: Collection[Index]) -> None:
     """The newest schema at once, which the migrations would come to one after another."""
     _REVISIONS.create(connection)
     connection.execute(_REVISIONS.insert().values(version_num=NEWEST))
-    mirror_registry.metadata.create_all(connection, checkfirst=False)
+    for table in mirror_registry.metadata.sorted_tables:
+        connection.execute(CreateTable(table))
+        for index in table.indexes:
+            if index not in later:
+                connection.execute(CreateIndex(index))
 
 
 def alembic_config(connection: Connection) -> "Config":

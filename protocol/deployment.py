@@ -30,6 +30,8 @@ class Deployment:
     min_notice: int
     #: SHA-256 of the committed artefact, so that code and chain are known to fit
     abi_hash: str
+    #: the chain's header blooms have every log's address; where they have not, nothing is ruled out by them
+    complete_blooms: bool = True
 
     @property
     def domain(self) -> Domain:
@@ -47,6 +49,7 @@ class Deployment:
             "genesisHash": self.genesis_hash,
             "minNotice": self.min_notice,
             "abiHash": self.abi_hash,
+            "completeBlooms": self.complete_blooms,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
@@ -70,6 +73,8 @@ def load_deployment(path: Path) -> Deployment:
             genesis_hash=str(content["genesisHash"]),
             min_notice=int(content["minNotice"]),
             abi_hash=str(content["abiHash"]),
+            # Files from before it have not said.
+            complete_blooms=bool(content.get("completeBlooms", True)),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DeploymentMissing(str(path)) from error

@@ -17,7 +17,7 @@ from explorer.proofs import NoBundles
 from explorer.responses import problem
 from explorer.routes import LedgerRoute
 from explorer.site import TheSite
-from indexer.bundles.errors import NoSuchBlock, RangeTooLong
+from indexer.bundles.errors import BloomsIncomplete, NoSuchBlock, RangeTooLong
 from protocol.errors import BadProof, ChainError
 
 router = APIRouter(prefix="/v1/ledger", tags=["ledger"], route_class=LedgerRoute)
@@ -119,6 +119,10 @@ async def _answer(
     except NoSuchBlock as error:
         remedy = f"name a block from {error.first} to {error.last}"
         return problem(404, error.code, "No such block", f"The mirror has no block {error.number}", remedy)
+    except BloomsIncomplete as error:
+        remedy = "ask for /v1/ledger/proofs/history of the same range: it shows how many logs there are"
+        detail = "The header blooms of this chain leave out logs, so they show no absence"
+        return problem(409, error.code, "No absence on this chain", detail, remedy)
     except RangeTooLong as error:
         remedy = "ask for /v1/ledger/proofs/history of the same range, which stays small"
         return problem(400, error.code, "Too many blocks", "An absence lists every block, at most 1,024", remedy)

@@ -12,6 +12,7 @@ from indexer.backfill.decode import decode_span
 from indexer.backfill.light import LightBlock
 from indexer.backfill.read import of_logs, of_receipts
 from indexer.backfill.spans import Span
+from indexer.blooms import Blooms
 from indexer.errors import BadBlock
 from indexer.headers import read_headers
 from indexer.layout import Layout
@@ -20,7 +21,7 @@ from indexer.ranges import RangeSize
 from protocol.errors import BadHex, NodeUnavailable, RpcRefused
 from protocol.events import BadEvent, LedgerHead
 from protocol.hashing import from_hex, to_hex
-from protocol.proofs import Header, bloom_may_hold
+from protocol.proofs import Header
 from protocol.rpc import Rpc
 
 #: how the ledger's logs of a range are shown to be all there are
@@ -37,7 +38,8 @@ _MOST_LOGS: Final = 3_000
 class Wanted:
     """A backfill: blocks `first` … `newest`, which follow `parent_hash`, a ledger head and so many events."""
 
-    ledger: bytes
+    #: of the ledger that is wanted
+    blooms: Blooms
     first: int
     newest: int
     parent_hash: bytes | None
@@ -55,12 +57,12 @@ class _Answers:
 
     first: int
     headers: list[Any]
-    #: an `eth_getLogs`, or receipts by block, none where its header's bloom was said to be negative
+    #: an `eth_getLogs`, or receipts by block, none where its header was said to rule out logs of ours
     logs: list[Raw]
     proof: Any
 
 
-def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]:
+def fetch_light(rpc: Rpc, blooms: Blooms, numbers: list[int]) -> list[LightBlock]:
     """These blocks, by their receipts. Raises `BadBlock`, `ParentMismatch` and what `Rpc` raises."""
     found = []
     headers = rpc.batch([("eth_getBlockByNumber", (hex(number), False)) for number in numbers])
@@ -68,35 +70,35 @@ def fetch_light(rpc: Rpc, ledger: bytes, numbers: list[int]) -> list[LightBlock]
         read = read_headers(number, [answer], None)
         if not read:
             raise BadBlock(number, "header", "the node does not have it")
-        (said,) = _ask_receipts(rpc, ledger, number, [answer])
-        found.append(light_of_receipts(*read[0], said, ledger))
+        (said,) = _ask_receipts(rpc, blooms, number, [answer])
+        found.append(light_of_receipts(*read[0], said, blooms))
     return found
 
 
-def _ask_receipts(rpc: Rpc, ledger: bytes, first: int, headers: list[Any]) -> list[Raw]:
-    """The receipts of the blocks from `first` on whose bloom, as the node says it, allows for logs of ours; else none.
+def _ask_receipts(rpc: Rpc, blooms: Blooms, first: int, headers: list[Any]) -> list[Raw]:
+    """The receipts of the blocks from `first` on whose header, as the node says it, allows for logs of ours; else none.
 
     The root in each header says whether they are of its fork, so they can be asked for by number.
     """
-    wanted = [number for number, header in enumerate(headers, start=first) if _may_hold(header, ledger)]
+    wanted = [number for number, header in enumerate(headers, start=first) if _may_hold(header, blooms)]
     said = rpc.batch_raw([("eth_getBlockReceipts", (hex(number),)) for number in wanted])
     by_number = dict(zip(wanted, said, strict=True))
     return [by_number.get(number, _NONE) for number in range(first, first + len(headers))]
 
 
-def _may_hold(header: Any, ledger: bytes) -> bool:
+def _may_hold(header: Any, blooms: Blooms) -> bool:
     """Whether to ask; a header that cannot be read is refused later."""
     try:
-        return bloom_may_hold(from_hex(header["logsBloom"], 256), ledger)
+        return blooms.allow_said(from_hex(header["receiptsRoot"], 32), from_hex(header["logsBloom"], 256))
     except (KeyError, TypeError, BadHex):
         return False
 
 
-def light_of_receipts(header: Header, encoded: bytes, said: Raw, ledger: bytes) -> LightBlock:
-    """A block by its receipts, which only one whose bloom allows for logs of ours needs. Raises `BadBlock`."""
-    if not bloom_may_hold(header.logs_bloom, ledger):
+def light_of_receipts(header: Header, encoded: bytes, said: Raw, blooms: Blooms) -> LightBlock:
+    """A block by its receipts, which only one whose header allows for logs of ours needs. Raises `BadBlock`."""
+    if not blooms.allow(header):
         return LightBlock(encoded, "bloom", [])
-    return of_receipts(header, encoded, said, ledger)
+    return of_receipts(header, encoded, said, blooms.ledger)
 
 
 class Fetcher:
@@ -146,31 +148,31 @@ class Fetcher:
     def _ask_range(self, first: int, last: int) -> _Answers:
         headers = [("eth_getBlockByNumber", (hex(number), False)) for number in range(first, last + 1)]
         if self._wanted.mode == "head":
-            ledger = to_hex(self._wanted.ledger)
+            ledger = to_hex(self._wanted.blooms.ledger)
             logs = {"fromBlock": hex(first), "toBlock": hex(last), "address": ledger}
             *found, said, proof = self._rpc.batch_raw(
                 [*headers, ("eth_getLogs", (logs,)), ("eth_getProof", (ledger, HEAD_KEYS, hex(last)))]
             )
             return _Answers(first, self._rpc.decoded(found), [said], *self._rpc.decoded([proof]))
         found = self._rpc.batch(headers)
-        return _Answers(first, found, _ask_receipts(self._rpc, self._wanted.ledger, first, found), None)
+        return _Answers(first, found, _ask_receipts(self._rpc, self._wanted.blooms, first, found), None)
 
     def _check(self, answers: _Answers, parent_hash: bytes | None) -> tuple[Span, bytes | None]:
         headers = read_headers(answers.first, answers.headers, parent_hash)
         if not headers:
             return Span.end(), parent_hash
-        ledger = self._wanted.ledger
+        blooms = self._wanted.blooms
         last = headers[-1][0]
         slot = None
         if self._wanted.mode == "head":
             if len(headers) < len(answers.headers):
                 # The logs are of more blocks than were linked, so there is no telling what they prove.
                 return Span.end(), parent_hash
-            blocks = of_logs(headers, answers.logs[0], ledger)
-            slot = read_head_slot(answers.proof, last, ledger)
+            blocks = of_logs(headers, answers.logs[0], blooms)
+            slot = read_head_slot(answers.proof, last, blooms.ledger)
         else:
             blocks = [
-                light_of_receipts(header, encoded, said, ledger)
+                light_of_receipts(header, encoded, said, blooms)
                 for (header, encoded), said in zip(headers, answers.logs, strict=False)
             ]
         self._density = sum(len(block.logs) for block in blocks) / len(blocks)

@@ -3,6 +3,7 @@
 import json
 
 from indexer.backfill.fetch import Wanted
+from indexer.blooms import Blooms
 from indexer.layout import Layout
 from protocol.events import LedgerHead
 from protocol.hashing import from_hex, to_hex
@@ -12,7 +13,8 @@ def spell_job(rpc_url: str, wanted: Wanted) -> bytes:
     """Read by `read_job`."""
     job = {
         "rpc_url": rpc_url,
-        "ledger": to_hex(wanted.ledger),
+        "ledger": to_hex(wanted.blooms.ledger),
+        "complete_blooms": wanted.blooms.complete,
         "first": wanted.first,
         "newest": wanted.newest,
         "parent_hash": None if wanted.parent_hash is None else to_hex(wanted.parent_hash),
@@ -29,7 +31,7 @@ def read_job(line: bytes) -> tuple[str, Wanted]:
     """The node's URL and what is wanted of it."""
     job = json.loads(line)
     return job["rpc_url"], Wanted(
-        ledger=from_hex(job["ledger"], 20),
+        blooms=Blooms(from_hex(job["ledger"], 20), job["complete_blooms"]),
         first=job["first"],
         newest=job["newest"],
         parent_hash=None if job["parent_hash"] is None else from_hex(job["parent_hash"], 32),

@@ -6,11 +6,12 @@ import msgspec
 from msgspec import Raw
 
 from indexer.backfill.light import LightBlock, LightLog
+from indexer.blooms import Blooms
 from indexer.encoding import UnknownType, log_rlp, receipt_frame, receipt_rlp
 from indexer.errors import BadBlock
 from indexer.headers import SHAPE
 from protocol.hashing import from_hex, keccak256, to_hex
-from protocol.proofs import Header, bloom_may_hold
+from protocol.proofs import Header
 from protocol.rpc import NO_JSON
 from protocol.tries import ordered_root
 
@@ -55,12 +56,12 @@ _LOGS: Final = msgspec.json.Decoder(list[_Log])
 _RECEIPTS: Final = msgspec.json.Decoder(list[_Receipt])
 
 
-def of_logs(headers: list[tuple[Header, bytes]], answer: Raw | bytes, ledger: bytes) -> list[LightBlock]:
+def of_logs(headers: list[tuple[Header, bytes]], answer: Raw | bytes, blooms: Blooms) -> list[LightBlock]:
     """Blocks with the logs of an `eth_getLogs` over them; only a proof of the ledger head says that these are all.
 
     Raises `BadBlock`.
     """
-    first, ours = headers[0][0].number, to_hex(ledger)
+    first, ours = headers[0][0].number, to_hex(blooms.ledger)
     hashes = [to_hex(header.hash) for header, _ in headers]
     logs: list[list[LightLog]] = [[] for _ in headers]
     # What the log before said is not read again: in a block, and in a transaction, it is the same.
@@ -98,9 +99,9 @@ def of_logs(headers: list[tuple[Header, bytes]], answer: Raw | bytes, ledger: by
         raise BadBlock(first, "logs", f"{type(error).__name__}: {error}") from error
     blocks = []
     for (header, encoded), found in zip(headers, logs, strict=True):
-        may_hold = bloom_may_hold(header.logs_bloom, ledger)
+        may_hold = blooms.allow(header)
         if found and not may_hold:
-            raise BadBlock(header.number, "logs", "its bloom says that it holds none of the ledger's")
+            raise BadBlock(header.number, "logs", "its header says that it holds none of the ledger's")
         blocks.append(LightBlock(encoded, "head" if may_hold else "bloom", found))
     return blocks
 

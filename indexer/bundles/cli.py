@@ -125,7 +125,8 @@ def _write(out: Path, make: Callable[["Bundles"], bytes], as_json: bool) -> None
     from protocol.bundle import peek
 
     settings = IndexerSettings()
-    content = make(Bundles(settings.mirror_url, settings.rpc_urls[0]))
+    complete_blooms = settings.load_deployment().complete_blooms
+    content = make(Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=complete_blooms))
     verified = peek(content)
     anchors = [{"number": number, "hash": "0x" + block_hash.hex()} for number, block_hash in verified.anchors()]
     out.write_bytes(content)

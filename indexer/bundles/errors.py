@@ -25,6 +25,18 @@ class RangeTooLong(MirrorError):
         )
 
 
+class BloomsIncomplete(MirrorError):
+    """An absence believes the blooms of headers."""
+
+    code = "blooms_incomplete"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the header blooms of this chain leave out logs, so they cannot show that there is none; "
+            "`gridlease indexer prove history --from-block A --to-block B` shows how many logs a range has"
+        )
+
+
 class DamagedMirror(MirrorError):
     """The stored events do not come to the stored head."""
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy.engine import Connection
 
-from indexer.bundles.errors import RangeTooLong
+from indexer.bundles.errors import BloomsIncomplete, RangeTooLong
 from indexer.bundles.reading import StoredBlock, block_at, ledger_of, stored_receipts
 from indexer.bundles.state import slot_nodes, storage_paths
 from indexer.errors import LightBlock
@@ -30,8 +30,10 @@ MOST_ABSENT_BLOCKS: Final = 1024
 class Bundles:
     """Bundles about the ledger of one mirror."""
 
-    def __init__(self, mirror_url: str, rpc_url: str) -> None:
+    def __init__(self, mirror_url: str, rpc_url: str, *, complete_blooms: bool = True) -> None:
+        """`complete_blooms`: as the deployment says of its chain."""
         self._mirror_url, self._rpc_url = mirror_url, rpc_url
+        self._complete_blooms = complete_blooms
 
     def event(self, tx_hash: bytes, log_index: int) -> bytes:
         """Raises `NoSuchLog`. Asks no node but for a block that came without its receipts."""
@@ -53,8 +55,10 @@ class Bundles:
     def absence(self, first: int, last: int) -> bytes:
         """That blocks first … last hold no log of the ledger. Asks a node as `event` does.
 
-        Raises `BadProof` where one holds a log, `NoSuchBlock`, `RangeTooLong`.
+        Raises `BadProof` where one holds a log, `BloomsIncomplete`, `NoSuchBlock`, `RangeTooLong`.
         """
+        if not self._complete_blooms:
+            raise BloomsIncomplete
         if last - first >= MOST_ABSENT_BLOCKS:
             raise RangeTooLong(last - first + 1, MOST_ABSENT_BLOCKS)
         with self._read() as connection:

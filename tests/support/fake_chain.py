@@ -48,8 +48,10 @@ def encode_event(event: LedgerEvent) -> tuple[list[bytes], bytes]:
     return [topic, *words[: event.INDEXED]], b"".join(words[event.INDEXED :])
 
 
-def make_block(number: int, parent_hash: bytes, events: list[LedgerEvent], salt: bytes = b"") -> VerifiedBlock:
-    """A block with one transaction if it has events, and none otherwise."""
+def make_block(
+    number: int, parent_hash: bytes, events: list[LedgerEvent], salt: bytes = b"", *, blind: bool = False
+) -> VerifiedBlock:
+    """A block with one transaction if it has events, and none otherwise; `blind`: its header's bloom is empty."""
     logs: list[Item] = []
     for event in events:
         topics, data = encode_event(event)
@@ -66,7 +68,7 @@ def make_block(number: int, parent_hash: bytes, events: list[LedgerEvent], salt:
             bytes(32),
             ordered_root(list(transactions)),
             ordered_root(list(receipts)),
-            bloom,
+            bytes(256) if blind else bloom,
             b"",
             integer(number),
             integer(30_000_000),

@@ -292,6 +292,15 @@ class TestCommand:
         found = [read(fresh.rpc, "ReexecutionCourt", checksum_address(court), name)[0] for name in names]
         assert found == [2_500_000, 500_000, 5, 6, 7]
 
+    def test_a_chain_without_whole_blooms_stays_one(self, fresh: Anvil, key_file: Path, tmp_path: Path) -> None:
+        options = ("--rpc", fresh.url, "--chain-id", CHAIN_ID, "--key-file", key_file, "--out", tmp_path)
+        said = []
+        for more in ((), ("--incomplete-blooms",), ()):
+            done = self._run(*options, *more)
+            assert done.exit_code == 0, done.output
+            said.append(load_deployment(tmp_path / f"{CHAIN_ID}.json").complete_blooms)
+        assert said == [True, False, False]
+
     def test_a_wrong_chain_ends_as_a_chain_error(self, fresh: Anvil, key_file: Path, tmp_path: Path) -> None:
         done = self._run("--rpc", fresh.url, "--chain-id", 5, "--key-file", key_file, "--out", tmp_path, "--json")
         assert done.exit_code == 5

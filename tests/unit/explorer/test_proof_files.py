@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 
 from explorer.app import mount
-from indexer.bundles.errors import NoSuchBlock, RangeTooLong
+from indexer.bundles.errors import BloomsIncomplete, NoSuchBlock, RangeTooLong
 from indexer.bundles.make import Bundles
 from protocol.bundle import verify, write_absence, write_history, write_lease
 from protocol.bundle.lease import lease_slots
@@ -107,6 +107,7 @@ def test_whoever_has_a_proof_does_not_have_it_made_again(
         (NodeUnavailable("http://10.0.0.7:8545", "no route"), 503, "node_unavailable"),
         (NoSuchBlock(9, 1, 4), 404, "no_such_block"),
         (RangeTooLong(5000, 1024), 400, "range_too_long"),
+        (BloomsIncomplete(), 409, "blooms_incomplete"),
         (BadProof("path", "a node is missing"), 503, "bad_proof"),
         (BadProof("log", "transaction 0 of block 2 holds a log of the ledger"), 409, "not_absent"),
     ],

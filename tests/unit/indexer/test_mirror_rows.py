@@ -20,6 +20,7 @@ from indexer.decoded import decode
 from indexer.decoder import derive
 from indexer.errors import CursorMoved, ForeignMirror, MirrorMissing, ReorgTooDeep
 from indexer.facts import FACTS
+from indexer.indexes import Indexes
 from indexer.projections import NoRows
 from indexer.queries import Mirror
 from indexer.rollback import common_ancestor, roll_back
@@ -326,6 +327,21 @@ def test_the_migrations_make_the_tables_that_the_code_says(tmp_path: Path, datab
         assert _schema(connection) == migrated
         command.check(alembic_config(connection))
     engine.dispose()
+
+
+def test_a_mirror_that_will_be_loaded_gets_its_indexes_later(tmp_path: Path, database: Database) -> None:
+    at_once, later = open_writer(database.mirror_url(tmp_path)), open_writer(database.mirror_url(tmp_path / "later"))
+    migrate(at_once)
+    migrate(later, loading=True)
+    indexes = Indexes(later)
+    assert indexes.complete == (later.dialect.name == "sqlite")
+    # Keys are there, so what is folded before anything was loaded finds its rows.
+    assert not any(map(indexes.lacks, TABLES))
+    indexes.make()
+    with at_once.begin() as one, later.begin() as other:
+        assert _schema(one) == _schema(other)
+    at_once.dispose()
+    later.dispose()
 
 
 def _schema(connection: Connection) -> dict[str, tuple[list[str], ...]]:
