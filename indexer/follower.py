@@ -35,7 +35,7 @@ from indexer.pool import Pool
 from indexer.rollback import common_ancestor, roll_back, stored_hashes
 from indexer.settings import IndexerSettings
 from indexer.source import Contracts, NodeHead, Source
-from indexer.store import migrate
+from indexer.store import migrate, wide_cache
 from indexer.watch import Watch
 from protocol.clock import now_time
 from protocol.deployment import Deployment
@@ -292,7 +292,7 @@ class Follower:
 
     def _roll_back(self, cursor: CursorRow, ancestor: int, head: NodeHead) -> None:
         try:
-            with self._engine.begin() as connection:
+            with self._engine.begin() as connection, wide_cache(connection):
                 moved = roll_back(connection, cursor, ancestor, head, now_time())
         except ReorgTooDeep as error:
             self._halt(cursor, str(error))

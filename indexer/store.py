@@ -5,7 +5,8 @@ still holds when it commits; readers see whole steps and never wait.
 """
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 #: the revision of the schema that this code reads and writes
 NEWEST: Final = "0005"
-#: a step's pages fit the cache (kibibytes): those that do not are written to the log twice
-_WRITER: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-32768")
+#: of a writer's pages, in kibibytes: SQLite's own
+_CACHE: Final = 2_000
+#: where a transaction changes pages everywhere: those that do not fit are written to the log twice
+_WIDE_CACHE: Final = 32_768
 #: Alembic's own table, as it makes it
 _REVISIONS: Final = Table(
     "alembic_version",
@@ -60,7 +63,7 @@ def open_writer(url: str) -> Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url)
     if path is not None:
-        _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=_WRITER)
+        _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=("journal_mode=WAL", "synchronous=NORMAL"))
     return engine
 
 
@@ -78,6 +81,19 @@ def open_reader(url: str, *, damaged: bool = False) -> Engine:
     if damaged:
         event.listen(engine, "connect", _read_any_text)
     return engine
+
+
+@contextmanager
+def wide_cache(connection: Connection) -> Iterator[None]:
+    """Inside a writer's transaction; memory that only a rare one needs is given back."""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql(f"PRAGMA cache_size=-{_WIDE_CACHE}")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(f"PRAGMA cache_size=-{_CACHE}")
 
 
 def _read_any_text(connection: Any, _: Any) -> None:
