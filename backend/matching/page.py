@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from backend.matching.book import BookOffer
 from backend.matching.columns import Needs, Terms, bits_of, terms_meet, terms_of
 
-MOST_PLACES: Final = 16384
+MOST_PLACES: Final = 8192
 """A fuller page is split: a change shifts the places behind it, in each set of its page."""
 _MOST_REMEMBERED: Final = 1024
 

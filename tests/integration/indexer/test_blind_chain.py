@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from indexer.queries import Mirror
-from tests.integration.indexer.test_follow import wait_until
 from tests.support.anvil import running_anvil
 from tests.support.blind_node import BlindNode
 from tests.support.databases import Database
 from tests.support.followed import Followed
 from tests.support.ledger_world import LedgerWorld
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.node
 

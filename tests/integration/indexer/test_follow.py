@@ -26,6 +26,7 @@ from tests.support.anvil import running_anvil
 from tests.support.databases import Database
 from tests.support.followed import Followed
 from tests.support.ledger_world import Leased, LedgerWorld
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.node
 
@@ -291,13 +292,6 @@ def process(followed: Followed, log: Path) -> subprocess.Popen[bytes]:
             stdout=output,
             stderr=output,
         )
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
 
 
 def test_kill_9_at_any_point_loses_and_doubles_nothing(fresh: tuple[LedgerWorld, Followed], tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,9 @@ from tests.support.anvil import free_port, running_anvil
 from tests.support.databases import Database
 from tests.support.followed import Followed
 from tests.support.ledger_world import LedgerWorld
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.node
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 @contextmanager
