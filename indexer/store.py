@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 NEWEST: Final = "0005"
 #: of a writer's pages, in kibibytes: SQLite's own
 _CACHE: Final = 2_000
+#: of the file, for readers: a page that was never read before costs half as much
+_MAPPED_BYTES: Final = 1 << 30
 #: where a transaction changes pages everywhere: those that do not fit are written to the log twice
 _WIDE_CACHE: Final = 32_768
 #: Alembic's own table, as it makes it
@@ -77,7 +79,9 @@ def open_reader(url: str, *, damaged: bool = False) -> Engine:
         raise MirrorMissing(url)
     # mode=rw instead of ro: a reader that comes first must be able to make WAL's index beside the file.
     engine = create_engine(f"sqlite:///file:{os.fspath(path)}?mode=rw&uri=true")
-    _prepare(engine, begin=None, pragmas=("query_only=ON",))
+    # A damaged file is read by calls, which fail; what is mapped ends the process.
+    mapped = "mmap_size=0" if damaged else f"mmap_size={_MAPPED_BYTES}"
+    _prepare(engine, begin=None, pragmas=("query_only=ON", mapped))
     if damaged:
         event.listen(engine, "connect", _read_any_text)
     return engine
