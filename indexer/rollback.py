@@ -16,7 +16,7 @@ from indexer.tables import TABLES
 from protocol.events import EVENTS, read_cells
 
 #: the cells of a key, without the block that a version begins in
-Key: TypeAlias = tuple[bytes, ...]
+_Key: TypeAlias = tuple[bytes, ...]
 
 #: parts that a search for the common ancestor is cut into
 _AT_ONCE: Final = 16
@@ -60,6 +60,7 @@ def common_ancestor(lowest: int, highest: int, shared: Callable[[Sequence[int]],
 
 
 def _doubling(lowest: int, highest: int) -> list[int]:
+    """Heights from the highest down to the lowest, each step twice as far as the one before."""
     numbers, depth = [highest], 2
     while numbers[-1] > lowest:
         numbers.append(max(lowest, highest + 1 - depth))
@@ -113,12 +114,12 @@ def _orphan(connection: Connection, ancestor: int) -> None:
 class _Undone(NamedTuple):
     """What the undone events were about: keys, for `executemany`."""
 
-    accounts: list[Key]
-    delegates: list[Key]
-    opened: list[Key]
+    accounts: list[_Key]
+    delegates: list[_Key]
+    opened: list[_Key]
     #: leases that had been opened before
-    leases: list[Key]
-    claims: list[Key]
+    leases: list[_Key]
+    claims: list[_Key]
 
 
 def _reopen(connection: Connection, ancestor: int, ancestor_seq: int) -> None:
@@ -144,8 +145,8 @@ def _undone(connection: Connection, ancestor_seq: int) -> _Undone:
     """Read from the events themselves: no index leads from a sequence number to whom its event concerns."""
     events, leases = TABLES["events"], TABLES["leases"]
     newer = (events.c.seq > ancestor_seq, events.c.canonical)
-    accounts, delegates, claims = set[Key](), set[Key](), set[Key]()
-    opened, others = set[Key](), set[Key]()
+    accounts, delegates, claims = set[_Key](), set[_Key](), set[_Key]()
+    opened, others = set[_Key](), set[_Key]()
     for topics, data in connection.execute(select(events.c.topics, events.c.data).where(*newer)):
         kind, cells = read_cells(topics, data)
         accounts.update((account,) for account in ACCOUNTS[kind](cells))
@@ -164,7 +165,7 @@ def _undone(connection: Connection, ancestor_seq: int) -> _Undone:
     return _Undone(list(accounts), list(delegates), list(opened), list(others - opened), list(claims))
 
 
-def _end_at(connection: Connection, name: str, keys: list[Key], ancestor: int) -> None:
+def _end_at(connection: Connection, name: str, keys: list[_Key], ancestor: int) -> None:
     """Takes the versions away that began later, and lets the newest before them hold again."""
     later = f"DELETE FROM {name} WHERE {{here}} AND valid_from > {ancestor:d}"  # noqa: S608 (our names)
     _by_key(connection, later, name, keys)
@@ -173,7 +174,7 @@ def _end_at(connection: Connection, name: str, keys: list[Key], ancestor: int) -
     _by_key(connection, reopen, name, [(*key, *key) for key in keys])
 
 
-def _by_key(connection: Connection, statement: str, name: str, keys: list[Key]) -> None:
+def _by_key(connection: Connection, statement: str, name: str, keys: list[_Key]) -> None:
     """Runs it once a key of the table; past SQLAlchemy, which would take longer than the database."""
     if not keys:
         return

@@ -50,9 +50,9 @@ class VerifiedBlock:
 
     header: Header
     header_rlp: bytes
-    #: all of the block's, raw, if it touches us; else empty
+    #: all of the block's, raw, if it may touch us; else empty
     transactions: tuple[bytes, ...]
-    #: all of the block's, consensus-encoded, if it touches us; else empty
+    #: all of the block's, consensus-encoded, if it may touch us; else empty
     receipts: tuple[bytes, ...]
     #: what the receipts say
     outcomes: tuple[TransactionReceipt, ...]

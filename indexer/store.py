@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 NEWEST: Final = "0005"
 #: of a writer's pages, in kibibytes: SQLite's own
 _CACHE: Final = 2_000
-#: of the file, for readers: a page that was never read before costs half as much
+#: of the file, for readers: a page that the system holds is read without a call to it
 _MAPPED_BYTES: Final = 1 << 30
 #: where a transaction changes pages everywhere: those that do not fit are written to the log twice
 _WIDE_CACHE: Final = 32_768
@@ -89,7 +89,7 @@ def open_reader(url: str, *, damaged: bool = False) -> Engine:
 
 @contextmanager
 def wide_cache(connection: Connection) -> Iterator[None]:
-    """Inside a writer's transaction; memory that only a rare one needs is given back."""
+    """For a writer's transaction, inside it: a larger cache while it lasts, because so few need one."""
     if connection.dialect.name != "sqlite":
         yield
         return

@@ -22,7 +22,7 @@ from protocol.events import LedgerHead
 from protocol.hashing import keccak256
 from tests.support.fake_chain import CONTRACTS, RandomLedger, make_block
 from tests.support.node_json import logs_json, receipts_json
-from tests.unit.indexer.test_mirror_rows import DEPLOYMENT
+from tests.support.stored_mirror import DEPLOYMENT
 
 INCOMPLETE = Blooms(CONTRACTS.ledger, complete=False)
 

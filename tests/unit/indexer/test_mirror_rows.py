@@ -47,21 +47,11 @@ from protocol.events import (
     decode_log,
     decode_words,
 )
-from protocol.hashing import Address, checksum_address, keccak256, to_hex
+from protocol.hashing import Address, checksum_address, keccak256
 from tests.support.databases import Database
 from tests.support.fake_chain import CONTRACTS, RandomLedger, encode_event, make_block
+from tests.support.stored_mirror import DEPLOYMENT
 
-DEPLOYMENT = Deployment(
-    chain_id=1,
-    ledger=checksum_address(CONTRACTS.ledger),
-    token=checksum_address(CONTRACTS.token),
-    registry=checksum_address(CONTRACTS.token),
-    court=checksum_address(CONTRACTS.token),
-    deploy_block=1,
-    genesis_hash=to_hex(bytes(32)),
-    min_notice=10,
-    abi_hash="",
-)
 PROJECTIONS = (
     "account_versions",
     "cancelled",
