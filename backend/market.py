@@ -6,6 +6,7 @@ from backend.accounts.hosted_keys import HostedKeys
 from backend.accounts.service import SignInRules
 from backend.db import Database
 from backend.files.store import FileStore
+from backend.offers.live import LiveBook
 from backend.settings import MarketSettings
 from indexer.queries import Mirror
 from protocol.chain import Chain
@@ -28,6 +29,10 @@ class Market:
     @cached_property
     def mirror(self) -> Mirror:
         return Mirror(self.settings.mirror_url)
+
+    @cached_property
+    def live_book(self) -> LiveBook:
+        return LiveBook(self.mirror, self.settings.provider_silence_seconds)
 
     @cached_property
     def hosted(self) -> HostedKeys:

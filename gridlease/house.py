@@ -8,6 +8,7 @@ import shutil
 import socket
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -99,8 +100,18 @@ def free_port(wanted: int = 0) -> int:
 class House:
     """A running system below one folder."""
 
-    def __init__(self, folder: Path, *, port: int = _PORT, broker_url: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int = _PORT,
+        broker_url: str | None = None,
+        providers: Sequence[DemoProvider] = PROVIDERS,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder.absolute()
+        self.providers = providers
+        self._settings = settings or {}
         self.broker_url = broker_url or f"filesystem://{self.folder}/broker"
         self.supervisor = Supervisor(self.folder / "logs")
         self.port = free_port(port)
@@ -131,6 +142,7 @@ class House:
             "GRIDLEASE_SUBMISSION_KEY_FILE": str(folder / "submission.key"),
             "GRIDLEASE_PORT": str(self.port),
             "GRIDLEASE_NOTICE_SECONDS": "30",
+            **self._settings,
         }
 
     def open(self) -> None:
@@ -148,7 +160,7 @@ class House:
             # Blocks came with each transaction so far; from here on they come like on a real chain.
             rpc.call("evm_setAutomine", False)
             rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
-        for provider in PROVIDERS:
+        for provider in self.providers:
             self.supervisor.start(self._agent(provider))
 
     def close(self) -> None:
@@ -165,9 +177,9 @@ class House:
     def wait_for_providers(self, seconds: float = 30.0) -> None:
         """Returns when every provider has an offer in the book; raises `ProcessFailed`."""
         deadline = time.monotonic() + seconds
-        while self.providers_online() < len(PROVIDERS):
+        while self.providers_online() < len(self.providers):
             if time.monotonic() > deadline:
-                raise ProcessFailed(f"waited {seconds:.0f} s for both providers to offer; see {self.folder}/logs")
+                raise ProcessFailed(f"waited {seconds:.0f} s for all providers to offer; see {self.folder}/logs")
             time.sleep(0.1)
 
     def providers_online(self) -> int:

@@ -15,7 +15,6 @@ from backend.matching import receipts
 from backend.matching.book import BookOffer, BookOrder
 from backend.matching.explain import Explanation, explain
 from backend.matching.policy import match
-from backend.offers.service import live_book
 from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, checksum_address, to_hex
 from protocol.ids import new_id
@@ -38,7 +37,7 @@ class Draft:
         self.market = market
         self.request = request
         self.manifest = Manifest.parse(request.manifest)
-        self.book = live_book(session, market)
+        self.book = market.live_book.lately(session)
         account = market.mirror.account(Address(key.buyer))
         context = OrderContext(
             buyer=checksum_address(key.buyer),

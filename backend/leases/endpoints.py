@@ -12,7 +12,7 @@ from backend.jobs.tables import JobRow
 from backend.leases import ending, service
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.offers.service import heard
+from backend.offers.service import heard, is_noted
 from protocol.hashing import from_hex
 from protocol.wire.leases import (
     Countersignature,
@@ -29,8 +29,11 @@ router = APIRouter(prefix="/v1/provider", tags=["provider"])
 
 async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
     """The signed-in provider, noted as alive."""
-    with market.db.write() as session:
-        heard(session, caller.address)
+    with market.db.read() as session:
+        known = is_noted(session, market, caller.address)
+    if not known:
+        with market.db.write() as session:
+            heard(session, caller.address)
     return caller
 
 

@@ -15,7 +15,7 @@ class LeaseIntention(SQLModel, table=True):
     offer_digest: str = Field(max_length=66)
     #: pico-dollars per metered unit, as offered
     rate: int
-    #: proposed · running · ended (nothing more will be signed)
+    #: proposed · running · ended (nothing more will be signed) · settled (a final block closed it)
     state: str = Field(index=True, max_length=16)
     #: raw work of the job before this lease
     base_work: int = 0

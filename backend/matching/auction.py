@@ -1,5 +1,6 @@
 """One auction: the waiting orders against the live book, by the rule in policy.py. The book that decided is kept."""
 
+from collections import Counter
 from dataclasses import replace
 
 import structlog
@@ -15,7 +16,6 @@ from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.policy import match
 from backend.matching.snapshot import LeftOut, Snapshot
 from backend.matching.tables import AuctionRow, BookEntryRow
-from backend.offers.service import live_book
 from backend.offers.tables import OfferRow
 from backend.submission import intents
 from protocol.clock import now_time
@@ -108,14 +108,13 @@ def _waiting(session: Session) -> list[tuple[BookOrder, JobRow]]:
 
 def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
     """The book, in which a proposal that the mirror does not show yet already takes its provider's room."""
-    proposed: dict[str, int] = {}
     statement = select(LeaseIntention).where(col(LeaseIntention.state).in_(("proposed", "running")))
-    for intention in session.exec(statement).all():
-        if market.mirror.lease(from_hex(intention.lease, 32)) is None:
-            proposed[intention.provider] = proposed.get(intention.provider, 0) + 1
+    intentions = list(session.exec(statement))
+    known = market.mirror.leases_by_id([from_hex(intention.lease, 32) for intention in intentions])
+    proposed = Counter(intention.provider for intention in intentions if from_hex(intention.lease, 32) not in known)
     return [
-        replace(entry, open_leases=entry.open_leases + proposed.get(entry.offer.provider, 0))
-        for entry in live_book(session, market)
+        replace(entry, open_leases=entry.open_leases + proposed[entry.offer.provider])
+        for entry in market.live_book.now(session)
     ]
 
 

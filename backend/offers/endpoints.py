@@ -25,7 +25,8 @@ async def post_offer(request: OfferRequest, market: TheMarket, caller: Wallet) -
     with market.db.write() as session:
         row = service.post_offer(session, market, caller, request.offer, request.signature)
         receipt = receipts.signed(session, market, service.offer_of(row))
-        return _shown(row, 0, 0).model_copy(update={"book_receipt": receipt})
+    market.live_book.forget()
+    return _shown(row, 0, 0).model_copy(update={"book_receipt": receipt})
 
 
 @router.get("", response_model=OfferPage, operation_id="list_offers")
@@ -48,6 +49,7 @@ async def withdraw_offer(digest: str, market: TheMarket, caller: Wallet) -> Resp
     """Takes an offer out of the book. Leases that are open go on."""
     with market.db.write() as session:
         service.withdraw_offer(session, caller, digest)
+    market.live_book.forget()
     return Response(status_code=204)
 
 

@@ -9,7 +9,6 @@ from backend.accounts.service import Principal
 from backend.errors import NotFound, OfferRefused
 from backend.market import Market
 from backend.matching import receipts
-from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
 from protocol.clock import now_time
 from protocol.hashing import Address, from_hex, to_hex
@@ -107,6 +106,11 @@ def heard(session: Session, provider: Address) -> None:
     session.merge(ProviderRow(address=provider, heard_time=now_time()))
 
 
+def is_noted(session: Session, market: Market, provider: Address) -> bool:
+    """Heard so lately that to write it again would tell nobody anything: agents call every few seconds."""
+    return silent_seconds(session, provider) < market.settings.provider_silence_seconds // 4
+
+
 def silent_seconds(session: Session, provider: str) -> int:
     """Seconds since the provider was heard; very many if never."""
     row = session.get(ProviderRow, provider)
@@ -115,39 +119,3 @@ def silent_seconds(session: Session, provider: str) -> int:
 
 def offer_of(row: OfferRow) -> Offer:
     return from_json(Offer, json.loads(row.message))
-
-
-def live_book(session: Session, market: Market) -> list[BookOffer]:
-    """The live offers of providers that were heard lately, with what the mirror knows of them."""
-    now = now_time()
-    statement = (
-        select(OfferRow, ProviderRow)
-        .join(ProviderRow, col(ProviderRow.address) == col(OfferRow.provider))
-        .where(
-            col(OfferRow.withdrawn).is_(False),
-            OfferRow.expiry_time > now,
-            ProviderRow.heard_time >= now - market.settings.provider_silence_seconds,
-        )
-        .order_by(col(OfferRow.digest))
-    )
-    rows = list(session.exec(statement))
-    accounts = market.mirror.accounts([Address(row.provider) for row, _ in rows])
-    cancelled = market.mirror.cancelled([(Address(row.provider), from_hex(row.digest, 32)) for row, _ in rows])
-    book = []
-    for row, _ in rows:
-        offer = offer_of(row)
-        account = accounts.get(offer.provider)
-        if account is not None and account.epoch != offer.epoch:
-            continue
-        # The ledger would skip it, and the cheapest offer would be tried again and again.
-        if (offer.provider, from_hex(row.digest, 32)) in cancelled:
-            continue
-        book.append(
-            BookOffer(
-                digest=from_hex(row.digest, 32),
-                offer=offer,
-                signature=from_hex(row.signature, 65),
-                open_leases=account.open_leases if account else 0,
-            )
-        )
-    return book

@@ -20,6 +20,7 @@ from backend.matching.audit import HeldReceipt, Outcome, audit
 from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow
 from backend.offers import service as offers
+from backend.offers.live import LiveBook
 from backend.submission import intents, sender
 from backend.submission.tables import IntentRow
 from protocol.clock import now_time
@@ -39,25 +40,27 @@ class EmptyMirror:
     def account(self, _address: str) -> Any:
         return SimpleNamespace(epoch=0)
 
-    def accounts(self, _addresses: Any) -> dict[str, Any]:
-        return {}
+    def accounts(self, addresses: Any) -> dict[str, Any]:
+        return {address: SimpleNamespace(epoch=0, open_leases=0) for address in addresses}
 
     def cancelled(self, _wanted: Any) -> set[Any]:
         return set()
 
-    def lease(self, _lease: bytes) -> None:
-        return None
+    def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
+        return {}
 
 
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Market]:
     database = Database(f"sqlite:///{tmp_path}/market.db")
     database.migrate()
+    mirror: Any = EmptyMirror()
     yield cast(
         Market,
         SimpleNamespace(
             db=database,
-            mirror=EmptyMirror(),
+            mirror=mirror,
+            live_book=LiveBook(mirror, 60),
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),

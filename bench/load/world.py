@@ -1,0 +1,119 @@
+"""The house under load: every process as `gridlease dev` runs it, but with simulated agents; and what it uses."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from bench.load.agents import SimulatedAgent, Tally
+from bench.load.calls import Calls
+from gridlease.house import House
+from protocol.events import TOPICS, LeaseOpened
+from protocol.hashing import from_hex, to_hex
+from protocol.ids import lease_id
+from protocol.rpc import Rpc
+
+PROGRAMS: Final = ("node", "indexer", "serve", "worker")
+MODULE: Final = b"\0asm\1\0\0\0"
+_JOIN_AT_ONCE: Final = 8
+_OPENED: Final = next(to_hex(topic) for topic, kind in TOPICS.items() if kind is LeaseOpened)
+
+
+@dataclass(slots=True)
+class Opened:
+    """Leases by when a block with their opening was first seen; monotonic seconds."""
+
+    seen: dict[bytes, float] = field(default_factory=dict)
+
+    async def watch(self, house: House) -> None:
+        """For ever."""
+        with Rpc(house.rpc_url) as rpc:
+            next_block = rpc.block_number() + 1
+            while True:
+                await asyncio.sleep(0.02)
+                head = await asyncio.to_thread(rpc.block_number)
+                if head < next_block:
+                    continue
+                now = time.monotonic()
+                wanted = {
+                    "address": house.ledger.ledger,
+                    "fromBlock": hex(next_block),
+                    "toBlock": hex(head),
+                    "topics": [_OPENED],
+                }
+                for log in await asyncio.to_thread(rpc.call, "eth_getLogs", wanted):
+                    self.seen.setdefault(from_hex(log["topics"][1], 32), now)
+                next_block = head + 1
+
+
+@asynccontextmanager
+async def agents_of(
+    house: House, calls: Calls, number: int, *, capacity: int, poll_seconds: float
+) -> AsyncIterator[Tally]:
+    """Joined and at work until the block ends."""
+    tally = Tally()
+    agents = [SimulatedAgent(i, calls, house.ledger.domain, tally, capacity=capacity) for i in range(number)]
+    gate = asyncio.Semaphore(_JOIN_AT_ONCE)
+
+    async def join(agent: SimulatedAgent) -> None:
+        async with gate:
+            await agent.join()
+
+    await asyncio.gather(*(join(agent) for agent in agents))
+    tasks = [asyncio.create_task(agent.serve(poll_seconds)) for agent in agents]
+    try:
+        yield tally
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def manifest(cid: str, salt: int) -> dict[str, Any]:
+    """A job of one segment; each has another hash."""
+    return {
+        "version": 1,
+        "runtime": "wasi-det/1",
+        "module": cid,
+        "arguments": [str(salt)],
+        "limits": {"memory_bytes": 2**26, "work": 10**9, "wall_seconds": 60, "output_bytes": 0},
+        "verify": "none",
+    }
+
+
+def lease_of(job: dict[str, Any]) -> bytes:
+    """The id of the job's first lease."""
+    return lease_id(from_hex(job["order"], 32), 0)
+
+
+def resident_bytes(house: House) -> dict[str, int]:
+    """Memory by program, its children included."""
+    sums = {}
+    for name in PROGRAMS:
+        leader = house.supervisor.pid(name)
+        sums[name] = sum(_resident(pid) for pid in _group(leader))
+    return sums
+
+
+def _group(leader: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if os.getpgid(int(entry.name)) == leader:
+                    found.append(int(entry.name))
+            except ProcessLookupError:
+                continue
+    return found
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
