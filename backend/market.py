@@ -8,8 +8,9 @@ from backend.db import Database
 from backend.files.store import FileStore
 from backend.offers.live import LiveBook
 from backend.settings import MarketSettings
+from backend.submission.node import Node
+from backend.submission.nodes import Nodes
 from indexer.queries import Mirror
-from protocol.chain import Chain
 from protocol.deployment import Deployment, load_deployment
 from protocol.keys import LocalKey, load_raw_key
 from protocol.messages import Domain
@@ -43,10 +44,14 @@ class Market:
         return load_raw_key(self.settings.submission_key_file)
 
     @cached_property
-    def chain(self) -> Chain:
-        chain = Chain(self.settings.rpc_url, self.deployment)
-        chain.require()
-        return chain
+    def settlement_key(self) -> LocalKey:
+        """The submission key, if no other is named."""
+        path = self.settings.settlement_key_file
+        return self.submission_key if path is None else load_raw_key(path)
+
+    @cached_property
+    def nodes(self) -> Nodes:
+        return Nodes([Node(url) for url in self.settings.rpc_urls], self.deployment)
 
     @property
     def domain(self) -> Domain:

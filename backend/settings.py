@@ -13,10 +13,10 @@ class MarketSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRIDLEASE_", frozen=True, extra="ignore")
 
-    #: the node's JSON-RPC
+    #: one node's JSON-RPC or several, by commas: the first that is well is used, more than half decide what is final
     rpc_url: str = "http://127.0.0.1:8545"
-    #: the node that buyers and providers are told of; None = `rpc_url` if it is a bare address: logins and keys of a
-    #: node's seller stand in the rest of a URL
+    #: the node that buyers and providers are told of; None = the first of `rpc_url` if it is a bare address: logins and
+    #: keys of a node's seller stand in the rest of a URL
     public_rpc_url: str | None = None
     #: file that `gridlease deploy` wrote
     deployment: Path = Path("contracts/deployments/31337.json")
@@ -31,6 +31,20 @@ class MarketSettings(BaseSettings):
     seed_file: Path = Path(".gridlease/market.seed")
     #: file with the private key (hex) that submits and is the orders' `matcher`
     submission_key_file: Path = Path(".gridlease/submission.key")
+    #: file with the private key (hex) that redeems, closes by last vouchers and finalises; None = the same key
+    settlement_key_file: Path | None = None
+    #: wei that all transactions of a day (UTC) may cost; 10 ether is some 100,000 leases at 1 gwei
+    gas_budget_wei: int = Field(default=10**19, ge=0)
+    #: most wei for a unit of gas; what is not mined at it is cancelled, and waits
+    fee_cap_wei: int = Field(default=500 * 10**9, ge=1, lt=2**60)
+    #: wei for a unit of gas that a block's builder gets
+    priority_fee_wei: int = Field(default=10**9, ge=1, lt=2**60)
+    #: a transaction unmined for so long, and for two blocks, is replaced by one with 15 % more fees
+    replace_after_seconds: int = Field(default=10, ge=1)
+    #: that many are tried, then the nonce is freed by a cancel
+    max_attempts: int = Field(default=6, ge=1)
+    #: how long a voucher that may be redeemed waits for others: fifty in one transaction cost a third each
+    redeem_wait_seconds: int = Field(default=2, ge=0)
     host: str = "127.0.0.1"
     port: int = Field(default=8700, ge=1, le=65535)
     #: origin that people and SIWE messages name; None = http://host:port
@@ -60,13 +74,19 @@ class MarketSettings(BaseSettings):
         return self.public_url or f"http://{self.host}:{self.port}"
 
     @property
+    def rpc_urls(self) -> list[str]:
+        """At least one."""
+        return [url.strip() for url in self.rpc_url.split(",") if url.strip()] or [self.rpc_url]
+
+    @property
     def told_rpc_url(self) -> str | None:
         """The node that everybody may know of."""
         if self.public_rpc_url is not None:
             return self.public_rpc_url or None
-        parts = urlsplit(self.rpc_url)
+        first = self.rpc_urls[0]
+        parts = urlsplit(first)
         is_bare = "@" not in parts.netloc and parts.path in ("", "/") and not parts.query
-        return self.rpc_url if is_bare else None
+        return first if is_bare else None
 
     @model_validator(mode="after")
     def _hold_together(self) -> Self:

@@ -2,12 +2,13 @@
 
 import structlog
 
+from backend import crash_points
 from backend.leases import settlement
 from backend.leases.ending import sweep_silent
 from backend.lock import alone
 from backend.market import Market
 from backend.matching import auction
-from backend.submission import outcomes, sender
+from backend.submission import outcomes, senders
 
 log = structlog.get_logger()
 
@@ -17,11 +18,12 @@ def run(market: Market) -> bool:
     with alone(market.db, "market.step") as mine:
         if not mine:
             return False
-        sender.watch(market)
+        senders.follow(market)
         outcomes.settle(market)
         with market.db.write() as session:
             sweep_silent(session, market)
             settlement.ask(session, market)
             auction.hold(session, market)
-        sender.send_pending(market)
+        crash_points.reach("proposals.committed")
+        senders.send_pending(market)
         return True

@@ -19,8 +19,8 @@ def run_serve() -> None:
     market = Market(settings)
     market.db.migrate()
     application = create_app(market)
-    bundles = Bundles(settings.mirror_url, settings.rpc_url, complete_blooms=market.deployment.complete_blooms)
-    mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_url)
+    bundles = Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=market.deployment.complete_blooms)
+    mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_urls[0])
     serve_app(application, settings.host, settings.port)
 
 

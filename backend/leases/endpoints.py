@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Response
 from sqlmodel import Session, col, select
 
-from backend import wake
+from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
 from backend.jobs.tables import JobRow
 from backend.leases import ending, service
@@ -73,6 +73,7 @@ async def report_usage(lease: str, report: UsageReport, market: TheMarket, calle
     """One segment for one voucher. Sending the same segment again gets the same voucher."""
     with market.db.write() as session:
         answer = service.report_usage(session, market, caller, lease, report)
+    crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
     return answer

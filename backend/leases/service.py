@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlmodel import Session, col, select
 
+from backend import crash_points
 from backend.accounts.service import Principal
 from backend.errors import LeaseNotRunning, NotFound, UsageRefused
 from backend.jobs.service import end_job
@@ -81,6 +82,7 @@ def report_usage(session: Session, market: Market, caller: Principal, lease: str
         signed_time=now_time(),
     )
     session.add(row)
+    crash_points.reach("voucher.signed")
     return voucher_of(row)
 
 

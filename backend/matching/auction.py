@@ -6,6 +6,7 @@ from dataclasses import replace
 import structlog
 from sqlmodel import Session, col, select
 
+from backend import crash_points
 from backend.jobs.service import end_job, order_of
 from backend.jobs.tables import JobRow
 from backend.leases.service import usages
@@ -38,8 +39,10 @@ def hold(session: Session, market: Market) -> int:
     if not pairings:
         return 0
     number = _publish(session, market, book, orders, len(pairings))
+    crash_points.reach("auction.stored")
     for pairing in pairings:
         _propose(session, jobs[pairing.order.digest], pairing, number)
+    crash_points.reach("proposals.stored")
     log.info("auction.held", auction=number, orders=len(orders), offers=len(book), pairings=len(pairings))
     return len(pairings)
 

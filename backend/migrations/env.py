@@ -42,6 +42,7 @@ _OWN = {
     "usage_receipts",
     "intents",
     "transactions",
+    "attempts",
     "book_entries",
     "book_counter",
     "auctions",

@@ -20,8 +20,6 @@ from protocol.messages import from_json
 from protocol.terms import Offer, Order, Voucher
 
 LIVE = ("pending", "assigned")
-BATCHES = {"open": 50, "redeem": 50, "close_last": 20, "close": 1, "finalise": 1}
-"""How many intents one transaction carries; the ledger has no batch for the last two."""
 
 
 def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> None:

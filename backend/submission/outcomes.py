@@ -3,6 +3,7 @@
 import structlog
 from sqlmodel import Session, col, select
 
+from backend import crash_points
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobRow
 from backend.leases.ending import requeue
@@ -10,8 +11,9 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import set_aside
 from backend.submission.tables import IntentRow, TransactionRow
+from indexer.queries import LeaseRow
 from protocol.events import LeaseState, Skip, Skipped
-from protocol.hashing import from_hex
+from protocol.hashing import from_hex, to_hex
 
 log = structlog.get_logger()
 
@@ -46,6 +48,7 @@ def settle(market: Market) -> None:
                 _settle_open(session, market, intent, transaction)
             elif intent.kind == "redeem" or _is_past(market, intent) or transaction.state == "FINAL":
                 _resolve(session, intent, "done")
+        crash_points.reach("intents.resolved")
 
 
 def _is_past(market: Market, intent: IntentRow) -> bool:
@@ -60,22 +63,49 @@ def _is_past(market: Market, intent: IntentRow) -> bool:
     return lease.state is LeaseState.CLOSED
 
 
+def refuse(market: Market, intent_id: int, why: str) -> None:
+    """One that cannot be sent: its simulation reverts, or no call can be made of it."""
+    with market.db.write() as session:
+        intent = session.get_one(IntentRow, intent_id)
+        if intent.kind == "open":
+            set_aside(session, session.get_one(LeaseIntention, intent.subject).offer_digest)
+            _reopen(session, intent, None, why[:200])
+        else:
+            _resolve(session, intent, "dropped", why[:500])
+    log.info("intent.refused", intent=intent_id, kind=intent.kind, subject=intent.subject, reason=why[:200])
+
+
 def _settle_open(session: Session, market: Market, intent: IntentRow, transaction: TransactionRow) -> None:
-    if market.mirror.lease(from_hex(intent.subject, 32)) is not None:
+    lease = market.mirror.lease(from_hex(intent.subject, 32))
+    if lease is not None:
+        _adopt(session, session.get_one(LeaseIntention, intent.subject), lease)
         _resolve(session, intent, "done")
         return
     skip = _skip_of(market, intent, transaction)
     if skip is None and transaction.succeeded:
         # The mirror is in the middle of a reorg: neither opened nor skipped in the blocks it has.
         return
+    _reopen(session, intent, skip, skip.name.lower() if skip else "the transaction failed")
+
+
+def _adopt(session: Session, intention: LeaseIntention, lease: LeaseRow) -> None:
+    """After a reorg an earlier proposal of the fill can be the one that opened it: the ledger decides."""
+    if intention.provider != lease.provider:
+        log.warning("lease.adopted", lease=intention.lease, proposed=intention.provider, provider=lease.provider)
+        intention.provider = lease.provider
+        intention.offer_digest = to_hex(lease.offer)
+        intention.rate = lease.rate
+        session.add(intention)
+
+
+def _reopen(session: Session, intent: IntentRow, skip: Skip | None, word: str) -> None:
+    """The fill was not used: the same lease id is proposed again, to whoever fits then."""
     intention = session.get_one(LeaseIntention, intent.subject)
     job = session.get_one(JobRow, intention.job_id)
-    word = skip.name.lower() if skip else "the transaction failed"
     _resolve(session, intent, "dropped", word)
     log.warning("lease.skipped", lease=intent.subject, reason=word)
     if skip in OFFER_FAULTS:
         set_aside(session, intention.offer_digest)
-    # The fill was not used: the same lease id is proposed again, to whoever fits then.
     session.delete(intention)
     job.next_fill = intention.fill
     session.add(job)
@@ -87,6 +117,8 @@ def _settle_open(session: Session, market: Market, intent: IntentRow, transactio
 
 def _skip_of(market: Market, intent: IntentRow, transaction: TransactionRow) -> Skip | None:
     subject = from_hex(intent.subject, 32)
+    if transaction.tx_hash is None:
+        return None
     for row in market.mirror.events(tx_hash=from_hex(transaction.tx_hash, 32), limit=500):
         if isinstance(row.event, Skipped) and row.event.id == subject:
             return row.event.reason

@@ -1,196 +1,329 @@
-"""Signed bytes first, then the network (threats R1, R4, R5).
+"""One key's transactions: carries out what plan.py says, one effect at a time (threats R1 to R8).
 
-One database transaction takes the next nonce, signs, and stores the bytes; only then are they broadcast, and again for
-as long as no final block holds them. A nonce is never taken without stored bytes, so there is no gap to fill.
+Bytes are stored in the database transaction that takes their nonce, and broadcast after its commit. What a node then
+answers, or does not, is looked up: the process can die anywhere, and goes on from what is stored and what the chain
+shows.
 """
 
 from collections.abc import Sequence
 
 import structlog
+from sqlalchemy.exc import NoResultFound
 from sqlmodel import Session, col, select
 
+from backend import crash_points
 from backend.market import Market
-from backend.submission import intents
-from backend.submission.tables import IntentRow, TransactionRow
+from backend.submission import batches, intents, looking, outcomes, store
+from backend.submission.allowed import require_allowed
+from backend.submission.errors import GasBudgetSpent, GasTooDear, KeyUnfunded, SubmissionError
+from backend.submission.fees import Fees, first_fees
+from backend.submission.plan import (
+    Action,
+    Attempt,
+    Broadcast,
+    Cancel,
+    Fill,
+    Mark,
+    Replace,
+    Rules,
+    Transaction,
+    View,
+    has_room,
+    next_nonce,
+    plan,
+)
+from backend.submission.refusals import Answer, meaning
+from backend.submission.store import Signed
+from backend.submission.tables import IntentRow
 from protocol.calls import sign_transaction
-from protocol.chain import BROADCAST_KNOWN, BROADCAST_NONCE_LOW, BlockPoint
 from protocol.clock import now_time
-from protocol.errors import RpcRefused, TransactionReverted
-from protocol.hashing import from_hex, to_hex
+from protocol.errors import NodeUnavailable, ProtocolError, RpcRefused, TransactionReverted
+from protocol.hashing import Address, from_hex, to_hex
+from protocol.keys import LocalKey
 
 log = structlog.get_logger()
 
-PRIORITY_WEI = 10**9
 GAS_MARGIN_PERCENT = 130
-MAX_GAS = 25_000_000
-IN_FLIGHT = 16
-"""Unmined transactions at once; more only wait in the node's pool."""
+MAX_GAS = 2**24
+"""Of one transaction; Ethereum takes no more since Fusaka (EIP-7825)."""
 
-_UNDER_WAY = ("SIGNED", "SENT")
-_WATCHED = ("SIGNED", "SENT", "MINED")
-
-
-def send_pending(market: Market) -> int:
-    """Turns pending intents into stored, signed transactions and broadcasts them; returns how many."""
-    sent = 0
-    for kind in intents.BATCHES:
-        while (row := _sign_next(market, kind)) is not None:
-            broadcast(market, row)
-            sent += 1
-    return sent
+_TRANSFER_GAS = 21_000
+_DAY_SECONDS = 86_400
 
 
-def _sign_next(market: Market, kind: str) -> TransactionRow | None:
-    with market.db.read() as session:
-        rows = _pending(session, kind)
-        if not rows or len(_transactions(session, _UNDER_WAY)) >= IN_FLIGHT:
-            return None
-        data = intents.calldata(session, market, kind, rows)
-        ids = [row.id for row in rows]
-    ledger, sender = market.deployment.ledger, market.submission_key.address
-    try:
-        gas = market.chain.estimate_gas(sender, ledger, data) * GAS_MARGIN_PERCENT // 100
-    except TransactionReverted as error:
-        # Batches skip what does not hold; only a single close or finalise reverts, because it is done or not yet due.
-        _drop(market, ids, error.reason)
-        return None
-    head = market.chain.latest()
-    with market.db.write() as session:
-        nonce = _next_nonce(session, market)
-        raw, tx_hash = sign_transaction(
-            market.submission_key,
-            chain_id=market.deployment.chain_id,
-            nonce=nonce,
-            to=ledger,
-            data=data,
-            gas=min(gas, MAX_GAS),
-            max_fee_wei=2 * head.base_fee_wei + PRIORITY_WEI,
-            priority_fee_wei=PRIORITY_WEI,
+class Sender:
+    """A key, and the kinds of intents that go from it. Only one process at a time may use it (backend/lock.py)."""
+
+    def __init__(self, market: Market, key: LocalKey, kinds: Sequence[str]) -> None:
+        self._market = market
+        self._key = key
+        self._kinds = kinds
+        settings = market.settings
+        self._rules = Rules(
+            priority_fee_wei=settings.priority_fee_wei,
+            fee_cap_wei=settings.fee_cap_wei,
+            replace_seconds=settings.replace_after_seconds,
+            max_attempts=settings.max_attempts,
         )
-        row = TransactionRow(
-            sender=sender,
+
+    @property
+    def address(self) -> Address:
+        return self._key.address
+
+    def follow(self) -> None:
+        """Looks at what is under way, and does what is to be done about it."""
+        transactions, view = self._look()
+        for action in plan(transactions, view, self._rules):
+            try:
+                self._carry_out(action, view)
+            except SubmissionError as error:
+                log.error("transaction.refused", key=self.address, code=error.code, reason=str(error))
+
+    def send_pending(self) -> int:
+        """Turns pending intents into stored, signed transactions and broadcasts them; returns how many."""
+        sent = 0
+        for kind in self._kinds:
+            while self._anything_due(kind):
+                transactions, view = self._look()
+                if not has_room(transactions, self._rules) or not self._send_next(kind, transactions, view):
+                    break
+                sent += 1
+        return sent
+
+    def _look(self) -> tuple[list[Transaction], View]:
+        market = self._market
+        return looking.look(market.db, market.nodes, self.address, market.settings.finality_blocks)
+
+    def _anything_due(self, kind: str) -> bool:
+        with self._market.db.read() as session:
+            return bool(self._due(session, kind))
+
+    def _due(self, session: Session, kind: str) -> list[IntentRow]:
+        return batches.due(session, kind, now_time(), self._market.settings.redeem_wait_seconds)
+
+    def _send_next(self, kind: str, transactions: Sequence[Transaction], view: View) -> bool:
+        """False when nothing more of the kind can go now."""
+        try:
+            made = self._call(kind)
+            if made is None:
+                return False
+            ids, data, gas = made
+            fees = self._affordable(transactions, view, gas)
+        except SubmissionError as error:
+            log.error("sender.paused", key=self.address, kind=kind, code=error.code, reason=str(error))
+            return False
+        crash_points.reach("batch.chosen")
+        nonce = next_nonce(transactions, view)
+        signed = self._sign(nonce, self._market.deployment.ledger, data, gas, fees, view, is_cancel=False)
+        with self._market.db.write() as session:
+            self._alarm_if_adopted(session, nonce)
+            number = store.add(
+                session,
+                sender=self.address,
+                nonce=nonce,
+                kind=kind,
+                data=to_hex(data),
+                gas=gas,
+                first=signed,
+                now_time=now_time(),
+            )
+            for intent in _by_ids(session, ids):
+                intent.state = "assigned"
+                intent.transaction_id = number
+                session.add(intent)
+            crash_points.reach("attempt.signed")
+        self._say_signed(number, nonce, kind, signed, len(ids))
+        self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
+        return True
+
+    def _call(self, kind: str) -> tuple[list[int], bytes, int] | None:
+        """Intent ids, calldata and gas of the next transaction, simulated; None where nothing is left to send.
+
+        A batch that cannot be made or would revert is halved: one bad intent is found and does not hold up others.
+        """
+        market, limit = self._market, batches.SIZES[kind]
+        while True:
+            with market.db.read() as session:
+                rows = self._due(session, kind)[:limit]
+                ids = [row.id for row in rows if row.id is not None]
+                if not ids:
+                    return None
+                try:
+                    data = intents.calldata(session, market, kind, rows)
+                    gas = market.nodes.ask(
+                        lambda node: node.estimate_gas(self.address, market.deployment.ledger, data)  # noqa: B023
+                    )
+                except (TransactionReverted, ProtocolError, LookupError, NoResultFound) as error:
+                    why = str(error)
+                except RpcRefused as error:
+                    # Such as "gas required exceeds allowance": a smaller batch may pass, and a lone one is tried later.
+                    if len(ids) == 1:
+                        log.warning("simulation.refused", kind=kind, subject=rows[0].subject, reason=str(error)[:200])
+                        return None
+                    why = str(error)
+                else:
+                    if gas <= MAX_GAS or len(ids) == 1:
+                        return ids, data, min(gas * GAS_MARGIN_PERCENT // 100, MAX_GAS)
+                    why = f"a batch of {len(ids)} uses {gas} gas"
+            if len(ids) == 1:
+                outcomes.refuse(market, ids[0], why)
+            limit = max(1, len(ids) // 2)
+
+    def _affordable(self, transactions: Sequence[Transaction], view: View, gas: int) -> Fees:
+        """The fees to offer; raises `GasTooDear`, `KeyUnfunded` or `GasBudgetSpent`."""
+        settings, rules = self._market.settings, self._rules
+        fees = first_fees(view.base_fee_wei, rules.priority_fee_wei, rules.fee_cap_wei)
+        if fees is None:
+            raise GasTooDear(view.base_fee_wei, rules.fee_cap_wei)
+        needed_wei = gas * fees.max_fee_wei
+        with self._market.db.read() as session:
+            spent_wei = 10**9 * store.spent_gwei_up(session, now_time() // _DAY_SECONDS * _DAY_SECONDS)
+            promised_wei = store.promised_wei(session, self.address)
+        if spent_wei + needed_wei > settings.gas_budget_wei:
+            raise GasBudgetSpent(settings.gas_budget_wei, spent_wei, needed_wei)
+        balance_wei = self._market.nodes.ask(lambda node: node.balance_wei(self.address))
+        if balance_wei < promised_wei + needed_wei:
+            raise KeyUnfunded(self.address, balance_wei, promised_wei + needed_wei)
+        return fees
+
+    def _alarm_if_adopted(self, session: Session, nonce: int) -> None:
+        """A foreign transaction of our key took nonces that we never used: somebody else has the key."""
+        newest = store.newest_nonce(session, self.address)
+        if newest is not None and nonce > newest + 1:
+            log.error("nonce.adopted", key=self.address, nonce=nonce, expected=newest + 1)
+
+    def _carry_out(self, action: Action, view: View) -> None:
+        match action:
+            case Broadcast(transaction, attempt):
+                with self._market.db.read() as session:
+                    raw = store.raw_of(session, attempt.tx_hash)
+                self._broadcast(transaction.id, transaction.nonce, attempt.tx_hash, raw)
+            case Replace(transaction, fees):
+                self._replace(transaction, fees, view, is_cancel=False)
+            case Cancel(transaction, fees):
+                self._replace(transaction, fees, view, is_cancel=True)
+            case Fill(nonce, fees):
+                self._fill(nonce, fees, view)
+            case Mark():
+                self._mark(action)
+
+    def _replace(self, transaction: Transaction, fees: Fees, view: View, *, is_cancel: bool) -> None:
+        with self._market.db.read() as session:
+            kind, data, gas = store.call_of(session, transaction.id)
+        if is_cancel or kind == store.FILL:
+            signed = self._sign_cancel(transaction.nonce, fees, view)
+        else:
+            ledger = self._market.deployment.ledger
+            signed = self._sign(transaction.nonce, ledger, from_hex(data), gas, fees, view, is_cancel=False)
+        with self._market.db.write() as session:
+            store.add_attempt(session, transaction.id, signed)
+            crash_points.reach("attempt.signed")
+        self._say_signed(transaction.id, transaction.nonce, kind, signed, len(transaction.attempts) + 1)
+        self._broadcast(transaction.id, transaction.nonce, signed.attempt.tx_hash, signed.raw)
+
+    def _fill(self, nonce: int, fees: Fees, view: View) -> None:
+        log.error("nonce.gap", key=self.address, nonce=nonce)
+        signed = self._sign_cancel(nonce, fees, view)
+        with self._market.db.write() as session:
+            number = store.add(
+                session,
+                sender=self.address,
+                nonce=nonce,
+                kind=store.FILL,
+                data="0x",
+                gas=_TRANSFER_GAS,
+                first=signed,
+                now_time=now_time(),
+            )
+        self._say_signed(number, nonce, store.FILL, signed, 0)
+        self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
+
+    def _sign_cancel(self, nonce: int, fees: Fees, view: View) -> Signed:
+        return self._sign(nonce, self.address, b"", _TRANSFER_GAS, fees, view, is_cancel=True)
+
+    def _sign(
+        self, nonce: int, to: Address, data: bytes, gas: int, fees: Fees, view: View, *, is_cancel: bool
+    ) -> Signed:
+        deployment = self._market.deployment
+        require_allowed(deployment.ledger, self.address, to, data)
+        raw, tx_hash = sign_transaction(
+            self._key,
+            chain_id=deployment.chain_id,
+            nonce=nonce,
+            to=to,
+            data=data,
+            gas=gas,
+            max_fee_wei=fees.max_fee_wei,
+            priority_fee_wei=fees.priority_fee_wei,
+        )
+        attempt = Attempt(
+            tx_hash=to_hex(tx_hash),
+            is_cancel=is_cancel,
+            fees=fees,
+            signed_time=now_time(),
+            signed_block=view.head_number,
+        )
+        return Signed(attempt=attempt, raw=to_hex(raw))
+
+    def _broadcast(self, transaction_id: int, nonce: int, tx_hash: str, raw: str) -> None:
+        """Hands the stored bytes to a node and notes its answer; no answer is noted too, and raised."""
+        crash_points.reach("attempt.stored")
+        answer, said = Answer.ACCEPTED, ""
+        try:
+            self._market.nodes.ask(lambda node: node.broadcast(raw))
+        except RpcRefused as error:
+            answer, said = meaning(error.rpc_code, error.rpc_message), error.rpc_message[:200]
+        except NodeUnavailable:
+            self._note(transaction_id, tx_hash, Answer.UNKNOWN)
+            raise
+        crash_points.reach("attempt.broadcast")
+        self._note(transaction_id, tx_hash, answer)
+        say = {Answer.ACCEPTED: log.info, Answer.FUNDS: log.error}.get(answer, log.warning)
+        say(
+            "attempt.broadcast",
+            key=self.address,
+            transaction=transaction_id,
+            nonce=nonce,
+            tx_hash=tx_hash,
+            answer=answer.value,
+            said=said,
+        )
+
+    def _note(self, transaction_id: int, tx_hash: str, answer: Answer) -> None:
+        with self._market.db.write() as session:
+            store.note_answer(session, transaction_id, tx_hash, answer, now_time())
+
+    def _mark(self, mark: Mark) -> None:
+        with self._market.db.write() as session:
+            released = store.mark(session, mark)
+        crash_points.reach("transaction.marked")
+        transaction = mark.transaction
+        say = log.error if mark.alarm else log.info
+        say(
+            mark.alarm or "transaction.marked",
+            key=self.address,
+            transaction=transaction.id,
+            nonce=transaction.nonce,
+            was=transaction.state.value,
+            state=mark.state.value,
+            tx_hash=mark.mined_hash,
+            block_number=mark.place.block_number if mark.place else None,
+            released=released,
+        )
+
+    def _say_signed(self, transaction_id: int, nonce: int, kind: str, signed: Signed, count: int) -> None:
+        log.info(
+            "attempt.signed",
+            key=self.address,
+            transaction=transaction_id,
             nonce=nonce,
             kind=kind,
-            tx_hash=to_hex(tx_hash),
-            raw=to_hex(raw),
-            state="SIGNED",
-            created_time=now_time(),
+            tx_hash=signed.attempt.tx_hash,
+            is_cancel=signed.attempt.is_cancel,
+            max_fee_wei=str(signed.attempt.fees.max_fee_wei),
+            count=count,
         )
-        session.add(row)
-        session.flush()
-        for intent in _by_ids(session, ids):
-            intent.state = "assigned"
-            intent.transaction_id = row.id
-            session.add(intent)
-    log.info("transaction.signed", kind=kind, nonce=nonce, tx_hash=row.tx_hash, intents=len(ids))
-    return row
 
 
-def _pending(session: Session, kind: str) -> list[IntentRow]:
-    statement = select(IntentRow).where(IntentRow.kind == kind, IntentRow.state == "pending")
-    rows = list(session.exec(statement.order_by(col(IntentRow.id)).limit(intents.BATCHES[kind])))
-    # One transaction commits to one auction's book.
-    return [row for row in rows if row.payload == rows[0].payload] if kind == "open" else rows
-
-
-def _by_ids(session: Session, ids: Sequence[int | None]) -> list[IntentRow]:
+def _by_ids(session: Session, ids: Sequence[int]) -> list[IntentRow]:
     return list(session.exec(select(IntentRow).where(col(IntentRow.id).in_(ids))))
-
-
-def _drop(market: Market, ids: Sequence[int | None], why: str) -> None:
-    with market.db.write() as session:
-        for intent in _by_ids(session, ids):
-            intent.state = "dropped"
-            intent.note = why[:500]
-            session.add(intent)
-    log.info("intent.dropped", ids=ids, reason=why[:200])
-
-
-def _transactions(session: Session, states: Sequence[str]) -> list[TransactionRow]:
-    statement = select(TransactionRow).where(col(TransactionRow.state).in_(states))
-    return list(session.exec(statement.order_by(col(TransactionRow.nonce))))
-
-
-def _next_nonce(session: Session, market: Market) -> int:
-    """One above the highest stored nonce that can still be mined; with none, what the chain says."""
-    watched = _transactions(session, _WATCHED)
-    if watched:
-        return watched[-1].nonce + 1
-    return market.chain.nonce(market.submission_key.address)
-
-
-def broadcast(market: Market, row: TransactionRow) -> None:
-    """Hands the stored bytes to the node. What the node answers is looked up, never guessed (threat R4)."""
-    try:
-        market.chain.broadcast(from_hex(row.raw))
-    except RpcRefused as error:
-        words = error.rpc_message.lower()
-        if any(known in words for known in BROADCAST_KNOWN):
-            pass
-        elif any(low in words for low in BROADCAST_NONCE_LOW):
-            _nonce_was_taken(market, row)
-            return
-        else:
-            log.warning("transaction.refused", tx_hash=row.tx_hash, reason=error.rpc_message[:200])
-            return
-    _set(market, row, state="SENT")
-
-
-def _nonce_was_taken(market: Market, row: TransactionRow) -> None:
-    """Mined meanwhile, or another transaction of our key has the nonce: then the intents are asked for again."""
-    if market.chain.mined(from_hex(row.tx_hash)) is not None:
-        return
-    log.error("transaction.displaced", tx_hash=row.tx_hash, nonce=row.nonce)
-    with market.db.write() as session:
-        stored = session.get_one(TransactionRow, row.id)
-        stored.state = "FAILED"
-        stored.note = "another transaction of this key took the nonce"
-        session.add(stored)
-        for intent in session.exec(select(IntentRow).where(IntentRow.transaction_id == row.id)).all():
-            if intent.state == "assigned":
-                intent.state = "pending"
-                intent.transaction_id = None
-                session.add(intent)
-
-
-def watch(market: Market) -> None:
-    """Follows each transaction until a final block holds it; broadcasts again what a reorg or a crash left out."""
-    with market.db.read() as session:
-        rows = _transactions(session, _WATCHED)
-    if not rows:
-        return
-    head = market.chain.latest()
-    for row in rows:
-        found = market.chain.mined(from_hex(row.tx_hash))
-        if found is None:
-            if row.state == "MINED":
-                log.warning("transaction.reorged", tx_hash=row.tx_hash, nonce=row.nonce)
-            if not market.chain.in_pool(from_hex(row.tx_hash)):
-                broadcast(market, row)
-            elif row.state != "SENT":
-                _set(market, row, state="SENT")
-            continue
-        state = "FINAL" if _is_final(market, head, found.block_number) else "MINED"
-        block_hash = to_hex(found.block_hash)
-        if (row.state, row.mined_hash) != (state, block_hash):
-            _set(
-                market,
-                row,
-                state=state,
-                mined_block=found.block_number,
-                mined_hash=block_hash,
-                succeeded=found.succeeded,
-            )
-
-
-def _is_final(market: Market, head: BlockPoint, block_number: int) -> bool:
-    return head.number - block_number >= market.settings.finality_blocks
-
-
-def _set(market: Market, row: TransactionRow, **changes: object) -> None:
-    with market.db.write() as session:
-        stored = session.get_one(TransactionRow, row.id)
-        for name, value in changes.items():
-            setattr(stored, name, value)
-            setattr(row, name, value)
-        session.add(stored)

@@ -1,5 +1,6 @@
 """Intents to be sent, and the transactions that carry them. A nonce never exists without its signed bytes."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, Index, SQLModel, text
 
 
@@ -35,23 +36,57 @@ class IntentRow(SQLModel, table=True):
 
 
 class TransactionRow(SQLModel, table=True):
-    """A signed transaction. `raw` is stored before it is broadcast, and broadcast again until it is final."""
+    """One nonce of one key: what is to be done with it, and what became of that (plan.py has the words)."""
 
     __tablename__ = "transactions"
-    __table_args__ = (Index("ix_transactions_nonce", "sender", "nonce"),)
+    __table_args__ = (Index("ix_transactions_nonce", "sender", "nonce", unique=True),)
     id: int | None = Field(default=None, primary_key=True)
     sender: str = Field(max_length=42)
     nonce: int
+    #: as of its intents, or `fill`: it only uses a nonce that others wait for
     kind: str = Field(max_length=16)
+    #: calldata, 0x hex; empty for `fill`
+    data: str
+    gas: int
+    #: SIGNED → SENT → MINED → FINAL | CANCELLED, or DISPLACED
+    state: str = Field(index=True, max_length=16)
+    #: not final yet
+    watched: bool = Field(default=True, index=True)
+    #: unix seconds
+    created_time: int = Field(index=True)
+    #: of the attempt that was mined, 0x hex
+    tx_hash: str | None = Field(default=None, unique=True, max_length=66)
+    #: where, or the head at which it was found displaced
+    mined_block: int | None = None
+    mined_hash: str | None = Field(default=None, max_length=66)
+    succeeded: bool | None = None
+    gas_used: int = 0
+    #: wei per gas
+    price_wei: int = Field(default=0, sa_type=BigInteger)
+    #: what the gas cost
+    fee_gwei_up: int = Field(default=0, sa_type=BigInteger)
+    #: unix seconds since when the nonce is used, and by none of the attempts
+    missing_since_time: int | None = None
+
+
+class AttemptRow(SQLModel, table=True):
+    """Signed bytes for a transaction's nonce. They are stored before they are broadcast, and never forgotten."""
+
+    __tablename__ = "attempts"
+    id: int | None = Field(default=None, primary_key=True)
+    transaction_id: int = Field(index=True)
     #: 0x hex
     tx_hash: str = Field(unique=True, max_length=66)
     #: signed bytes, 0x hex
     raw: str
-    #: SIGNED → SENT → MINED → FINAL, or FAILED (its nonce was taken by another transaction)
-    state: str = Field(index=True, max_length=8)
-    #: unix seconds
-    created_time: int
-    mined_block: int | None = None
-    mined_hash: str | None = Field(default=None, max_length=66)
-    succeeded: bool | None = None
-    note: str | None = None
+    #: a transfer of nothing to ourselves
+    is_cancel: bool
+    #: wei per gas
+    max_fee_wei: int = Field(sa_type=BigInteger)
+    priority_fee_wei: int = Field(sa_type=BigInteger)
+    #: unix seconds, and the newest block then
+    signed_time: int
+    signed_block: int
+    #: unix seconds of the newest broadcast, and what the node said to it (refusals.py)
+    broadcast_time: int | None = None
+    answer: str | None = Field(default=None, max_length=16)

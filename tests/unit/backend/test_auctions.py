@@ -21,7 +21,7 @@ from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow
 from backend.offers import service as offers
 from backend.offers.live import LiveBook
-from backend.submission import intents, sender
+from backend.submission import batches, intents
 from backend.submission.tables import IntentRow
 from protocol.clock import now_time
 from protocol.hashing import from_hex, to_hex
@@ -165,7 +165,7 @@ class TestAuction:
                 _queue(session, market, number)
                 assert auction.hold(session, market) == 1
             roots = [row.root for row in session.exec(select(AuctionRow).order_by(AuctionRow.id))]  # type: ignore[arg-type]
-            batch = sender._pending(session, "open")
+            batch = batches.due(session, "open", now_time(), 0)
             assert len(batch) == 1
             assert len(session.exec(select(IntentRow)).all()) == 2
             assert roots[0] != roots[1]

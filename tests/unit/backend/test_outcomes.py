@@ -83,11 +83,13 @@ def database(tmp_path: Path) -> Iterator[Database]:
                 sender="0x3",
                 nonce=0,
                 kind="open",
+                data="0x",
+                gas=1,
                 tx_hash=TX,
-                raw="0x",
                 state="MINED",
                 created_time=1,
                 mined_block=5,
+                mined_hash=TX,
                 succeeded=True,
             )
         )

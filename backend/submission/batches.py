@@ -1,0 +1,34 @@
+"""Which pending intents the next transaction of a key carries: what saves gas, as long as nobody waits for it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlmodel import Session, col, select
+
+from backend.submission.tables import IntentRow
+
+SIZES: Final = {"open": 50, "redeem": 50, "close_last": 20, "close": 1, "finalise": 1}
+"""How many intents one transaction carries; the ledger has no batch for the last two."""
+
+MATCHER_KINDS: Final = ("open", "close")
+"""The ledger takes these from the orders' `matcher` only."""
+
+SETTLEMENT_KINDS: Final = ("redeem", "close_last", "finalise")
+"""Anybody may send these, so that a key of their own can."""
+
+
+def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) -> list[IntentRow]:
+    """The oldest that one transaction can carry; none while a redeem may still find company."""
+    statement = select(IntentRow).where(IntentRow.kind == kind, IntentRow.state == "pending")
+    rows = list(session.exec(statement.order_by(col(IntentRow.id)).limit(SIZES[kind])))
+    if kind == "open":
+        # One transaction commits to one auction's book.
+        return [row for row in rows if row.payload == rows[0].payload]
+    if kind == "redeem" and _may_wait(rows, now_time, redeem_wait_seconds):
+        return []
+    return rows
+
+
+def _may_wait(rows: Sequence[IntentRow], now_time: int, seconds: int) -> bool:
+    """A clock that was set back makes nobody wait."""
+    return 0 < len(rows) < SIZES["redeem"] and rows[0].created_time <= now_time < rows[0].created_time + seconds

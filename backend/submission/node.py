@@ -1,0 +1,155 @@
+"""What submission asks of one node, in plain JSON-RPC: few requests, each answer checked for its shape."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from backend.submission.plan import Place
+from protocol.calls import decode_error
+from protocol.errors import DeploymentMissing, NodeUnavailable, RpcRefused, TransactionReverted, WrongChain
+from protocol.hashing import Address, to_hex
+from protocol.rpc import Rpc
+
+T = TypeVar("T")
+
+_BATCH: Final = 100
+_REVERT_BYTES: Final = 1024
+"""Of what a call reverted with; more is somebody's attempt to fill our logs."""
+_REVERT_CODE: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The head, and how many transactions of a key the chain has up to it."""
+
+    number: int
+    hash: str
+    base_fee_wei: int
+    nonce: int
+
+
+class Node:
+    """Raises `NodeUnavailable` for whatever is no answer to the question, and `RpcRefused` with the node's words."""
+
+    def __init__(self, url: str, timeout_seconds: int = 5) -> None:
+        self.url = url
+        self._rpc = Rpc(url, timeout_seconds)
+
+    def close(self) -> None:
+        self._rpc.close()
+
+    def require(self, chain_id: int, genesis_hash: str, ledger: Address) -> None:
+        """Raises `WrongChain`, `DeploymentMissing` unless the node serves the deployment."""
+        found_id, genesis, code = self._batch(
+            [
+                ("eth_chainId", ()),
+                ("eth_getBlockByNumber", ("0x0", False)),
+                ("eth_getCode", (ledger, "latest")),
+            ]
+        )
+        if self._read(lambda: int(found_id, 16)) != chain_id:
+            raise WrongChain(chain_id, self._read(lambda: int(found_id, 16)))
+        found_genesis = self._read(lambda: str(genesis["hash"]))
+        if found_genesis != genesis_hash:
+            raise DeploymentMissing(f"a chain that begins with block {found_genesis[:66]}, not with {genesis_hash}")
+        if code in ("0x", None):
+            raise DeploymentMissing(f"{ledger} on chain {chain_id}")
+
+    def glance(self, sender: Address) -> Glance:
+        block, nonce = self._batch(
+            [("eth_getBlockByNumber", ("latest", False)), ("eth_getTransactionCount", (sender, "latest"))]
+        )
+        return self._read(
+            lambda: Glance(
+                int(block["number"], 16), str(block["hash"]), int(block.get("baseFeePerGas", "0x0"), 16), int(nonce, 16)
+            )
+        )
+
+    def block_hashes(self, numbers: Iterable[int]) -> dict[int, str]:
+        """Of the blocks that the node has."""
+        wanted = list(numbers)
+        blocks = self._batch([("eth_getBlockByNumber", (hex(number), False)) for number in wanted])
+        return self._read(
+            lambda: {
+                number: str(block["hash"]) for number, block in zip(wanted, blocks, strict=True) if block is not None
+            }
+        )
+
+    def final_number(self) -> int | None:
+        """The newest block that the node calls final; None where it has no such word."""
+        try:
+            block = self._rpc.call("eth_getBlockByNumber", "finalized", False)
+        except RpcRefused:
+            return None
+        return None if block is None else self._read(lambda: int(block["number"], 16))
+
+    def places(self, tx_hashes: Sequence[str]) -> tuple[dict[str, Place], frozenset[str]]:
+        """Where those are that a block has, and which ones the node has heard of."""
+        found = self._batch([("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in tx_hashes])
+        heard = self._batch([("eth_getTransactionByHash", (tx_hash,)) for tx_hash in tx_hashes])
+
+        def read() -> tuple[dict[str, Place], frozenset[str]]:
+            places = {
+                tx_hash: _place(receipt)
+                for tx_hash, receipt in zip(tx_hashes, found, strict=True)
+                if receipt is not None and receipt["transactionHash"] == tx_hash
+            }
+            known = frozenset(
+                tx_hash for tx_hash, body in zip(tx_hashes, heard, strict=True) if body and body["hash"] == tx_hash
+            )
+            return places, known
+
+        return self._read(read)
+
+    def balance_wei(self, who: Address) -> int:
+        found = self._rpc.call("eth_getBalance", who, "latest")
+        return self._read(lambda: int(found, 16))
+
+    def estimate_gas(self, sender: Address, to: Address, data: bytes) -> int:
+        """Runs the call without sending it (threat R7); raises `TransactionReverted` with the decoded reason."""
+        request = {"from": sender, "to": to, "data": to_hex(data)}
+        try:
+            found = self._rpc.call("eth_estimateGas", request)
+        except RpcRefused as error:
+            if error.rpc_code == _REVERT_CODE or "revert" in error.rpc_message[:200].lower():
+                raise TransactionReverted("simulation", _reason(error)) from error
+            raise
+        return self._read(lambda: int(found, 16))
+
+    def broadcast(self, raw: str) -> None:
+        """Raises `RpcRefused` with the node's words."""
+        self._rpc.call("eth_sendRawTransaction", raw)
+
+    def _batch(self, calls: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
+        return [
+            answer
+            for start in range(0, len(calls), _BATCH)
+            for answer in self._rpc.batch(calls[start : start + _BATCH])
+        ]
+
+    def _read(self, reading: Callable[[], T]) -> T:
+        try:
+            return reading()
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise NodeUnavailable(self.url, f"an answer of another shape: {str(error)[:100]}") from error
+
+
+def _place(receipt: Mapping[str, Any]) -> Place:
+    return Place(
+        block_number=int(receipt["blockNumber"], 16),
+        block_hash=str(receipt["blockHash"]),
+        succeeded=int(receipt["status"], 16) == 1,
+        gas_used=int(receipt["gasUsed"], 16),
+        price_wei=int(receipt["effectiveGasPrice"], 16),
+    )
+
+
+def _reason(error: RpcRefused) -> str:
+    """The ledger's error, decoded; what does not decode, as it came, and not much of it."""
+    if not isinstance(error.data, str) or not error.data.startswith("0x"):
+        return error.rpc_message[:200]
+    try:
+        return decode_error("ComputeLedger", bytes.fromhex(error.data[2 : 2 + 2 * _REVERT_BYTES]))[:500]
+    # Bytes that somebody else's contract chose: the decoder has many ways to dislike them.
+    except Exception:  # noqa: BLE001
+        return error.data[:200]

@@ -1,0 +1,236 @@
+"""Transactions and their attempts in the database: rows in, the plan's values out, and back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import func
+from sqlmodel import Session, col, or_, select
+
+from backend import crash_points
+from backend.submission.fees import Fees
+from backend.submission.plan import UNDER_WAY, Attempt, Mark, Place, State, Transaction
+from backend.submission.refusals import Answer
+from backend.submission.tables import AttemptRow, IntentRow, TransactionRow
+from protocol.hashing import Address
+
+FILL: Final = "fill"
+#: rows below a node's word of the nonce that are looked at; a node that is further off is not believed
+FURTHEST: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """An attempt with its bytes, 0x hex."""
+
+    attempt: Attempt
+    raw: str
+
+
+def load(session: Session, sender: Address, nonce: int) -> list[Transaction]:
+    """All that are watched, and all that the chain (which counts `nonce` of them) should not be done with."""
+    rows = session.exec(
+        select(TransactionRow)
+        .where(TransactionRow.sender == sender)
+        .where(or_(col(TransactionRow.watched), TransactionRow.nonce >= nonce))
+        .order_by(col(TransactionRow.nonce))
+    ).all()
+    attempts: dict[int, list[Attempt]] = {}
+    of = col(AttemptRow.transaction_id).in_([row.id for row in rows])
+    for attempt in session.exec(select(AttemptRow).where(of).order_by(col(AttemptRow.id))):
+        attempts.setdefault(attempt.transaction_id, []).append(_attempt(attempt))
+    return [_transaction(row, attempts[row.id]) for row in rows if row.id is not None]
+
+
+def finished_since(session: Session, sender: Address, nonce: int) -> int:
+    """How many that are final have this nonce or a later one: many only where the node is far behind."""
+    statement = select(func.count()).where(
+        TransactionRow.sender == sender, TransactionRow.nonce >= nonce, col(TransactionRow.watched).is_(False)
+    )
+    return session.exec(statement).one()
+
+
+def newest_nonce(session: Session, sender: Address) -> int | None:
+    """Of all that was ever stored for the key."""
+    return session.exec(select(func.max(TransactionRow.nonce)).where(TransactionRow.sender == sender)).one()
+
+
+def add(
+    session: Session, *, sender: Address, nonce: int, kind: str, data: str, gas: int, first: Signed, now_time: int
+) -> int:
+    """A nonce with its first signed attempt; returns the transaction's id."""
+    row = TransactionRow(
+        sender=sender,
+        nonce=nonce,
+        kind=kind,
+        data=data,
+        gas=gas,
+        state=State.SIGNED,
+        created_time=now_time,
+    )
+    session.add(row)
+    session.flush()
+    if row.id is None:
+        raise LookupError("the database gave the transaction no number")
+    add_attempt(session, row.id, first)
+    return row.id
+
+
+def add_attempt(session: Session, transaction_id: int, signed: Signed) -> None:
+    attempt = signed.attempt
+    session.add(
+        AttemptRow(
+            transaction_id=transaction_id,
+            tx_hash=attempt.tx_hash,
+            raw=signed.raw,
+            is_cancel=attempt.is_cancel,
+            max_fee_wei=attempt.fees.max_fee_wei,
+            priority_fee_wei=attempt.fees.priority_fee_wei,
+            signed_time=attempt.signed_time,
+            signed_block=attempt.signed_block,
+        )
+    )
+
+
+def call_of(session: Session, transaction_id: int) -> tuple[str, str, int]:
+    """Kind, calldata and gas, for signing it again."""
+    row = session.get_one(TransactionRow, transaction_id)
+    return row.kind, row.data, row.gas
+
+
+def raw_of(session: Session, tx_hash: str) -> str:
+    """The stored bytes of an attempt, 0x hex."""
+    return session.exec(select(AttemptRow.raw).where(AttemptRow.tx_hash == tx_hash)).one()
+
+
+def note_answer(session: Session, transaction_id: int, tx_hash: str, answer: Answer, now_time: int) -> None:
+    """What a node said to a broadcast."""
+    attempt = session.exec(select(AttemptRow).where(AttemptRow.tx_hash == tx_hash)).one()
+    attempt.answer = answer
+    attempt.broadcast_time = now_time
+    session.add(attempt)
+    row = session.get_one(TransactionRow, transaction_id)
+    if answer is Answer.ACCEPTED and row.state == State.SIGNED:
+        row.state = State.SENT
+        session.add(row)
+
+
+def mark(session: Session, mark_: Mark) -> int:
+    """Stores what became of a transaction; returns how many intents it gave back."""
+    row = session.get_one(TransactionRow, mark_.transaction.id)
+    place = mark_.place
+    changes: dict[str, Any] = {
+        "state": mark_.state,
+        "watched": mark_.watched,
+        "tx_hash": mark_.mined_hash,
+        "mined_block": place and place.block_number,
+        "mined_hash": place and place.block_hash,
+        "succeeded": place.succeeded if place and mark_.mined_hash else None,
+        "gas_used": place.gas_used if place else 0,
+        "price_wei": place.price_wei if place else 0,
+        "fee_gwei_up": _gwei_up(place.gas_used * place.price_wei) if place else 0,
+        "missing_since_time": mark_.missing_since_time,
+    }
+    for name, value in changes.items():
+        setattr(row, name, value)
+    session.add(row)
+    released = _release(session, mark_.transaction.id) if mark_.releases else 0
+    if released:
+        crash_points.reach("intents.released")
+    return released
+
+
+def _release(session: Session, transaction_id: int) -> int:
+    """Its intents are to be done again, also those that were done in a block which is gone: twice is harmless."""
+    rows = session.exec(
+        select(IntentRow).where(
+            IntentRow.transaction_id == transaction_id, col(IntentRow.state).in_(("assigned", "done"))
+        )
+    ).all()
+    released = 0
+    for row in rows:
+        asked_again = select(IntentRow.id).where(
+            IntentRow.kind == row.kind,
+            IntentRow.subject == row.subject,
+            IntentRow.id != row.id,
+            col(IntentRow.state).in_(("pending", "assigned")),
+        )
+        if session.exec(asked_again).first() is None:
+            row.state = "pending"
+            released += 1
+        row.transaction_id = None
+        session.add(row)
+        session.flush()
+    return released
+
+
+def count_by_state(session: Session) -> dict[str, int]:
+    """How many there are in each state; UNSENT are the intents that no transaction carries yet."""
+    counts = dict.fromkeys(("UNSENT", *State), 0)
+    statement = select(TransactionRow.state, func.count()).group_by(TransactionRow.state)
+    counts |= {str(state): count for state, count in session.exec(statement).all()}
+    counts["UNSENT"] = session.exec(select(func.count()).where(IntentRow.state == "pending")).one()
+    return counts
+
+
+def spent_gwei_up(session: Session, since_time: int) -> int:
+    """What the transactions signed since then have cost, and at most can still cost, over all keys."""
+    recent = TransactionRow.created_time >= since_time
+    paid = session.exec(select(func.sum(TransactionRow.fee_gwei_up)).where(recent)).one()
+    return int(paid or 0) + sum(_gwei_up(cost_wei) for cost_wei in _open_costs_wei(session, recent))
+
+
+def promised_wei(session: Session, sender: Address) -> int:
+    """What a key's unmined transactions may still cost it."""
+    return sum(_open_costs_wei(session, TransactionRow.sender == sender))
+
+
+def _open_costs_wei(session: Session, which: Any) -> list[int]:
+    """Multiplied here: the product is more than a database's integer holds."""
+    statement = (
+        select(TransactionRow.gas, func.max(AttemptRow.max_fee_wei))
+        .join(AttemptRow, col(AttemptRow.transaction_id) == col(TransactionRow.id))
+        .where(which, col(TransactionRow.state).in_(UNDER_WAY))
+        .group_by(col(TransactionRow.id), col(TransactionRow.gas))
+    )
+    return [gas * fee_wei for gas, fee_wei in session.exec(statement).all()]
+
+
+def _gwei_up(amount_wei: int) -> int:
+    return -(-amount_wei // 10**9)
+
+
+def _attempt(row: AttemptRow) -> Attempt:
+    return Attempt(
+        tx_hash=row.tx_hash,
+        is_cancel=row.is_cancel,
+        fees=Fees(row.max_fee_wei, row.priority_fee_wei),
+        signed_time=row.signed_time,
+        signed_block=row.signed_block,
+        broadcast_time=row.broadcast_time,
+        answer=Answer(row.answer) if row.answer else None,
+    )
+
+
+def _transaction(row: TransactionRow, attempts: Sequence[Attempt]) -> Transaction:
+    if row.id is None:
+        raise LookupError("a stored transaction has a number")
+    place = None
+    if row.mined_block is not None and row.mined_hash is not None:
+        place = Place(
+            block_number=row.mined_block,
+            block_hash=row.mined_hash,
+            succeeded=bool(row.succeeded),
+            gas_used=row.gas_used,
+            price_wei=row.price_wei,
+        )
+    return Transaction(
+        id=row.id,
+        nonce=row.nonce,
+        state=State(row.state),
+        attempts=tuple(attempts),
+        place=place,
+        mined_hash=row.tx_hash,
+        missing_since_time=row.missing_since_time,
+        watched=row.watched,
+    )
