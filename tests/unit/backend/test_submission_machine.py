@@ -282,5 +282,5 @@ class Submission(RuleBasedStateMachine):
         return [item for item in self.stored.values() if item.state in UNDER_WAY]
 
 
-Submission.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+Submission.TestCase.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
 TestSubmission = Submission.TestCase

@@ -1,0 +1,252 @@
+"""A market that submits through nodes that fail, on a chain that reorganises, while it is killed again and again.
+
+`python -m tests.faults.submission --cycles 500 --seed 1` records a long run in bench/results/submission.json. A cycle
+is some jobs, some trouble, and a kill: at one of the named crash points (backend/crash_points.py), one after the other,
+or anywhere. Then the trouble ends, and within a minute nothing may be lost, doubled, stuck or jammed: each job has one
+lease, closed and paid what its vouchers say, in the ledger as in the mirror as in the market's database.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+from typing import IO, Final
+
+import structlog
+
+from backend.crash_points import NAMES
+from bench.record import write
+from protocol.errors import ChainError, GridleaseError
+from tests.faults.faulty_node import FaultyNode
+from tests.support.anvil import MATCHER, running_anvil
+from tests.support.ledger_world import LedgerWorld
+from tests.support.submission_world import SETTLEMENT, SubmissionWorld
+
+_MINUTE_SECONDS: Final = 60.0
+_BLOCK_SECONDS: Final = 0.15
+_POINT_SECONDS: Final = 5.0
+_USUAL_BASE_FEE_WEI: Final = 10**9
+_DEEPEST: Final = 5
+_WORST: Final = ("reorg", "spike", "foreign", "drop", "fill up")
+
+
+class Broken(AssertionError):
+    """Something was lost, doubled, stuck or jammed."""
+
+
+class Submission:
+    """The chain, its faulty nodes, and a market that dies."""
+
+    def __init__(self, folder: Path, ledger: LedgerWorld) -> None:
+        self.ledger = ledger
+        self.nodes = [FaultyNode(ledger.rpc), FaultyNode(ledger.rpc)]
+        self.world = SubmissionWorld(folder, ledger, ",".join(node.url for node in self.nodes))
+        self.told: Counter[str] = Counter()
+        self.crashes: Counter[str] = Counter()
+        self.longest_seconds = 0.0
+        self._log = (folder / "market.log").open("wb")
+        self.log_file = folder / "market.log"
+        self._forking = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.submission_market"],
+            env={**os.environ, **self.world.environment},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+        )
+        ledger.node.mine(10)
+        ledger.rpc.call("evm_setAutomine", False)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._mine, self._follow)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+        self._input.close()
+        self._forking.wait(10)
+        self._log.close()
+        for node in self.nodes:
+            node.close()
+        self.world.close()
+
+    def cycle(self, number: int, dice: Random) -> None:
+        """Raises `Broken`."""
+        self.world.queue_jobs(dice.randrange(1, 4))
+        for node in self.nodes:
+            node.begin(dice, share=dice.choice((0.0, 0.1, 0.3)))
+        point = NAMES[number // 2 % len(NAMES)] if number % 2 else ""
+        with self._market(point) as market:
+            end = time.monotonic() + (_POINT_SECONDS if point else dice.uniform(0.4, 1.6))
+            while time.monotonic() < end and market.alive():
+                time.sleep(dice.uniform(0.05, 0.3))
+                if dice.random() < 0.5:
+                    self._trouble("foreign" if point == "intents.released" else dice.choice(_WORST), dice)
+            died = not market.alive()
+        self.crashes[point if died and point else "anywhere"] += 1
+        self._heal()
+
+    def settle(self) -> None:
+        """Until all is done, and then all is final. Raises `Broken`."""
+        with self._market(""):
+            self._until(lambda: self.world.unfinished() is None)
+            self._until(lambda: self.world.watched() == 0)
+        try:
+            self.world.require_exact()
+        except AssertionError as error:
+            raise Broken(str(error)) from error
+        report = self.world.followed.verify()
+        if not report.holds:
+            raise Broken(str(report.first or [check for check in report.checks if not check.holds]))
+
+    def _heal(self) -> None:
+        for node in self.nodes:
+            node.be_well()
+        self._base_fee(_USUAL_BASE_FEE_WEI)
+        begun = time.monotonic()
+        with self._market(""):
+            self._until(lambda: self.world.unfinished() is None)
+        self.longest_seconds = max(self.longest_seconds, time.monotonic() - begun)
+        try:
+            self.world.require_exact()
+        except AssertionError as error:
+            raise Broken(str(error)) from error
+
+    def _until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _MINUTE_SECONDS
+        while not holds():
+            if time.monotonic() > deadline:
+                raise Broken(f"after a minute: {self.world.unfinished()}, {self.world.watched()} not final")
+            time.sleep(0.1)
+
+    def _trouble(self, kind: str, dice: Random) -> None:
+        self.told[kind] += 1
+        with contextlib.suppress(ChainError):
+            if kind == "reorg":
+                self.ledger.node.reorg(dice.randrange(1, _DEEPEST + 1))
+            elif kind == "spike":
+                self._base_fee(dice.choice((10, 100)) * _USUAL_BASE_FEE_WEI)
+            elif kind == "foreign":
+                self.world.foreign_transaction(dice.choice((MATCHER, SETTLEMENT)), dice)
+            elif kind == "drop":
+                for node in self.nodes:
+                    for tx_hash in node.pooled()[-4:]:
+                        self.ledger.rpc.call("anvil_dropTransaction", tx_hash)
+            else:
+                self.ledger.node.mine(dice.randrange(1, 4))
+
+    def _base_fee(self, wei: int) -> None:
+        self.ledger.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(wei))
+
+    def _mine(self) -> None:
+        while not self._stop.wait(_BLOCK_SECONDS):
+            with contextlib.suppress(ChainError):
+                self.ledger.node.mine()
+
+    def _follow(self) -> None:
+        while not self._stop.wait(0.05):
+            # In the middle of a reorg a block can be gone before it is read.
+            with contextlib.suppress(GridleaseError):
+                self.world.followed.catch_up()
+
+    @property
+    def _input(self) -> IO[bytes]:
+        assert self._forking.stdin is not None
+        return self._forking.stdin
+
+    @contextlib.contextmanager
+    def _market(self, crash_at: str) -> Iterator["_Market"]:
+        """One process of the market, which is killed at the end if it has not died before."""
+        assert self._forking.stdout is not None
+        self._input.write(f"{crash_at}\n".encode())
+        self._input.flush()
+        market = _Market(self._forking.stdout)
+        try:
+            yield market
+        finally:
+            market.kill()
+
+
+class _Market:
+    """The newest child of the forking process, which says when it is gone."""
+
+    def __init__(self, said: IO[bytes]) -> None:
+        self._said = said
+        self._child = int(said.readline())
+        self._gone = threading.Event()
+        threading.Thread(target=self._wait, daemon=True).start()
+
+    def _wait(self) -> None:
+        self._said.readline()
+        self._gone.set()
+
+    def alive(self) -> bool:
+        return not self._gone.is_set()
+
+    def kill(self) -> None:
+        if self.alive():
+            os.kill(self._child, signal.SIGKILL)
+        self._gone.wait(10)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cycles", type=int, default=500)
+    parser.add_argument("--seed", default="1")
+    options = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    begun, dice = time.monotonic(), Random(options.seed)
+    with running_anvil() as node, tempfile.TemporaryDirectory() as folder:
+        campaign = Submission(Path(folder), LedgerWorld.deploy(node))
+        try:
+            for number in range(options.cycles):
+                campaign.cycle(number, dice)
+                if (number + 1) % 10 == 0:
+                    print(f"{number + 1} of {options.cycles} cycles, {time.monotonic() - begun:.0f} s", flush=True)
+            campaign.settle()
+        except Broken as error:
+            print(f"seed {options.seed}: {error}", file=sys.stderr)
+            print(campaign.log_file.read_text()[-8000:], file=sys.stderr)
+            return 1
+        finally:
+            campaign.close()
+    told = campaign.told + sum((node.told for node in campaign.nodes), Counter())
+    rows = [
+        {
+            "name": "kills and faults of a submitting market, nothing lost, doubled, stuck or jammed",
+            "value": options.cycles,
+            "unit": "cycles",
+            "goal": 500,
+            "holds": options.cycles >= 500,
+            "seed": options.seed,
+            "jobs": campaign.world.jobs,
+            "calls": sum(node.calls for node in campaign.nodes),
+            "crashes": dict(campaign.crashes),
+            "faults": dict(told),
+            "duration_s": round(time.monotonic() - begun),
+        },
+        {
+            "name": "longest time from the end of the trouble until all was done",
+            "value": round(campaign.longest_seconds, 1),
+            "unit": "s",
+            "goal": _MINUTE_SECONDS,
+            "holds": campaign.longest_seconds <= _MINUTE_SECONDS,
+        },
+    ]
+    command = f"python -m tests.faults.submission --cycles {options.cycles} --seed {options.seed}"
+    print(write("submission", rows, command))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
