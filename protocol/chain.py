@@ -1,28 +1,24 @@
-"""The ledger through web3: views, fees and raw transactions, for rooms that hold the [server] or [provider] extra.
+"""The ledger's views through web3, for agents. The market asks its nodes by backend/submission/node.py.
 
 The only file that imports web3. Everything that comes back is checked for chain id and turned into our own values.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import requests
 from web3 import Web3
-from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Exception, Web3RPCError
+from web3.exceptions import ContractLogicError, Web3Exception, Web3RPCError
 from web3.providers.rpc import HTTPProvider
-from web3.types import TxParams
 
 from protocol.calls import artefact, decode_error
 from protocol.deployment import Deployment
 from protocol.errors import DeploymentMissing, NodeUnavailable, RpcRefused, TransactionReverted, WrongChain
 from protocol.events import EndReason, LeaseState, LedgerHead
-from protocol.hashing import Address, checksum_address, to_hex
+from protocol.hashing import Address, checksum_address
 
 T = TypeVar("T")
-
-BROADCAST_KNOWN: Final = ("already known", "already imported", "known transaction")
-BROADCAST_NONCE_LOW: Final = ("nonce too low",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +48,6 @@ class LeaseOnChain:
     state: LeaseState
     reason: EndReason
     done: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mined:
-    """Where a transaction was mined."""
-
-    block_number: int
-    block_hash: bytes
-    succeeded: bool
-    gas_used: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +108,6 @@ class Chain:
             base_fee_wei=int(block.get("baseFeePerGas", 0)),
         )
 
-    def block_hash(self, number: int) -> bytes:
-        return bytes(self._ask(lambda: self._web3.eth.get_block(number))["hash"])
-
     def account(self, who: Address) -> AccountState:
         row = self._ask(lambda: self._ledger.functions.account(self._to(who)).call())
         free, bonded, open_leases, epoch, guarded = row
@@ -158,47 +141,3 @@ class Chain:
     def head(self) -> LedgerHead:
         hash_, count = self._ask(lambda: self._ledger.functions.head().call())
         return LedgerHead(hash_, count)
-
-    def nonce(self, who: Address, block: str = "latest") -> int:
-        """Transactions of `who` in the chain (`latest`) or with the node's pool (`pending`)."""
-        tag: Any = block
-        return int(self._ask(lambda: self._web3.eth.get_transaction_count(self._to(who), tag)))
-
-    def estimate_gas(self, sender: Address, to: Address, data: bytes) -> int:
-        """Raises `TransactionReverted` with the decoded reason."""
-        request: TxParams = {"from": self._to(sender), "to": self._to(to), "data": data}
-        return int(self._ask(lambda: self._web3.eth.estimate_gas(request)))
-
-    def broadcast(self, raw: bytes) -> None:
-        """Hands signed bytes to the node; raises `RpcRefused` with the node's words."""
-        self._ask(lambda: self._web3.eth.send_raw_transaction(raw))
-
-    def mined(self, tx_hash: bytes) -> Mined | None:
-        """Where the transaction is now; None while no block holds it."""
-        found = self._ask(lambda: self._receipt(tx_hash))
-        if found is None:
-            return None
-        return Mined(
-            block_number=int(found["blockNumber"]),
-            block_hash=bytes(found["blockHash"]),
-            succeeded=int(found["status"]) == 1,
-            gas_used=int(found["gasUsed"]),
-        )
-
-    def _receipt(self, tx_hash: bytes) -> Any:
-        try:
-            return self._web3.eth.get_transaction_receipt(to_hex(tx_hash))  # type: ignore[arg-type]
-        except TransactionNotFound:
-            return None
-
-    def in_pool(self, tx_hash: bytes) -> bool:
-        """The node knows the transaction, mined or not."""
-
-        def look() -> bool:
-            try:
-                self._web3.eth.get_transaction(to_hex(tx_hash))  # type: ignore[arg-type]
-            except TransactionNotFound:
-                return False
-            return True
-
-        return self._ask(look)

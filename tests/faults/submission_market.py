@@ -26,16 +26,14 @@ from backend.offers.service import heard
 from backend.settings import MarketSettings
 from protocol.clock import now_milliseconds, now_time
 from protocol.errors import ChainError, MirrorError
-from protocol.hashing import from_hex, keccak256, sha256, to_hex
+from protocol.hashing import Address, from_hex, keccak256, sha256, to_hex
 from protocol.keys import LocalKey
 from protocol.messages import digest, from_json, sign, to_json
 from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.jobs import TraceStep
 from protocol.wire.leases import UsageReport
 
-PROVIDERS: Final[dict[str, LocalKey]] = {
-    key.address: key for key in (LocalKey.derive(bytes(32), f"provider {n}") for n in (1, 2))
-}
+PROVIDERS: Final = {key.address: key for key in (LocalKey.derive(bytes(32), f"provider {n}") for n in (1, 2))}
 WORK: Final = 10**9
 """Raw units of a segment."""
 
@@ -102,7 +100,9 @@ def _advance(market: Market, lease: str) -> None:
         if row.last_signed_time is not None:
             last = service.last_voucher(session, market, row)
             assert last is not None
-            signed = PROVIDERS[row.provider].sign_digest(digest(market.domain, from_json(Voucher, last.voucher)))
+            signed = PROVIDERS[Address(row.provider)].sign_digest(
+                digest(market.domain, from_json(Voucher, last.voucher))
+            )
             service.countersign(session, market, caller, lease, to_hex(signed))
         elif len(rows) < SEGMENTS:
             # Every other lease goes on for a while, so that its first voucher is redeemed before the last.
@@ -125,7 +125,7 @@ def _report(market: Market, row: LeaseIntention, sequence: int) -> UsageReport:
     )
     return UsageReport(
         usage_receipt=to_json(receipt),
-        signature=to_hex(sign(market.domain, receipt, PROVIDERS[row.provider])),
+        signature=to_hex(sign(market.domain, receipt, PROVIDERS[Address(row.provider)])),
         step=TraceStep(state_hash=to_hex(state), work=sequence * WORK),
     )
 
