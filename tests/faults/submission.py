@@ -33,7 +33,7 @@ from tests.support.submission_world import SETTLEMENT, SubmissionWorld
 
 _MINUTE_SECONDS: Final = 60.0
 _BLOCK_SECONDS: Final = 0.15
-_POINT_SECONDS: Final = 5.0
+_LONG_SECONDS: Final = 5.0
 _USUAL_BASE_FEE_WEI: Final = 10**9
 _DEEPEST: Final = 5
 _WORST: Final = ("reorg", "spike", "foreign", "drop", "fill up")
@@ -53,6 +53,7 @@ class Submission:
         self.told: Counter[str] = Counter()
         self.crashes: Counter[str] = Counter()
         self.longest_seconds = 0.0
+        self._base_fee_wei = _USUAL_BASE_FEE_WEI
         self._log = (folder / "market.log").open("wb")
         self.log_file = folder / "market.log"
         self._forking = subprocess.Popen(
@@ -70,9 +71,7 @@ class Submission:
             thread.start()
 
     def close(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(10)
+        self._stand_still()
         self._input.close()
         self._forking.wait(10)
         self._log.close()
@@ -87,7 +86,7 @@ class Submission:
             node.begin(dice, share=dice.choice((0.0, 0.1, 0.3)))
         point = NAMES[number // 2 % len(NAMES)] if number % 2 else ""
         with self._market(point) as market:
-            end = time.monotonic() + (_POINT_SECONDS if point else dice.uniform(0.4, 1.6))
+            end = time.monotonic() + (_LONG_SECONDS if point or dice.random() < 0.3 else dice.uniform(0.4, 1.6))
             while time.monotonic() < end and market.alive():
                 time.sleep(dice.uniform(0.05, 0.3))
                 if dice.random() < 0.5:
@@ -97,10 +96,12 @@ class Submission:
         self._heal()
 
     def settle(self) -> None:
-        """Until all is done, and then all is final. Raises `Broken`."""
+        """Until all is done, and then all is final; then the chain stands still and is compared. Raises `Broken`."""
         with self._market(""):
             self._until(lambda: self.world.unfinished() is None)
             self._until(lambda: self.world.watched() == 0)
+        self._stand_still()
+        self.world.followed.catch_up()
         try:
             self.world.require_exact()
         except AssertionError as error:
@@ -109,10 +110,15 @@ class Submission:
         if not report.holds:
             raise Broken(str(report.first or [check for check in report.checks if not check.holds]))
 
+    def _stand_still(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(10)
+
     def _heal(self) -> None:
         for node in self.nodes:
             node.be_well()
-        self._base_fee(_USUAL_BASE_FEE_WEI)
+        self._base_fee_wei = _USUAL_BASE_FEE_WEI
         begun = time.monotonic()
         with self._market(""):
             self._until(lambda: self.world.unfinished() is None)
@@ -135,7 +141,8 @@ class Submission:
             if kind == "reorg":
                 self.ledger.node.reorg(dice.randrange(1, _DEEPEST + 1))
             elif kind == "spike":
-                self._base_fee(dice.choice((10, 100)) * _USUAL_BASE_FEE_WEI)
+                # The third is over the market's cap, so that only a cancel could be mined.
+                self._base_fee_wei = dice.choice((10, 100, 600)) * _USUAL_BASE_FEE_WEI
             elif kind == "foreign":
                 self.world.foreign_transaction(dice.choice((MATCHER, SETTLEMENT)), dice)
             elif kind == "drop":
@@ -145,12 +152,11 @@ class Submission:
             else:
                 self.ledger.node.mine(dice.randrange(1, 4))
 
-    def _base_fee(self, wei: int) -> None:
-        self.ledger.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(wei))
-
     def _mine(self) -> None:
         while not self._stop.wait(_BLOCK_SECONDS):
             with contextlib.suppress(ChainError):
+                # A dev node's own base fee falls with each empty block.
+                self.ledger.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
                 self.ledger.node.mine()
 
     def _follow(self) -> None:
@@ -214,9 +220,10 @@ def main() -> int:
                 if (number + 1) % 10 == 0:
                     print(f"{number + 1} of {options.cycles} cycles, {time.monotonic() - begun:.0f} s", flush=True)
             campaign.settle()
+            ends = campaign.world.ends()
         except Broken as error:
-            print(f"seed {options.seed}: {error}", file=sys.stderr)
-            print(campaign.log_file.read_text()[-8000:], file=sys.stderr)
+            print(f"seed {options.seed}, cycle {number}: {error}", file=sys.stderr)
+            print(campaign.log_file.read_text()[-20_000:], file=sys.stderr)
             return 1
         finally:
             campaign.close()
@@ -233,6 +240,7 @@ def main() -> int:
             "calls": sum(node.calls for node in campaign.nodes),
             "crashes": dict(campaign.crashes),
             "faults": dict(told),
+            "transactions": ends,
             "duration_s": round(time.monotonic() - begun),
         },
         {

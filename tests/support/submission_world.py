@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from random import Random
 
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from backend.accounts.hosted_keys import HostedKeys
 from backend.accounts.service import Principal
@@ -121,6 +121,15 @@ class SubmissionWorld:
         """Transactions that are not final."""
         with self.db.read() as session:
             return len(session.exec(select(TransactionRow.id).where(col(TransactionRow.watched))).all())
+
+    def ends(self) -> dict[str, int]:
+        """How transactions ended, and how many attempts replaced another one."""
+        with self.db.read() as session:
+            counts = {state: count for state, count in store.count_by_state(session).items() if count}
+            attempts = session.exec(select(func.count()).select_from(AttemptRow)).one()
+            transactions = session.exec(select(func.count()).select_from(TransactionRow)).one()
+            fills = session.exec(select(func.count()).where(TransactionRow.kind == store.FILL)).one()
+        return counts | {"replacements": attempts - transactions, "fills": fills}
 
     def require_exact(self) -> None:
         """One lease for each job, opened once, closed, and paid what its vouchers say; nothing sent was not stored."""
