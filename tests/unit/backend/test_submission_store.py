@@ -1,0 +1,171 @@
+"""Transactions in the database, on each that a market can have."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session, select
+
+import backend
+from backend.db import Database as MarketDatabase
+from backend.submission import intents, store
+from backend.submission.fees import Fees
+from backend.submission.plan import Attempt, Mark, Place, State, Transaction
+from backend.submission.refusals import Answer
+from backend.submission.tables import IntentRow
+from protocol.calls import sign_transaction
+from protocol.hashing import to_hex
+from protocol.keys import LocalKey
+from tests.support.databases import Database
+
+KEY = LocalKey.derive(bytes(32), "sender")
+CAP_WEI = 2**60
+NOW = 1_800_000_000
+PLACE = Place(block_number=7, block_hash="0x07", gas_used=2**24, price_wei=CAP_WEI)
+
+
+@pytest.fixture
+def market(tmp_path: Path, database: Database) -> Iterator[MarketDatabase]:
+    found = MarketDatabase(database.mirror_url(tmp_path))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def db(market: MarketDatabase) -> MarketDatabase:
+    market.migrate()
+    return market
+
+
+def _sign(tx_hash: str, wei: int = CAP_WEI, **changes: bool) -> store.Signed:
+    attempt = Attempt(
+        tx_hash=tx_hash, is_cancel=changes.get("is_cancel", False), fees=Fees(wei, wei), signed_time=NOW, signed_block=1
+    )
+    return store.Signed(attempt=attempt, raw="0x02")
+
+
+def _add(session: Session, nonce: int, tx_hash: str) -> int:
+    return store.add(
+        session,
+        sender=KEY.address,
+        nonce=nonce,
+        kind="open",
+        data="0x",
+        gas=2**24,
+        first=_sign(tx_hash),
+        now_time=NOW,
+    )
+
+
+def _carried(session: Session, subject: str, number: int, state: str = "assigned") -> None:
+    intents.add(session, "open", subject, {})
+    row = session.exec(select(IntentRow).where(IntentRow.subject == subject)).one()
+    row.state, row.transaction_id = state, number
+    session.add(row)
+
+
+def _states(session: Session) -> list[str]:
+    return sorted(row.state for row in session.exec(select(IntentRow)).all())
+
+
+def _only(session: Session) -> Transaction:
+    (found,) = store.load(session, KEY.address, 0)
+    return found
+
+
+def test_what_was_stored_comes_back_with_all_attempts_in_order(db: MarketDatabase) -> None:
+    with db.write() as session:
+        number = _add(session, 3, "0xa")
+        store.add_attempt(session, number, _sign("0xb", is_cancel=True))
+        store.note_answer(session, number, "0xa", Answer.ACCEPTED, NOW + 1)
+    with db.read() as session:
+        found = _only(session)
+        assert (found.nonce, found.state, found.watched) == (3, State.SENT, True)
+        assert [attempt.tx_hash for attempt in found.attempts] == ["0xa", "0xb"]
+        assert found.attempts[0].answer is Answer.ACCEPTED
+        assert found.attempts[1].fees.max_fee_wei == CAP_WEI
+        assert found.attempts[1].is_cancel
+
+
+def test_a_nonce_of_a_key_is_stored_once(db: MarketDatabase) -> None:
+    with db.write() as session:
+        _add(session, 3, "0xa")
+
+    def again() -> None:
+        with db.write() as session:
+            _add(session, 3, "0xb")
+
+    with pytest.raises(IntegrityError):
+        again()
+
+
+def test_a_mark_that_releases_gives_back_what_waits_and_what_was_done_in_a_lost_block(db: MarketDatabase) -> None:
+    with db.write() as session:
+        number = _add(session, 3, "0xa")
+        for subject, state in (("0x1", "assigned"), ("0x2", "done"), ("0x3", "dropped"), ("0x4", "done")):
+            _carried(session, subject, number, state)
+        # Asked for again meanwhile: then the older one need not come back.
+        intents.add(session, "open", "0x4", {})
+        mark = Mark(transaction=_only(session), state=State.DISPLACED, place=PLACE, releases=True)
+        assert store.mark(session, mark) == 2
+        assert _states(session) == ["done", "dropped", "pending", "pending", "pending"]
+        assert store.mark(session, mark) == 0
+
+
+def test_what_gas_costs_is_counted_exactly_and_up_also_where_it_is_more_than_a_column_holds(
+    db: MarketDatabase,
+) -> None:
+    with db.write() as session:
+        _add(session, 3, "0xa")
+        at_most_wei = 2**24 * CAP_WEI
+        assert store.promised_wei(session, KEY.address) == at_most_wei
+        assert store.spent_gwei_up(session, NOW) == -(-at_most_wei // 10**9)
+        assert store.spent_gwei_up(session, NOW + 1) == 0
+        store.mark(session, Mark(transaction=_only(session), state=State.MINED, place=PLACE, mined_hash="0xa"))
+        assert store.promised_wei(session, KEY.address) == 0
+        assert store.spent_gwei_up(session, NOW) == -(-at_most_wei // 10**9)
+
+
+def test_the_final_are_left_alone_until_the_chain_has_lost_them(db: MarketDatabase) -> None:
+    with db.write() as session:
+        _add(session, 3, "0xa")
+        mark = Mark(transaction=_only(session), state=State.FINAL, place=PLACE, mined_hash="0xa", watched=False)
+        store.mark(session, mark)
+        assert store.load(session, KEY.address, 4) == []
+        assert _only(session).place == PLACE
+        assert store.finished_since(session, KEY.address, 3) == 1
+        assert store.newest_nonce(session, KEY.address) == 3
+
+
+def test_an_operator_sees_how_many_there_are_in_each_state(db: MarketDatabase) -> None:
+    with db.write() as session:
+        _add(session, 3, "0xa")
+        intents.add(session, "open", "0x1", {})
+        counts = store.count_by_state(session)
+    assert {state: count for state, count in counts.items() if count} == {"UNSENT": 1, "SIGNED": 1}
+    assert set(counts) == {"UNSENT", *State}
+
+
+def test_transactions_of_the_older_schema_keep_their_bytes_as_the_first_attempt(market: MarketDatabase) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(backend.__file__).parent / "migrations"))
+    config.attributes["engine"] = market.engine
+    command.upgrade(config, "0002")
+    raw, tx_hash = sign_transaction(
+        KEY, chain_id=1, nonce=3, to=KEY.address, data=b"call", gas=99, max_fee_wei=7, priority_fee_wei=5
+    )
+    with market.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO transactions (id, sender, nonce, kind, tx_hash, raw, state, created_time) VALUES "
+            f"(1, '{KEY.address}', 3, 'open', '{to_hex(tx_hash)}', '{to_hex(raw)}', 'SENT', {NOW})"
+        )
+    for revision in ("0003", "0002", "0003"):
+        (command.downgrade if revision == "0002" else command.upgrade)(config, revision)
+    with market.read() as session:
+        found = _only(session)
+        assert (found.state, found.attempts[0].fees) == (State.SENT, Fees(7, 5))
+        assert store.call_of(session, 1) == ("open", to_hex(b"call"), 99)
+        assert store.raw_of(session, to_hex(tx_hash)) == to_hex(raw)
