@@ -1,6 +1,7 @@
 """What an offer is compared by, column by column: the ledger's comparison of terms (protocol/fit.py) taken apart."""
 
 import struct
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from protocol.fit import MAX_NOTICE_SECONDS, is_sound, wants_zone
@@ -8,7 +9,16 @@ from protocol.hashing import Address
 from protocol.resources import has_guard_bits
 from protocol.terms import Offer, Order
 
-_LANES: Final = struct.Struct("<16H")
+LANES: Final = 16
+ALL_OF, ANY_OF, NONE_OF, ZONE, NO_ZONE, NO_PROVIDER, TERMS = range(LANES, LANES + 7)
+"""The columns that are no lanes. Traits by their bits, a zone by its number, a provider by its number in the index."""
+
+_LANES: Final = struct.Struct(f"<{LANES}H")
+
+Wanted = tuple[int, Address, int, int, int, int]
+"""Meter, arbiter, duration, bond, notice, minimum charge: what `terms_meet` compares."""
+Need = tuple[int, int] | tuple[int, Wanted]
+"""One thing that an offer has or has not: the column, and what is needed there; of a lane, the least."""
 
 
 class Terms(NamedTuple):
@@ -26,18 +36,9 @@ class Terms(NamedTuple):
 class Needs(NamedTuple):
     """What an order needs of an offer, but for its rate."""
 
-    #: meter, arbiter, duration, bond, notice, minimum charge: what `terms_meet` compares
-    terms: tuple[int, Address, int, int, int, int]
-    #: numbers of the traits
-    all_of: tuple[int, ...]
-    any_of: tuple[int, ...]
-    none_of: tuple[int, ...]
-    #: numbers of the zones that it takes; None = any
-    zones: tuple[int, ...] | None
-    #: whether an undeclared zone is refused
-    declared: bool
-    #: (lane, least value) where anything is needed
-    lanes: tuple[tuple[int, int], ...]
+    every: tuple[Need, ...]
+    #: of these one; None = any zone
+    zones: tuple[Need, ...] | None
 
 
 def terms_of(offer: Offer) -> Terms:
@@ -52,7 +53,7 @@ def terms_of(offer: Offer) -> Terms:
     )
 
 
-def terms_meet(terms: Terms, wanted: tuple[int, Address, int, int, int, int]) -> bool:
+def terms_meet(terms: Terms, wanted: Wanted) -> bool:
     meter, arbiter, duration, bond, notice, min_charge = wanted
     return (
         terms.meter == meter
@@ -64,33 +65,33 @@ def terms_meet(terms: Terms, wanted: tuple[int, Address, int, int, int, int]) ->
     )
 
 
-def lanes_of(packed: int) -> tuple[int, ...]:
-    return _LANES.unpack(packed.to_bytes(32, "little"))
-
-
-def bits_of(mask: int) -> tuple[int, ...]:
-    """Numbers of the bits that are set, lowest first."""
-    found = []
-    while mask:
-        lowest = mask & -mask
-        found.append(lowest.bit_length() - 1)
-        mask ^= lowest
-    return tuple(found)
-
-
-def needs_of(order: Order, min_notice: int) -> Needs | None:
-    """What the order needs; None if no offer can meet it. `min_notice` in seconds."""
+def needs_of(order: Order, min_notice: int, without: tuple[Need, ...] = ()) -> Needs | None:
+    """What the order needs, and `without`; None if no offer can meet it. `min_notice` in seconds."""
     if not is_sound(order, min_notice) or has_guard_bits(order.quantities) or order.meter > 1:
         return None
     if not (min_notice <= order.notice <= MAX_NOTICE_SECONDS and order.min_charge <= order.bond):
         return None
-    return Needs(
-        (order.meter, order.arbiter, order.duration, order.bond, order.notice, order.min_charge),
-        bits_of(order.all_of),
-        bits_of(order.any_of),
-        bits_of(order.none_of),
-        # An undeclared zone is in no set, whatever bit 0 says.
-        bits_of(order.zones & ~1) if order.zones else None,
-        wants_zone(order),
-        tuple([(lane, least) for lane, least in enumerate(lanes_of(order.quantities)) if least]),
-    )
+    terms = (order.meter, order.arbiter, order.duration, order.bond, order.notice, order.min_charge)
+    traits = ((ALL_OF, order.all_of), (ANY_OF, order.any_of), (NONE_OF, order.none_of))
+    every = ((TERMS, terms), *_lanes(order.quantities), *[need for need in traits if need[1]], *without)
+    if wants_zone(order):
+        every += ((NO_ZONE, 0),)
+    # An undeclared zone is in no set, whatever bit 0 says.
+    return Needs(every, _zones(order.zones & ~1) if order.zones else None)
+
+
+# Orders say the same again and again.
+@lru_cache(4096)
+def _zones(mask: int) -> tuple[Need, ...]:
+    found = []
+    while mask:
+        lowest = mask & -mask
+        found.append((ZONE, lowest.bit_length() - 1))
+        mask ^= lowest
+    return tuple(found)
+
+
+@lru_cache(4096)
+def _lanes(packed: int) -> tuple[Need, ...]:
+    """A need for each lane where anything is needed."""
+    return tuple([(lane, least) for lane, least in enumerate(_LANES.unpack(packed.to_bytes(32, "little"))) if least])

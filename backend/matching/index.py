@@ -3,19 +3,23 @@
 What it finds depends on the offers in it and on nothing else: not on the order in which they came, nor on its pages.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final
 
 from backend.matching.book import BookOffer
-from backend.matching.page import MOST_PLACES, Key, Page, Placed, key_of
+from backend.matching.page import MOST_PLACES, Key, Numbers, Page, Placed, key_of
 from protocol.hashing import Address
 from protocol.resources import has_guard_bits
 
 MOST_SEATS: Final = 1024
 """Leases that one provider gets in one auction at most."""
+
+
+_SPOTS: Final = 1 << 32
+"""More than there are places on a page."""
 
 
 @dataclass(slots=True)
@@ -35,8 +39,8 @@ class OfferIndex:
     def __init__(self, offers: Iterable[BookOffer] = ()) -> None:
         self._entries: dict[bytes, BookOffer] = {}
         self.providers: dict[Address, Provider] = {}
-        #: number of the provider, by number of the door; what has a number keeps it
-        self.owners: list[int] = []
+        self._provider_numbers = _Numbers()
+        self._door_numbers = _Numbers()
         #: providers with more than one offer
         self.plural = 0
         placed = [(key_of(entry), self._admit(entry)) for entry in offers if self._note(entry)]
@@ -50,6 +54,11 @@ class OfferIndex:
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def doors(self) -> int:
+        """All doors have lower numbers."""
+        return self._door_numbers.bound
+
     def put(self, entry: BookOffer) -> None:
         """A new offer, or what has changed about one."""
         if self._entries.get(entry.digest) == entry:
@@ -58,7 +67,7 @@ class OfferIndex:
         if not self._note(entry):
             return
         key = key_of(entry)
-        number = bisect_right(self._bounds, key)
+        number = self._page_of(key)
         page = self.pages[number]
         page.insert(key, self._admit(entry))
         if len(page.keys) > MOST_PLACES:
@@ -71,11 +80,9 @@ class OfferIndex:
         entry = self._entries.pop(digest, None)
         if entry is None or not _can_open(entry):
             return
-        offers = self.providers[entry.offer.provider].offers
-        del offers[digest]
-        self.plural -= len(offers) == 1
+        self._dismiss(entry)
         key = key_of(entry)
-        number = bisect_right(self._bounds, key)
+        number = self._page_of(key)
         page = self.pages[number]
         page.remove(key)
         if not page.keys and len(self.pages) > 1:
@@ -90,9 +97,26 @@ class OfferIndex:
         for entry in wanted.values():
             self.put(entry)
 
-    def door(self, entry: BookOffer) -> int:
+    def entry(self, spot: int) -> BookOffer:
+        """The offer at a spot: its page and place, until the index changes."""
+        number, place = self.page_and_place(spot)
+        return self.pages[number].entries[place]
+
+    def spot(self, entry: BookOffer) -> int:
         """Of an offer that can open a lease."""
-        return self.providers[entry.offer.provider].doors[_room(entry)]
+        key = key_of(entry)
+        number = self._page_of(key)
+        return number * _SPOTS + bisect_left(self.pages[number].keys, key)
+
+    def page_and_place(self, spot: int) -> tuple[int, int]:
+        return divmod(spot, _SPOTS)
+
+    def spots(self, number: int, places: Numbers) -> Numbers:
+        """The spots of places on a page."""
+        return places + number * _SPOTS
+
+    def _page_of(self, key: Key) -> int:
+        return bisect_right(self._bounds, key)
 
     def _note(self, entry: BookOffer) -> bool:
         self._entries[entry.digest] = entry
@@ -101,21 +125,52 @@ class OfferIndex:
     def _admit(self, entry: BookOffer) -> Placed:
         provider = self.providers.get(entry.offer.provider)
         if provider is None:
-            provider = self.providers[entry.offer.provider] = Provider(len(self.providers))
-        room = _room(entry)
+            provider = self.providers[entry.offer.provider] = Provider(self._provider_numbers.take())
+        room = room_of(entry)
         door = provider.doors.get(room)
         if door is None:
-            door = provider.doors[room] = len(self.owners)
-            self.owners.append(provider.number)
+            door = provider.doors[room] = self._door_numbers.take()
         provider.offers[entry.digest] = entry
         self.plural += len(provider.offers) == 2
-        return Placed(entry, door)
+        return Placed(entry, door, provider.number)
+
+    def _dismiss(self, entry: BookOffer) -> None:
+        provider = self.providers[entry.offer.provider]
+        del provider.offers[entry.digest]
+        self.plural -= len(provider.offers) == 1
+        room = room_of(entry)
+        if all(room_of(other) != room for other in provider.offers.values()):
+            self._door_numbers.give_back(provider.doors.pop(room))
+        if not provider.offers:
+            self._provider_numbers.give_back(provider.number)
+            del self.providers[entry.offer.provider]
 
 
-def _room(entry: BookOffer) -> int:
+def room_of(entry: BookOffer) -> int:
+    """Leases that its provider gets by this offer at most, in one auction."""
     return min(entry.room, MOST_SEATS)
 
 
 def _can_open(entry: BookOffer) -> bool:
     offer = entry.offer
     return entry.room > 0 and offer.rate > 0 and offer.meter <= 1 and not has_guard_bits(offer.quantities)
+
+
+class _Numbers:
+    """Low numbers for things that come and go."""
+
+    __slots__ = ("_free", "bound")
+
+    def __init__(self) -> None:
+        self._free: list[int] = []
+        #: all that were taken are lower
+        self.bound = 0
+
+    def take(self) -> int:
+        if self._free:
+            return self._free.pop()
+        self.bound += 1
+        return self.bound - 1
+
+    def give_back(self, number: int) -> None:
+        self._free.append(number)

@@ -11,13 +11,13 @@ import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
+from operator import attrgetter
 from typing import Final
 
 from backend.matching.book import BookOffer, BookOrder, Pairing
-from backend.matching.columns import Needs, needs_of
 from backend.matching.index import MOST_SEATS, OfferIndex, Provider
-from backend.matching.reach import Choice, Reach, Seats, Walk, tried_again
+from backend.matching.reach import Choice, Reach, Seats, look_ahead, reaches_of
 from protocol.hashing import Address
 
 STEPS: Final = 16
@@ -26,10 +26,10 @@ MOST_BIDS: Final = 32
 """Bids of one fill in one sitting."""
 MOST_SITTINGS: Final = 3
 
+_AHEAD: Final = 512
+"""Bidders that look ahead together."""
 _CLOSED: Final = 1 << 61
 """More than any order can save: asked at a door without a seat."""
-
-Rank = tuple[int, int, bytes]
 
 
 def match(offers: Iterable[BookOffer], orders: Sequence[BookOrder], min_notice: int) -> list[Pairing]:
@@ -39,20 +39,24 @@ def match(offers: Iterable[BookOffer], orders: Sequence[BookOrder], min_notice: 
 
 def decide(index: OfferIndex, orders: Sequence[BookOrder], min_notice: int) -> list[Pairing]:
     """`match` over a book that is indexed already."""
+    with _uncollected():
+        return _decide(index, orders, min_notice)
+
+
+def _decide(index: OfferIndex, orders: Sequence[BookOrder], min_notice: int) -> list[Pairing]:
     pairings: list[Pairing] = []
     taken: Counter[Address] = Counter()
     waiting = list(orders)
-    with _uncollected():
-        for _ in range(MOST_SITTINGS):
-            sitting = _Sitting(index, taken, waiting, min_notice)
-            sitting.hold()
-            placed = sitting.placed()
-            pairings += placed
-            if not sitting.is_open():
-                break
-            taken.update(pairing.offer.offer.provider for pairing in placed)
-            done = {pairing.order.digest for pairing in placed} | sitting.split()
-            waiting = [order for order in waiting if order.digest not in done]
+    for _ in range(MOST_SITTINGS):
+        sitting = _Sitting(index, taken, waiting, min_notice)
+        sitting.hold()
+        placed = sitting.placed()
+        pairings += placed
+        if not sitting.is_open():
+            break
+        taken.update(pairing.offer.offer.provider for pairing in placed)
+        done = {pairing.order.digest for pairing in placed} | sitting.split()
+        waiting = [order for order in waiting if order.digest not in done]
     return pairings
 
 
@@ -69,35 +73,37 @@ def _uncollected() -> Iterator[None]:
 
 
 class _Wish:
-    """An order in a sitting: the offers within its reach, and its bidders."""
+    """An order in a sitting: the offers within its reach, and the seats that its fills have."""
 
-    __slots__ = ("bidders", "failed", "rank", "reaches", "step")
+    __slots__ = ("failed", "order", "reaches", "saving", "seats", "step")
 
-    def __init__(self, order: BookOrder, needs: Needs, seats: Seats, min_notice: int) -> None:
-        self.reaches = [Reach(seats, order, Walk(seats.index, needs, order.order.max_rate))]
-        if order.tried:
-            # A retry goes elsewhere while there is an elsewhere.
-            self.reaches.append(Reach(seats, order, None, tried_again(seats.index, order, min_notice)))
-        self.reaches = [reach for reach in self.reaches if reach.saving is not None]
-        saving = (self.reaches[0].saving if self.reaches else None) or 0
-        self.rank: Rank = (-saving, order.arrived, order.digest)
-        self.step = max(1, saving // STEPS)
-        self.bidders = [_Bidder(self, order, fill) for fill in order.fills] if self.reaches else []
+    def __init__(self, order: BookOrder, reaches: list[Reach]) -> None:
+        self.order = order
+        self.reaches = reaches
+        self.saving = reaches[0].saving
+        self.step = max(1, self.saving // STEPS)
+        #: fill → offer
+        self.seats: dict[int, BookOffer] = {}
         self.failed = False
+
+    @property
+    def rank(self) -> tuple[int, int, bytes]:
+        """The lower is served first."""
+        return -self.saving, self.order.arrived, self.order.digest
 
 
 class _Bidder:
-    """One fill of an order, and the seat that it has now."""
+    """One fill of an order."""
 
-    __slots__ = ("bids", "fill", "order", "position", "seat", "wish")
+    __slots__ = ("bids", "fill", "number", "position", "wish")
 
-    def __init__(self, wish: _Wish, order: BookOrder, fill: int) -> None:
+    def __init__(self, wish: _Wish, fill: int, number: int) -> None:
         self.wish = wish
-        self.order = order
         self.fill = fill
+        #: in the order in which they are served
+        self.number = number
         self.bids = 0
-        self.seat: BookOffer | None = None
-        #: number of the seat among its provider's
+        #: number of its seat among its provider's
         self.position = 0
 
 
@@ -128,14 +134,21 @@ class _Sitting:
         self._ran_out = False
         for provider in taken:
             self._reprice(self._lay(provider))
-        needed = [(order, needs_of(order.order, min_notice)) for order in orders]
-        self._wishes = [_Wish(order, needs, self._seats, min_notice) for order, needs in needed if needs is not None]
+        reaches = reaches_of(self._seats, orders, min_notice)
+        wishes = [_Wish(order, within) for order, within in zip(orders, reaches, strict=True) if within]
+        wishes.sort(key=attrgetter("rank"))
+        self._wishes = wishes
+        fills = ((wish, fill) for wish in wishes for fill in sorted(wish.order.fills))
+        self._bidders = [_Bidder(wish, fill, number) for number, (wish, fill) in enumerate(fills)]
 
     def hold(self) -> None:
-        queue = [(*wish.rank, bidder.fill, bidder) for wish in self._wishes for bidder in wish.bidders]
-        heapify(queue)
-        while queue:
-            bidder = heappop(queue)[-1]
+        bidders = self._bidders
+        waiting = list(range(len(bidders)))
+        while waiting:
+            number = heappop(waiting)
+            bidder = bidders[number]
+            if number % _AHEAD == 0 and not bidder.bids:
+                look_ahead(dict.fromkeys(one.wish.reaches[0] for one in bidders[number : number + _AHEAD]))
             if bidder.wish.failed:
                 continue
             choice = self._choice(bidder)
@@ -146,36 +159,29 @@ class _Sitting:
             bidder.bids += 1
             left = self._sit(bidder, choice)
             if left is not None and not left.wish.failed:
-                heappush(queue, (*left.wish.rank, left.fill, left))
+                heappush(waiting, left.number)
 
     def placed(self) -> list[Pairing]:
         """Of the orders whose fills all have a seat."""
-        seated = [bidder for wish in self._wishes if not wish.failed for bidder in wish.bidders]
+        seated = [bidder for bidder in self._bidders if not bidder.wish.failed]
         # A seat's number is how many of its provider's leases are opened before it, at most.
-        seated.sort(key=lambda one: (one.position, one.order.arrived, one.order.digest, one.fill))
+        seated.sort(key=lambda one: (one.position, one.wish.order.arrived, one.wish.order.digest, one.fill))
         return [
-            Pairing(order=bidder.order, fill=bidder.fill, offer=bidder.seat)
+            Pairing(order=bidder.wish.order, fill=bidder.fill, offer=bidder.wish.seats[bidder.fill])
             for bidder in seated
-            if bidder.seat is not None
         ]
 
     def split(self) -> set[bytes]:
         """Orders of which some fills have a seat and some have not: they wait for another auction."""
-        return {
-            bidder.order.digest
-            for wish in self._wishes
-            if wish.failed
-            for bidder in wish.bidders
-            if bidder.seat is not None
-        }
+        return {wish.order.digest for wish in self._wishes if wish.failed and wish.seats}
 
     def is_open(self) -> bool:
         """Whether another sitting could find more: seats come back, or a bidder ran out of bids."""
         return self._ran_out or bool(self.split())
 
     def _choice(self, bidder: _Bidder) -> Choice | None:
-        bidders = bidder.wish.bidders
-        beside = [other.seat for other in bidders if other.seat is not None] if len(bidders) > 1 else []
+        # Who waits has no seat: these are its siblings'.
+        beside = list(bidder.wish.seats.values())
         for reach in bidder.wish.reaches:
             choice = reach.choose(beside)
             if choice is not None:
@@ -198,11 +204,11 @@ class _Sitting:
         else:
             position = prices.index(min(prices[:room])) if room > 1 else 0
             left = table.holders[position]
-            left.seat = None
+            del left.wish.seats[left.fill]
             prices[position] += rise
             table.holders[position] = bidder
         bidder.position = position
-        bidder.seat = choice.offer
+        bidder.wish.seats[bidder.fill] = choice.offer
         self._reprice(table)
         return left
 

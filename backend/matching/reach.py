@@ -1,18 +1,19 @@
-"""The offers within an order's reach: those that fit it, in the rule's order, as far as it had to look.
+"""The offers within an order's reach: those that fit it, in the rule's order.
 
 The cheapest `MOST_WEIGHED` are weighed at every bid; of the dearer ones only those with a free seat.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backend.matching.book import BookOffer, BookOrder
-from backend.matching.columns import Needs
-from backend.matching.index import OfferIndex
-from backend.matching.page import key_of, places_in
+from backend.matching.columns import NO_PROVIDER, NO_ZONE, Need, needs_of
+from backend.matching.fits import Fits, Walk, walk_on
+from backend.matching.index import OfferIndex, room_of
+from backend.matching.page import Numbers, key_of
 from protocol.events import Skip
 from protocol.fit import mismatch
 
@@ -20,131 +21,60 @@ MOST_WEIGHED: Final = 128
 MOST_SAVING: Final = 1 << 60
 """What an order can save at most counts for no more: pico-dollars, over a million dollars. Sums stay within 64 bits."""
 
-_FIRST_LOOK: Final = 4
-_BARRED: Final = -1
-_NONE: Final = np.empty(0, np.int64)
+_FREE_AHEAD: Final = 32
+"""Free offers that an order should know of before it bids: others take some first."""
+_BARRED: Final = 1 << 61
+"""More than any order can save: asked where a replica must not go."""
 
 
 class Seats:
     """What is asked for seats in a sitting."""
 
-    __slots__ = ("asked", "index", "owners")
+    __slots__ = ("asked", "index")
 
     def __init__(self, index: OfferIndex) -> None:
         self.index = index
-        #: pico-dollars by door, 0 while the door has a free seat
-        self.asked = np.zeros(len(index.owners), np.int64)
-        #: number of each door's provider
-        self.owners = np.array(index.owners, np.int64)
+        #: pico-dollars by door, 0 while the door has a free seat; from then on it only rises
+        self.asked = np.zeros(index.doors, np.int64)
 
 
 class Choice(NamedTuple):
     """What a bidder likes best at what is asked now."""
 
     offer: BookOffer
-    door: int
     #: what it saves by it over what is asked: pico-dollars
     best: int
     #: the same for the best offer of any other provider; 0 if there is none, which is to stay out
     second: int
 
 
-class Found(NamedTuple):
-    """Offers, in the rule's order: their page and place, door and rate."""
-
-    page: int
-    places: NDArray[np.int64]
-    doors: NDArray[np.int64]
-    rates: NDArray[np.int64]
-
-
-class Walk:
-    """The offers that an order's needs let through, page by page, cheapest first. Valid until the index changes."""
-
-    __slots__ = ("_index", "_max_rate", "_needs", "_number", "_places")
-
-    def __init__(self, index: OfferIndex, needs: Needs, max_rate: int) -> None:
-        self._index, self._needs, self._max_rate = index, needs, max_rate
-        #: the page that is read, and what is left on it
-        self._number = -1
-        self._places = _NONE
-
-    def take(self, most: int) -> Found | None:
-        """The next offers of one page; None if there are no more."""
-        if not len(self._places) and not self._turn():
-            return None
-        taken, self._places = self._places[:most], self._places[most:]
-        return self._found(taken)
-
-    def take_free(self, asked: NDArray[np.int64]) -> Found | None:
-        """The next one with a free seat; those before it are left out for good."""
-        while True:
-            if len(self._places):
-                doors = self._index.pages[self._number].doors
-                self._places = self._places[asked[doors[self._places]] == 0]
-            if len(self._places):
-                return self.take(1)
-            if not self._turn():
-                return None
-
-    def _found(self, places: NDArray[np.int64]) -> Found:
-        page = self._index.pages[self._number]
-        return Found(self._number, places, page.doors[places], page.rates[places])
-
-    def _turn(self) -> bool:
-        """To the next page where anything fits."""
-        pages = self._index.pages
-        while self._number + 1 < len(pages):
-            self._number += 1
-            page = pages[self._number]
-            if page.keys and page.keys[0][0] > self._max_rate:
-                self._number = len(pages)
-                break
-            fitting = page.fitting(self._needs, self._max_rate)
-            if fitting:
-                self._places = places_in(fitting)
-                return True
-        return False
-
-
 class Reach:
     """Of one order in one sitting."""
 
-    __slots__ = (
-        "_beyond",
-        "_doors",
-        "_is_whole",
-        "_offers",
-        "_order",
-        "_savings",
-        "_seats",
-        "_spots",
-        "_units",
-        "_walk",
-    )
+    __slots__ = ("_fits", "_order", "seats", "walk")
 
-    def __init__(self, seats: Seats, order: BookOrder, walk: Walk | None, tried: Iterable[BookOffer] = ()) -> None:
-        terms = order.order
-        self._seats, self._order, self._walk = seats, order, walk
-        #: that its budget pays for at its highest rate
-        self._units = min(terms.quantity, min(terms.budget * 10**6, MOST_SAVING) // max(1, terms.max_rate))
-        self._doors = self._savings = _NONE
-        #: page and places, or the offers themselves
-        self._spots: list[tuple[int, NDArray[np.int64]]] = []
-        self._offers = list(tried)[:MOST_WEIGHED]
-        self._beyond: list[tuple[BookOffer, int, int]] = []
-        #: nothing is beyond what is weighed
-        self._is_whole = walk is None
-        if walk is None:
-            self._doors = np.array([seats.index.door(entry) for entry in self._offers], np.int64)
-            self._savings = self._saved(np.array([entry.offer.rate for entry in self._offers], np.int64))
-        else:
-            self._look(_FIRST_LOOK)
+    def __init__(self, seats: Seats, order: BookOrder, fits: Fits, walk: Walk | None = None) -> None:
+        self.seats, self._order = seats, order
+        #: first those that are weighed; behind them those that had a free seat, as far as it had to look
+        self._fits = fits
+        #: what is farther; None if nothing is
+        self.walk = walk
 
     @property
-    def saving(self) -> int | None:
-        """By the cheapest offer, in pico-dollars; None if nothing is within reach."""
-        return int(self._savings[0]) if len(self._savings) else None
+    def saving(self) -> int:
+        """By the cheapest offer, in pico-dollars."""
+        return int(self._fits.savings[0])
+
+    def free(self) -> int:
+        """How many of those it knows have a free seat."""
+        return len(self._fits.doors) - int(np.count_nonzero(self.seats.asked[self._fits.doors]))
+
+    def farther(self, found: Fits) -> None:
+        """Takes what its walk found."""
+        if len(found.spots):
+            self._fits = Fits(*[np.concatenate(pair) for pair in zip(self._fits, found, strict=True)])
+        else:
+            self.walk = None
 
     def choose(self, beside: list[BookOffer]) -> Choice | None:
         """The offer that saves most over what is asked, the first of equals; None if none is worth it.
@@ -152,141 +82,108 @@ class Reach:
         `beside`: the offers of the order's other replicas. Behind the second provider with a free seat nothing is
         better than these two, so the search ends there.
         """
-        seats, barred = self._seats, None
-        prices = seats.asked[self._doors]
-        if beside:
-            barred = self._beside(beside)
-        is_enough = self._is_whole or self._has_two_free(prices, barred)
-        while not is_enough and self._look(4 * len(prices)):
-            prices = seats.asked[self._doors]
+        while True:
+            spots, doors, owners, savings = self._fits
+            prices = self.seats.asked[doors]
             if beside:
-                barred = self._beside(beside)
-            is_enough = self._has_two_free(prices, barred)
-        net = self._savings - prices
-        if barred is not None:
-            net[barred] = _BARRED
-        choice = self._best(net, prices)
-        if is_enough or self._is_whole:
-            return choice
-        for offer, door, saving in self._free_beyond(beside):
-            # What is farther saves less, so each of them is behind the first of equals.
-            if choice is None:
-                choice = Choice(offer, door, saving, 0)
-            elif seats.owners[door] != seats.owners[choice.door]:
-                better, worse = (choice.best, saving) if saving <= choice.best else (saving, choice.best)
-                chosen = choice if saving <= choice.best else Choice(offer, door, saving, 0)
-                choice = Choice(chosen.offer, chosen.door, better, max(choice.second, worse))
-            elif saving > choice.best:
-                choice = Choice(offer, door, saving, choice.second)
-        return choice
-
-    def _best(self, net: NDArray[np.int64], prices: NDArray[np.int64]) -> Choice | None:
-        """Of those that are weighed. Overwrites `net`."""
-        if not len(net):
-            return None
+                prices[self._barred(spots, owners, beside)] = _BARRED
+            if self.walk is None or self._has_two(owners, prices):
+                break
+            _look_on([self])
+        net = savings - prices
+        if len(net) > MOST_WEIGHED:
+            net[MOST_WEIGHED:][prices[MOST_WEIGHED:] > 0] = -1
         chosen = int(net.argmax())
         best = int(net[chosen])
         if best <= 0:
             # A seat that is taken must save something still; a free one is taken for nothing.
-            worthless = np.flatnonzero((net == 0) & (prices == 0))
+            worthless = ((net == 0) & (prices == 0)).nonzero()[0]
             if not len(worthless):
                 return None
             chosen, best = int(worthless[0]), 0
-        seats, door = self._seats, int(self._doors[chosen])
-        if seats.index.plural:
-            net[seats.owners[self._doors] == seats.owners[door]] = _BARRED
+        if self.seats.index.plural:
+            net[owners == owners[chosen]] = -1
         else:
-            net[chosen] = _BARRED
-        return Choice(self._offer(chosen), door, best, max(0, int(net[net.argmax()])))
+            net[chosen] = -1
+        return Choice(self.seats.index.entry(int(spots[chosen])), best, max(0, int(net[net.argmax()])))
 
-    def _beside(self, others: list[BookOffer]) -> NDArray[np.bool_]:
-        """Which of those that are weighed have a provider or, where it matters, a zone that another replica has."""
-        seats = self._seats
-        held = [seats.index.providers[other.offer.provider].number for other in others]
-        barred = np.isin(seats.owners[self._doors], held)
+    def _has_two(self, owners: Numbers, prices: Numbers) -> bool:
+        """Whether two providers or more have a free seat."""
+        if not self.seats.index.plural:
+            return len(prices) - int(np.count_nonzero(prices)) >= 2
+        owners = owners[prices == 0]
+        return bool(len(owners)) and bool((owners != owners[0]).any())
+
+    def _barred(self, spots: Numbers, owners: Numbers, beside: list[BookOffer]) -> NDArray[np.bool_]:
+        """Which have a provider or, where it matters, a zone that another replica has."""
+        index = self.seats.index
+        barred = np.isin(owners, [index.providers[other.offer.provider].number for other in beside])
         if self._order.order.distinct_zones:
-            zones = {other.offer.zone for other in others}
-            barred |= np.array([offer.offer.zone in zones for offer in self._all()], np.bool_)
+            zones = {other.offer.zone for other in beside}
+            barred |= np.array([index.entry(spot).offer.zone in zones for spot in spots.tolist()], np.bool_)
         return barred
 
-    def _has_two_free(self, prices: NDArray[np.int64], barred: NDArray[np.bool_] | None) -> bool:
-        if len(prices) - np.count_nonzero(prices) < 2:
-            return False
-        if not self._seats.index.plural and barred is None:
-            return True
-        is_free = prices == 0 if barred is None else (prices == 0) & ~barred
-        owners = self._seats.owners[self._doors[is_free]]
-        return bool(len(owners) and (owners != owners[0]).any())
 
-    def _look(self, wanted: int) -> bool:
-        """Looks further, up to so many offers; False if there is nothing more to weigh."""
-        before, wanted = len(self._doors), min(wanted, MOST_WEIGHED)
-        while len(self._doors) < wanted and not self._is_whole:
-            # All of a page that can be weighed: a second look would cost more.
-            found = self._walk.take(MOST_WEIGHED - len(self._doors)) if self._walk else None
-            if found is None:
-                self._is_whole = True
-                break
-            if self._is_choosy:
-                found = self._allowed(found)
-            self._spots.append((found.page, found.places))
-            self._doors = np.concatenate((self._doors, found.doors)) if len(self._doors) else found.doors
-            savings = self._saved(found.rates)
-            self._savings = np.concatenate((self._savings, savings)) if len(self._savings) else savings
-        return len(self._doors) > before
+def look_ahead(reaches: Iterable[Reach]) -> None:
+    """Looks on for all that would have to soon: for many at once it takes a fraction of the time."""
+    short = [reach for reach in reaches if reach.walk is not None and reach.free() < _FREE_AHEAD]
+    while short:
+        _look_on(short)
+        short = [reach for reach in short if reach.walk is not None and reach.free() < _FREE_AHEAD]
 
-    def _saved(self, rates: NDArray[np.int64]) -> NDArray[np.int64]:
-        return (self._order.order.max_rate - rates) * self._units
 
-    def _offer(self, number: int) -> BookOffer:
-        if self._offers:
-            return self._offers[number]
-        for page, places in self._spots:
-            if number < len(places):
-                return self._seats.index.pages[page].entries[int(places[number])]
-            number -= len(places)
-        raise IndexError(number)
+def _look_on(reaches: list[Reach]) -> None:
+    seats = reaches[0].seats
+    walks = [reach.walk for reach in reaches if reach.walk is not None]
+    for reach, found in zip(reaches, walk_on(seats.index, seats.asked, walks, _FREE_AHEAD), strict=True):
+        reach.farther(found)
 
-    def _all(self) -> list[BookOffer]:
-        pages = self._seats.index.pages
-        return self._offers or [pages[page].entries[place] for page, places in self._spots for place in places.tolist()]
 
-    def _free_beyond(self, beside: list[BookOffer]) -> list[tuple[BookOffer, int, int]]:
-        """Free offers beyond those that are weighed, up to the second provider: (offer, door, saving)."""
-        self._beyond = [one for one in self._beyond if not self._seats.asked[one[1]]]
-        free: list[tuple[BookOffer, int, int]] = []
-        waiting = iter(self._beyond.copy())
-        while not any(one[0].offer.provider != free[0][0].offer.provider for one in free):
-            one = next(waiting, None) or self._next_free()
-            if one is None:
-                break
-            if not _is_beside(one[0], beside, self._order):
-                free.append(one)
-        return free
+def reaches_of(seats: Seats, orders: Sequence[BookOrder], min_notice: int) -> list[list[Reach]]:
+    """Of each order those in which anything is, first the one that it prefers; `min_notice` in seconds."""
+    index = seats.index
+    walks = [_walk(index, order, min_notice) for order in orders]
+    found = iter(walk_on(index, seats.asked, [walk for walk in walks if walk is not None], MOST_WEIGHED))
+    return [
+        [] if walk is None else [*_first(seats, order, walk, next(found)), *_again(seats, order, walk, min_notice)]
+        for order, walk in zip(orders, walks, strict=True)
+    ]
 
-    def _next_free(self) -> tuple[BookOffer, int, int] | None:
-        while self._walk is not None:
-            found = self._walk.take_free(self._seats.asked)
-            if found is None:
-                self._walk = None
-            elif not self._is_choosy or len((found := self._allowed(found)).places):
-                offer = self._seats.index.pages[found.page].entries[int(found.places[0])]
-                self._beyond.append((offer, int(found.doors[0]), int(self._saved(found.rates)[0])))
-                return self._beyond[-1]
-        self._is_whole = not self._beyond
+
+def _walk(index: OfferIndex, order: BookOrder, min_notice: int) -> Walk | None:
+    """Past the providers that come later or never, and the zones that are held."""
+    terms = order.order
+    without: list[Need] = [(NO_ZONE, zone) for zone in order.held_zones] if terms.distinct_zones else []
+    passed = [index.providers[one] for one in order.tried | order.serving if one in index.providers]
+    needs = needs_of(terms, min_notice, (*without, *[(NO_PROVIDER, provider.number) for provider in passed]))
+    if needs is None:
         return None
+    # What one lease pays for, as far as the budget covers it at the order's highest rate.
+    units = min(terms.quantity, min(terms.budget * 10**6, MOST_SAVING) // max(1, terms.max_rate))
+    return Walk(needs, terms.max_rate, units, MOST_WEIGHED)
 
-    @property
-    def _is_choosy(self) -> bool:
-        return bool(self._order.tried or self._order.serving or self._order.held_zones)
 
-    def _allowed(self, found: Found) -> Found:
-        """Without providers that come later or never, and zones that are held."""
-        entries = self._seats.index.pages[found.page].entries
-        offers = [entries[place] for place in found.places.tolist()]
-        tried = self._order.tried
-        kept = [one.offer.provider not in tried and is_allowed(one, self._order) for one in offers]
-        return Found(found.page, found.places[kept], found.doors[kept], found.rates[kept])
+def _first(seats: Seats, order: BookOrder, walk: Walk, near: Fits) -> Iterator[Reach]:
+    if len(near.spots):
+        walk.is_free = True
+        yield Reach(seats, order, near, walk if len(near.spots) == MOST_WEIGHED else None)
+
+
+def _again(seats: Seats, order: BookOrder, walk: Walk, min_notice: int) -> Iterator[Reach]:
+    """A retry goes elsewhere while there is an elsewhere."""
+    index = seats.index
+    entries = tried_again(index, order, min_notice)[:MOST_WEIGHED] if order.tried else []
+    if entries:
+        providers = [index.providers[entry.offer.provider] for entry in entries]
+        doors = [provider.doors[room_of(entry)] for provider, entry in zip(providers, entries, strict=True)]
+        savings = [(walk.max_rate - entry.offer.rate) * walk.units for entry in entries]
+        columns = (
+            [index.spot(entry) for entry in entries],
+            doors,
+            [provider.number for provider in providers],
+            savings,
+        )
+        yield Reach(seats, order, Fits(*(np.array(column, np.int64) for column in columns)))
 
 
 def is_allowed(entry: BookOffer, order: BookOrder) -> bool:
@@ -304,11 +201,3 @@ def tried_again(index: OfferIndex, order: BookOrder, min_notice: int) -> list[Bo
         if mismatch(entry.offer, order.order, min_notice) is Skip.NONE and is_allowed(entry, order)
     ]
     return sorted(offers, key=key_of)
-
-
-def _is_beside(entry: BookOffer, others: Iterable[BookOffer], order: BookOrder) -> bool:
-    """Whether a replica of the same order has a seat of that provider or, where it matters, in that zone."""
-    offer, distinct = entry.offer, order.order.distinct_zones
-    return any(
-        offer.provider == other.offer.provider or (distinct and offer.zone == other.offer.zone) for other in others
-    )
