@@ -39,7 +39,7 @@ NO_FITS: Final = Fits(_NONE, _NONE, _NONE, _NONE)
 class Walk:
     """An order's way through the book, cheapest offers first."""
 
-    __slots__ = ("is_free", "max_rate", "most", "needs", "page", "place", "units")
+    __slots__ = ("is_free", "is_over", "max_rate", "most", "needs", "page", "place", "units")
 
     def __init__(self, needs: Needs, max_rate: int, units: int, most: int) -> None:
         self.needs = needs
@@ -51,6 +51,8 @@ class Walk:
         self.most, self.is_free = most, False
         #: where it goes on: page and place
         self.page = self.place = 0
+        #: there is nothing more
+        self.is_over = False
 
 
 def walk_on(index: OfferIndex, asked: Numbers, walks: Sequence[Walk], least: int) -> list[Fits]:
@@ -66,42 +68,44 @@ def walk_on(index: OfferIndex, asked: Numbers, walks: Sequence[Walk], least: int
 
 def _walk_on(index: OfferIndex, asked: Numbers, walks: Sequence[Walk], least: int) -> list[Fits]:
     clauses = _Clauses([walk.needs for walk in walks])
-    columns = zip(*[(walk.max_rate, walk.units, walk.most, walk.page) for walk in walks], strict=True)
-    max_rates, units, most, pages = (np.array(column, np.int64) for column in columns)
-    free = np.zeros(len(walks), np.int64)
+    columns = zip(
+        *[(one.max_rate, one.units, one.most, one.page, one.is_free or one.place) for one in walks], strict=True
+    )
+    max_rates, units, most, pages, is_partial = (np.array(column, np.int64) for column in columns)
+    missing = np.full(len(walks), least)
     found: list[tuple[Numbers, ...]] = []
     for number in range(int(pages.min()), len(index.pages)):
         page = index.pages[number]
-        here = ((pages == number) & (max_rates >= page.lowest_rate)).nonzero()[0]
+        here = ((pages == number) & (missing > 0) & (max_rates >= page.lowest_rate)).nonzero()[0]
         if not len(here):
             continue
         table = clauses.table(page)
         for start in range(0, len(here), _BATCH):
             some = here[start : start + _BATCH]
             rows = clauses.fitting(table, some)
-            _leave_out(rows, [walks[order] for order in some.tolist()], number, page, asked)
+            if is_partial[some].any():
+                _leave_out(rows, [walks[order] for order in some.tolist()], number, page, asked)
             at, places = first_places(rows, most[some])
-            orders, rates = some[at], page.rates[places]
+            rates = page.rates[places]
             # What costs too much is behind all that does not.
-            kept = rates <= max_rates[orders]
-            orders, rates, places = orders[kept], rates[kept], places[kept]
-            doors = page.doors[places]
-            free += np.bincount(orders[asked[doors] == 0], minlength=len(walks))
-            most -= np.bincount(orders, minlength=len(walks))
+            kept = rates <= max_rates[some][at]
+            at, places, rates = at[kept], places[kept], rates[kept]
+            orders, doors = some[at], page.doors[places]
+            missing[some] -= np.bincount(at[asked[doors] == 0], minlength=len(some))
+            most[some] -= np.bincount(at, minlength=len(some))
             savings = (max_rates[orders] - rates) * units[orders]
             found.append((orders, index.spots(number, places), doors, page.owners[places], savings))
-        pages[here] += (free[here] < least) & (most[here] > 0)
+        pages[here] += most[here] > 0
     return _shared_out(index, found, walks, pages.tolist(), most.tolist())
 
 
 def _leave_out(rows: Words, walks: list[Walk], number: int, page: Page, asked: Numbers) -> None:
     """What a walk has behind it, and where it matters those without a free seat."""
-    free: Words | None = None
+    free = page.row(asked[page.doors] == 0)
     for at, walk in enumerate(walks):
         if walk.place and walk.page == number:
             clear_before(rows[at], walk.place)
         if walk.is_free:
-            free = page.row(asked[page.doors] == 0) if free is None else free
             rows[at] &= free
 
 
@@ -109,20 +113,21 @@ def _shared_out(
     index: OfferIndex, found: list[tuple[Numbers, ...]], walks: Sequence[Walk], pages: list[int], left: list[int]
 ) -> list[Fits]:
     """What was found, by order; sets where each goes on."""
-    if not found:
-        return [NO_FITS] * len(walks)
-    orders, *columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    by_order = orders.argsort(kind="stable")
-    columns = [column[by_order] for column in columns]
-    ends = np.bincount(orders, minlength=len(walks)).cumsum().tolist()
-    fits, start = [], 0
-    for walk, page, more, end in zip(walks, pages, left, ends, strict=True):
-        fits.append(Fits(*[column[start:end] for column in columns]) if start < end else NO_FITS)
-        start = end
-        if more:
-            walk.page, walk.place = page + 1, 0
-        else:
-            walk.page, walk.place = page, index.page_and_place(int(fits[-1].spots[-1]))[1] + 1
+    lowest_rates = [page.lowest_rate for page in index.pages]
+    fits = [NO_FITS] * len(walks)
+    if found:
+        orders, *columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        by_order = orders.argsort(kind="stable")
+        spots, doors, owners, savings = (column[by_order] for column in columns)
+        ends = np.bincount(orders, minlength=len(walks)).cumsum().tolist()
+        fits = [
+            Fits(spots[start:end], doors[start:end], owners[start:end], savings[start:end])
+            for start, end in zip([0, *ends], ends, strict=False)
+        ]
+    for walk, one, page, more in zip(walks, fits, pages, left, strict=True):
+        walk.page = page
+        walk.place = 0 if more else index.page_and_place(int(one.spots[-1]))[1] + 1
+        walk.is_over = page == len(lowest_rates) or lowest_rates[page] > walk.max_rate
     return fits
 
 

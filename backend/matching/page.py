@@ -221,18 +221,26 @@ class Places(NamedTuple):
 
 def first_places(rows: Words, most: Numbers) -> Places:
     """Of row n the first `most`[n] that are set."""
-    counts = np.bitwise_count(rows)
-    before = counts.cumsum(axis=1, dtype=np.int64)
-    before -= counts
-    number, word = ((rows != 0) & (before < most[:, None])).nonzero()
-    bits = np.unpackbits(rows[number, word].view(np.uint8), bitorder="little")
+    number, word = (rows != 0).nonzero()
+    words = rows[number, word]
+    counts = np.bitwise_count(words).astype(np.int64)
+    # Words behind as many as are wanted need no search.
+    kept = _before(counts, number, len(rows)) < most[number]
+    number, word, words = number[kept], word[kept], words[kept]
     # As booleans they are searched several times as fast.
-    found = bits.view(np.bool_).nonzero()[0]
+    found = np.unpackbits(words.view(np.uint8), bitorder="little").view(np.bool_).nonzero()[0]
     which = found // _WORD
     number, places = number[which], word[which] * _WORD + found % _WORD
-    counts = np.bincount(number, minlength=len(rows))
-    kept = np.arange(len(number)) - (counts.cumsum() - counts)[number] < most[number]
+    kept = _before(np.ones_like(number), number, len(rows)) < most[number]
     return Places(number[kept], places[kept])
+
+
+def _before(counts: Numbers, number: Numbers, rows: int) -> Numbers:
+    """Sum of the counts before each in its own row."""
+    before = np.zeros(len(counts) + 1, np.int64)
+    counts.cumsum(out=before[1:])
+    starts = number.searchsorted(np.arange(rows))
+    return before[:-1] - before[starts][number]
 
 
 def clear_before(row: Words, place: int) -> None:

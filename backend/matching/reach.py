@@ -73,7 +73,7 @@ class Reach:
         """Takes what its walk found."""
         if len(found.spots):
             self._fits = Fits(*[np.concatenate(pair) for pair in zip(self._fits, found, strict=True)])
-        else:
+        if self.walk is not None and self.walk.is_over:
             self.walk = None
 
     def choose(self, beside: list[BookOffer]) -> Choice | None:
@@ -135,7 +135,7 @@ def look_ahead(reaches: Iterable[Reach]) -> None:
 def _look_on(reaches: list[Reach]) -> None:
     seats = reaches[0].seats
     walks = [reach.walk for reach in reaches if reach.walk is not None]
-    for reach, found in zip(reaches, walk_on(seats.index, seats.asked, walks, _FREE_AHEAD), strict=True):
+    for reach, found in zip(reaches, walk_on(seats.index, seats.asked, walks, MOST_WEIGHED), strict=True):
         reach.farther(found)
 
 
@@ -166,7 +166,7 @@ def _walk(index: OfferIndex, order: BookOrder, min_notice: int) -> Walk | None:
 def _first(seats: Seats, order: BookOrder, walk: Walk, near: Fits) -> Iterator[Reach]:
     if len(near.spots):
         walk.is_free = True
-        yield Reach(seats, order, near, walk if len(near.spots) == MOST_WEIGHED else None)
+        yield Reach(seats, order, near, None if walk.is_over else walk)
 
 
 def _again(seats: Seats, order: BookOrder, walk: Walk, min_notice: int) -> Iterator[Reach]:
