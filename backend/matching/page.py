@@ -25,7 +25,7 @@ from backend.matching.columns import (
     terms_of,
 )
 
-MOST_PLACES: Final = 8192
+MOST_PLACES: Final = 16384
 """A fuller page is split: a change moves the places behind it, in each column of its page."""
 _MOST_REMEMBERED: Final = 1024
 _WORD: Final = 64

@@ -75,6 +75,23 @@ class TestIndex:
             assert len(kept) == len(book)
             assert decide(kept, orders, MIN_NOTICE) == decide(OfferIndex(book), orders, MIN_NOTICE), f"book {seed}"
 
+    def test_numbers_of_those_that_left_are_given_again(self) -> None:
+        kept = OfferIndex([_offer(0, capacity=2)])
+        for number in range(1, 50):
+            kept.replace([_offer(number, capacity=number)])
+        assert kept.doors <= 2
+        assert len(kept.providers) == 1
+
+    def test_terms_of_those_that_left_are_forgotten(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(page, "MOST_PLACES", 4)
+        kept = OfferIndex([_offer(0)])
+        for number in range(1, 50):
+            kept.put(_offer(number, min_duration=number, max_duration=number))
+            kept.remove(_offer(number).digest)
+        kept.put(_offer(50, rate=1))
+        found = decide(kept, [_order(1)], MIN_NOTICE)
+        assert [pairing.offer.offer.rate for pairing in found] == [1]
+
 
 def test_the_cheapest_fitting_offer_wins_and_equal_rates_go_to_the_lower_digest() -> None:
     book = [_offer(1, rate=5), _offer(2, rate=3), _offer(3, rate=3)]
