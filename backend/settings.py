@@ -59,6 +59,15 @@ class MarketSettings(BaseSettings):
     redeem_after_seconds: int = Field(default=15, ge=1)
     #: how long a provider may take to countersign the last voucher before it is sent one-sided
     countersign_seconds: int = Field(default=10, ge=1)
+    #: a replica that keeps the others waiting for longer loses its lease, though its provider is heard
+    lane_patience_seconds: int = Field(default=120, ge=5)
+    #: of 10,000 jobs that anybody can run again, those of which the market runs a segment before the last voucher;
+    #: None = what makes a lie a loss, by the order's bond and price: all of them where there is no bond
+    check_rate_bps: int | None = Field(default=None, ge=0, le=10_000)
+    #: longest time of such a run
+    check_seconds: int = Field(default=120, ge=1)
+    #: such runs at once
+    checks_at_once: int = Field(default=1, ge=1)
     #: blocks after which a transaction is watched no more where the node has no finality of its own
     finality_blocks: int = Field(default=64, ge=1)
     #: bytes

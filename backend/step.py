@@ -3,8 +3,8 @@
 import structlog
 
 from backend import crash_points
-from backend.leases import settlement
-from backend.leases.ending import sweep_silent
+from backend.leases import checks, settlement
+from backend.leases.acting import sweep
 from backend.lock import alone
 from backend.market import Market
 from backend.matching import auction
@@ -20,10 +20,12 @@ def run(market: Market) -> bool:
             return False
         senders.follow(market)
         outcomes.settle(market)
+        checks.collect(market)
         with market.db.write() as session:
-            sweep_silent(session, market)
+            sweep(session, market)
             settlement.ask(session, market)
             auction.hold(session, market)
         crash_points.reach("proposals.committed")
         senders.send_pending(market)
+        checks.begin(market)
         return True

@@ -33,6 +33,12 @@ class Terms(TypedDict, total=False):
     duration_seconds: int
     #: leases in all, when providers fail
     max_leases: int
+    #: providers that run the job side by side
+    replicas: int
+    #: replicas that must agree about each segment
+    quorum: int
+    #: each replica in another grid zone
+    distinct_zones: bool
     #: the buyer's own labels
     metadata: dict[str, str]
 

@@ -126,6 +126,14 @@ def redeem(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     _print_facts({"amount_base": total, "leases": leases}, as_json=as_json)
 
 
+@app.command(hidden=True)
+def replay(folder: Annotated[Path, typer.Argument(help="Holds segment.json; answer.json is written there.")]) -> None:
+    """Runs one segment of a job again: how a market checks what providers say."""
+    from provider.replaying import replay as run_again
+
+    run_again(folder)
+
+
 @app.command()
 def leave(data_dir: DataDir = None) -> None:
     """Takes the offer out of the market; a running agent ends its lease first and then stops."""

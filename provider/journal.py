@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from protocol.hashing import cid_of, sha256, to_hex
-from protocol.wire.fields import Big, Cid
+from protocol.wire.fields import Big, Cid, Hash32
 from protocol.wire.leases import Resume, SignedVoucher, UsageReport
 
 
@@ -39,6 +39,8 @@ class SegmentEntry(_Entry):
     files: list[Cid]
     #: of the state after it; None with the last segment
     checkpoint: Cid | None
+    #: to `report`, which no other replica may copy; None where the order has only one
+    commitment: Hash32 | None = None
 
 
 class VoucherEntry(_Entry):

@@ -16,7 +16,16 @@ from protocol.messages import to_json
 from protocol.signin import sign_in_message, sign_text
 from protocol.terms import Offer
 from protocol.wire.accounts import ChainInfo, NonceAnswer, Session, VerifyRequest
-from protocol.wire.leases import Countersignature, FailureReport, LeasePage, LeaseWork, SignedVoucher, UsageReport
+from protocol.wire.leases import (
+    CommitmentAnswer,
+    Countersignature,
+    FailureReport,
+    LeasePage,
+    LeaseWork,
+    SignedVoucher,
+    UsageCommitment,
+    UsageReport,
+)
 from protocol.wire.offers import OfferInfo, OfferPage, OfferRequest
 from protocol.wire.problems import Problem
 from provider.errors import MarketRefused, MarketUnavailable
@@ -51,8 +60,12 @@ class Market(Protocol):
         """Uploads a file, once or again; its CID."""
         ...
 
-    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher:
-        """The voucher for a segment; the same report gives the same voucher."""
+    def commit_usage(self, lease: bytes, commitment: UsageCommitment) -> bool:
+        """Whether the segment that is committed to may be shown now."""
+        ...
+
+    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher | None:
+        """The voucher for a segment, None while it is not accepted; the same report gives the same voucher."""
         ...
 
     def countersign(self, lease: bytes, signature: bytes) -> None: ...
@@ -110,9 +123,14 @@ class HttpMarket:
         self._as_provider("PUT", f"/v1/files/{cid}", data)
         return cid
 
-    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher:
+    def commit_usage(self, lease: bytes, commitment: UsageCommitment) -> bool:
+        path = f"/v1/provider/leases/{to_hex(lease)}/usage-commitments"
+        return _decoded(CommitmentAnswer, self._as_provider("POST", path, commitment)).may_reveal
+
+    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher | None:
         path = f"/v1/provider/leases/{to_hex(lease)}/usage-receipts"
-        return _decoded(SignedVoucher, self._as_provider("POST", path, report))
+        answer = self._as_provider("POST", path, report)
+        return None if answer.status == httpx.codes.ACCEPTED else _decoded(SignedVoucher, answer)
 
     def countersign(self, lease: bytes, signature: bytes) -> None:
         body = Countersignature(signature=to_hex(signature))

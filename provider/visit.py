@@ -4,10 +4,11 @@ At any moment at most one segment is unpaid (threat P1). Vouchers are cumulative
 so a kill at any point leads to the same segments under the same lease, and no segment is paid twice.
 """
 
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -16,11 +17,12 @@ from protocol.errors import ChainError, GridleaseError
 from protocol.events import LeaseState
 from protocol.hashing import ZERO_HASH, cid_of, from_hex, sha256, to_hex
 from protocol.keys import Signer
-from protocol.messages import Domain, from_json, sign, to_json
+from protocol.messages import Domain, digest, from_json, sign, to_json
+from protocol.replicas import usage_commitment
 from protocol.results import TraceLeaf
 from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.jobs import OutputFile, TraceStep
-from protocol.wire.leases import ResultReport, Resume, UsageReport
+from protocol.wire.leases import ResultReport, Resume, UsageCommitment, UsageReport
 from provider.errors import LeaseRefused, MarketUnavailable
 from provider.journal import BaseEntry, Journal, SegmentEntry, VoucherEntry
 from provider.market import Market
@@ -34,7 +36,10 @@ LOOK_SECONDS: Final = 1.0
 """The chain is read at most this often between segments."""
 
 LONGEST_PAUSE_SECONDS: Final = 5.0
+_LONGEST_TURN_SECONDS: Final = 1.0
 _MAX_LOG_CHARACTERS: Final = 65_536
+
+T = TypeVar("T")
 
 
 class LedgerView(Protocol):
@@ -167,15 +172,19 @@ class Visit:
             result=claimed,
             checkpoint=sha256(segment.checkpoint) if segment.checkpoint is not None else ZERO_HASH,
         )
+        salt, commitment = self._committed(receipt)
         report = UsageReport(
             usage_receipt=to_json(receipt),
             signature=to_hex(sign(self._site.domain, receipt, self._site.key)),
             step=step,
             result=result,
+            salt=salt,
             log_text=segment.log.decode("utf-8", "replace")[:_MAX_LOG_CHARACTERS],
         )
         files = kept if checkpoint is None else [checkpoint]
-        entry = SegmentEntry(report=report, lease_work=lease_work, files=files, checkpoint=checkpoint)
+        entry = SegmentEntry(
+            report=report, lease_work=lease_work, files=files, checkpoint=checkpoint, commitment=commitment
+        )
         self._journal.append(entry)
         return entry
 
@@ -194,22 +203,23 @@ class Visit:
         )
         return report, result.result_hash()
 
+    def _committed(self, receipt: UsageReceipt) -> tuple[str | None, str | None]:
+        """(salt, commitment) where other replicas could copy what this one shows."""
+        if self._agreement.order.replicas == 1:
+            return None, None
+        salt = secrets.token_bytes(32)
+        commitment = usage_commitment(self._site.key.address, digest(self._site.domain, receipt), salt)
+        return to_hex(salt), to_hex(commitment)
+
     def _collect(self, entry: SegmentEntry) -> None:
         """Gets the segment paid: returns when its voucher is checked and on the disk."""
-        site, progress = self._site, self._journal.progress
+        site, progress, lease = self._site, self._journal.progress, self._agreement.lease
         receipt = from_json(UsageReceipt, entry.report.usage_receipt)
-        for pause in pauses():
-            try:
-                for cid in entry.files:
-                    data = self._journal.find(cid)
-                    if data is not None:
-                        site.market.store(data)
-                signed = site.market.report_usage(self._agreement.lease, entry.report)
-                break
-            except MarketUnavailable as error:
-                _log.warning("voucher.waiting", sequence=receipt.sequence, reason=str(error))
-            self._require_collectable()
-            site.sleep(pause)
+        if entry.commitment is not None:
+            commitment = UsageCommitment(sequence=receipt.sequence, commitment=entry.commitment)
+            self._until(receipt.sequence, lambda: site.market.commit_usage(lease, commitment) or None)
+        self._until(receipt.sequence, lambda: self._sent(entry))
+        signed = self._until(receipt.sequence, lambda: site.market.report_usage(lease, entry.report))
         check_voucher(
             signed,
             self._agreement,
@@ -221,6 +231,30 @@ class Visit:
         self._journal.append(VoucherEntry(voucher=signed))
         self._journal.drop_all_but({entry.checkpoint} if entry.checkpoint else set(entry.files))
         _log.info("segment.paid", sequence=receipt.sequence, work=receipt.work, paid_base=str(progress.paid_base))
+
+    def _sent(self, entry: SegmentEntry) -> bool:
+        """Uploads what the report names."""
+        for cid in entry.files:
+            data = self._journal.find(cid)
+            if data is not None:
+                self._site.market.store(data)
+        return True
+
+    def _until(self, sequence: int, ask: Callable[[], T | None]) -> T:
+        """Asks until there is an answer, for as long as a voucher can still come."""
+        for pause in pauses():
+            longest = LONGEST_PAUSE_SECONDS
+            try:
+                answer = ask()
+                if answer is not None:
+                    return answer
+                # The market is there; only the other replicas, or its own check, are not so far.
+                longest = _LONGEST_TURN_SECONDS
+            except MarketUnavailable as error:
+                _log.warning("voucher.waiting", sequence=sequence, reason=str(error))
+            self._require_collectable()
+            self._site.sleep(min(pause, longest))
+        raise AssertionError("pauses never end")
 
     def _look(self) -> LeaseOnChain:
         on_chain, block = self._site.ledger.lease(self._agreement.lease), self._site.ledger.latest()

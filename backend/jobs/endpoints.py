@@ -14,7 +14,7 @@ from backend.jobs import service
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.jobs.view import view_job
 from backend.leases.ending import cancel_job
-from backend.leases.service import trace_of, usages
+from backend.leases.segments import trace_of, usages
 from backend.matching import receipts
 from protocol.wire.jobs import ENDED, Job, JobRequest, Page, Quote, Trace
 

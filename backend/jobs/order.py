@@ -14,6 +14,8 @@ from protocol.zones import all_but, zone_mask
 
 RATE_CEILING = 2**32 - 1
 BUDGET_CEILING = 2**48 - 1
+MOST_LEASES = 16
+LEASES_PER_REPLICA = 4
 ORDER_GRACE_SECONDS = 3600
 """An order outlives its leases by this much, so that a late failover still opens."""
 
@@ -39,12 +41,14 @@ class OrderContext:
 def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) -> Order:
     """The order with its budget. `max_price` bounds everything, fees included; without it the cap is twice the market.
 
-    A budget of twice one lock leaves room to open a successor while its predecessor's notice still runs.
+    The budget is a lane's. Twice one lock leaves room to open a successor while its predecessor's notice still runs.
     """
     quantity = units_up(manifest.limits.work)
-    fees = context.fee_base * request.max_leases
-    max_rate, budget = _price(request, quantity, fees, context.market_rate)
-    expiry = context.now_time + request.duration_seconds * request.max_leases + ORDER_GRACE_SECONDS
+    max_leases = leases_of(request)
+    max_rate, budget = _price(request, quantity, context.fee_base * max_leases, context.market_rate)
+    # The lanes run side by side, the leases of one lane after each other.
+    longest_lane = -(-max_leases // request.replicas)
+    expiry = context.now_time + request.duration_seconds * longest_lane + ORDER_GRACE_SECONDS
     needs = request.needs
     return Order(
         buyer=context.buyer,
@@ -55,12 +59,14 @@ def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) 
         any_of=pack_traits(needs.any_of),
         none_of=pack_traits(needs.none_of),
         zones=_zones(needs.zones_in, needs.zones_out),
+        distinct_zones=request.distinct_zones,
         meter=METER_WORK,
         max_rate=max_rate,
         quantity=quantity,
         duration=request.duration_seconds,
         budget=budget,
-        max_leases=request.max_leases,
+        replicas=request.replicas,
+        max_leases=max_leases,
         notice=context.notice_seconds,
         matcher=context.matcher,
         matcher_until=expiry,
@@ -71,15 +77,52 @@ def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) 
     )
 
 
+def leases_of(request: JobRequest) -> int:
+    """Leases in all; raises `BadRequest` if not every replica can have one."""
+    if request.max_leases is None:
+        return min(MOST_LEASES, LEASES_PER_REPLICA * request.replicas)
+    if request.max_leases < request.replicas:
+        raise BadRequest(
+            f"{request.replicas} replicas need as many leases, max_leases is {request.max_leases}",
+            remedy="raise max_leases, or leave it out",
+        )
+    return request.max_leases
+
+
+def quorum_of(request: JobRequest) -> int:
+    """Replicas that must agree; raises `BadRequest` for a minority.
+
+    It is the market's to keep. In the order it would ask for an arbiter, and hosted orders have none.
+    """
+    majority = request.replicas // 2 + 1
+    if request.quorum is None:
+        return majority
+    if not majority <= request.quorum <= request.replicas:
+        raise BadRequest(
+            f"a quorum of {request.quorum} is not more than half of {request.replicas} replicas, and at most all",
+            remedy=f"set quorum from {majority} to {request.replicas}, or leave it out",
+        )
+    return request.quorum
+
+
+def check_rate_bps(order: Order) -> int:
+    """How often, in 1/10,000, a segment must be run again so that a lie costs more than it gains, rounded up.
+
+    At least 1 / (1 + bond / price), where the price is the most that one lease can be paid.
+    """
+    price = min(lock_up(order.max_rate, order.quantity), order.budget)
+    return -(-10_000 * price // (price + order.bond)) if price else 0
+
+
 def _price(request: JobRequest, quantity: int, fees: int, market_rate: int | None) -> tuple[int, int]:
-    """(most pico-dollars per metered unit, base units of budget)."""
+    """(most pico-dollars per metered unit, base units of budget for each lane)."""
     wanted = request.max_rate or min(RATE_CEILING, 2 * (market_rate or RATE_CEILING))
     if request.max_price is None:
         return wanted, min(BUDGET_CEILING, 2 * lock_up(wanted, quantity))
-    ceiling = parse_dollars(request.max_price) - fees
+    ceiling = (parse_dollars(request.max_price) - fees) // request.replicas
     if ceiling <= 0:
         raise BadRequest(
-            f"max_price {request.max_price} does not cover the fees of {request.max_leases} leases ({fees} base units)",
+            f"max_price {request.max_price} does not cover the fees of {leases_of(request)} leases ({fees} base units)",
             remedy="raise max_price or lower max_leases",
         )
     affordable = ceiling * 10**6 // quantity

@@ -8,11 +8,11 @@ from sqlmodel import Session, col, select
 
 from backend.accounts.tables import ApiKeyRow
 from backend.errors import BadRequest, IdempotencyConflict, NotFound, NotFunded, NotMatched
-from backend.jobs.order import OrderContext, build_order
+from backend.jobs.order import OrderContext, build_order, check_rate_bps, quorum_of
 from backend.jobs.tables import IdempotencyRow, JobRow
 from backend.market import Market
 from backend.matching import receipts
-from backend.matching.book import BookOffer, BookOrder
+from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.explain import Explanation, explain
 from backend.matching.policy import match
 from protocol.clock import now_milliseconds, now_time
@@ -50,6 +50,7 @@ class Draft:
             market_rate=min((entry.offer.rate for entry in self.book if _serves(entry, self.manifest)), default=None),
         )
         self.order: Order = build_order(request, self.manifest, context)
+        self.quorum = quorum_of(request)
         self.free_base = account.free_base
 
     @property
@@ -57,7 +58,9 @@ class Draft:
         return digest(self.market.domain, self.order)
 
     def entry(self) -> BookOrder:
-        return BookOrder(digest=self.digest, order=self.order, fills=(0,), arrived=now_milliseconds())
+        return BookOrder(
+            digest=self.digest, order=self.order, fills=tuple(range(self.order.replicas)), arrived=now_milliseconds()
+        )
 
     def refusals(self) -> list[Explanation]:
         return explain(self.book, self.entry(), self.market.deployment.min_notice)
@@ -80,11 +83,15 @@ def quote(session: Session, market: Market, key: ApiKeyRow, request: JobRequest)
         provider=chosen.offer.provider if chosen else None,
         zone=zone.id if zone else None,
         rate=chosen.offer.rate if chosen else None,
-        lock_base=min(lock_up(chosen.offer.rate, draft.order.quantity), draft.order.budget) if chosen else None,
-        fee_base=draft.order.fee,
+        lock_base=sum(_lock_base(pairing, draft.order) for pairing in pairings) if chosen else None,
+        fee_base=draft.order.fee * draft.order.replicas,
         offers=len(draft.book),
         refusals=[_shown(refusal) for refusal in draft.refusals()],
     )
+
+
+def _lock_base(pairing: Pairing, order: Order) -> int:
+    return min(lock_up(pairing.offer.offer.rate, order.quantity), order.budget)
 
 
 def _shown(refusal: Explanation) -> Refusal:
@@ -134,6 +141,8 @@ def submit(
         order_signature=to_hex(sign(market.domain, order, signer)),
         state="queued",
         segments_total=draft.manifest.total_segments,
+        quorum=draft.quorum,
+        check_rate_bps=_check_rate_bps(market, draft),
         extra=json.dumps(request.metadata),
         created_ms=now_milliseconds(),
     )
@@ -151,6 +160,13 @@ def submit(
     return job
 
 
+def _check_rate_bps(market: Market, draft: Draft) -> int:
+    if draft.manifest.verify != "exact":
+        return 0
+    chosen = market.settings.check_rate_bps
+    return check_rate_bps(draft.order) if chosen is None else chosen
+
+
 def _require_files(market: Market, manifest: Manifest) -> None:
     missing = [cid for cid in (manifest.module, *manifest.inputs.values()) if market.files.size(cid) is None]
     if missing:
@@ -160,7 +176,7 @@ def _require_files(market: Market, manifest: Manifest) -> None:
 def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:
     """The ledger decides; asking first saves everybody a transaction that would be skipped."""
     order = draft.order
-    charge = order.budget + order.fee * order.max_leases
+    charge = order.budget * order.replicas + order.fee * order.max_leases
     delegate = market.mirror.delegate(order.buyer, Address(key.delegate))
     remaining = delegate.remaining_base if delegate and delegate.until_time > now_time() else 0
     if remaining < charge:
@@ -171,9 +187,10 @@ def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:
             remaining_base=str(remaining),
         )
     cheapest = min((lock_up(entry.offer.rate, order.quantity) for entry in draft.book), default=0)
-    if draft.free_base < min(cheapest, order.budget) + order.fee:
+    needed = order.replicas * (min(cheapest, order.budget) + order.fee)
+    if draft.free_base < needed:
         raise NotFunded(
-            f"the account has {draft.free_base} base units free, the order locks at least {cheapest}",
+            f"the account has {draft.free_base} base units free, the order takes at least {needed} with its fees",
             remedy="deposit (gridlease account deposit)",
             free_base=str(draft.free_base),
         )
@@ -183,8 +200,17 @@ def _require_match(draft: Draft) -> None:
     """An order that no live offer could ever meet is refused now; one that only has to wait is queued."""
     refusals = draft.refusals()
     waiting = [refusal for refusal in refusals if refusal.skip.name == "CAPACITY"]
-    if len(refusals) - len(waiting) < len(draft.book):
+    hopeless = {refusal.entry.digest for refusal in refusals} - {refusal.entry.digest for refusal in waiting}
+    fitting = [entry.offer for entry in draft.book if entry.digest not in hopeless]
+    providers = len({offer.provider for offer in fitting})
+    zones = len({offer.zone for offer in fitting})
+    if min(providers, zones if draft.order.distinct_zones else providers) >= draft.order.replicas:
         return
+    if fitting:
+        raise NotMatched(
+            f"{draft.order.replicas} replicas need as many providers; {providers} in {zones} zones meet the order",
+            remedy="ask for fewer replicas" + (", or not for distinct zones" if draft.order.distinct_zones else ""),
+        )
     nearest = refusals[0].remedy if refusals else "no provider is online; try again later"
     raise NotMatched(
         f"none of {len(draft.book)} live offers meets the order",

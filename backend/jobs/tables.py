@@ -23,9 +23,15 @@ class JobRow(SQLModel, table=True):
     state: str = Field(index=True, max_length=16)
     #: why it failed, or why it still waits
     failure: str | None = None
-    #: next fill to open
-    next_fill: int = 0
-    #: segments done
+    #: one of its lanes waits for a lease
+    wants_lease: bool = Field(default=True, index=True)
+    #: bitset of lanes that the ledger opens no more, for the buyer's sake
+    closed_lanes: int = 0
+    #: lanes that must agree about a segment
+    quorum: int = 1
+    #: how often a segment is run again before `last`, in 1/10,000 of such jobs
+    check_rate_bps: int = 10_000
+    #: segments that were accepted
     segments_done: int = 0
     segments_total: int
     #: raw work so far

@@ -3,12 +3,16 @@
 import json
 from datetime import UTC, datetime
 
+from sqlmodel import col, select
+
+from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
+from backend.leases.tables import CheckRow, JobNoteRow
 from backend.market import Market
 from indexer.queries import LeaseRow
 from protocol.events import LeaseState
 from protocol.hashing import from_hex, to_hex
-from protocol.wire.jobs import Job, JobLease, ResultInfo, Segments, SettlementState
+from protocol.wire.jobs import Job, JobLease, ResultInfo, Segments, SettlementState, Verification
 from protocol.zones import zone_by_number
 
 
@@ -36,11 +40,37 @@ def view_job(market: Market, row: JobRow) -> Job:
         leases=[_lease(market, lease) for lease in leases],
         result=ResultInfo.model_validate_json(row.result) if row.result else None,
         failure=row.failure,
+        verification=_verification(market, row),
+        notes=_notes(market, row),
         metadata=json.loads(row.extra),
         created_at=_at(row.created_ms),
         ended_at=_at(row.ended_ms) if row.ended_ms else None,
         links=links,
     )
+
+
+def _verification(market: Market, row: JobRow) -> Verification:
+    order = order_of(row)
+    with market.db.read() as session:
+        checks = session.exec(select(CheckRow).where(CheckRow.job_id == row.id).order_by(col(CheckRow.id))).all()
+    return Verification.model_validate(
+        {
+            "verify": json.loads(row.manifest)["verify"],
+            "replicas": order.replicas,
+            "quorum": max(row.quorum, order.replicas // 2 + 1),
+            "check_rate_bps": row.check_rate_bps,
+            "checks": [
+                {"sequence": check.sequence, "purpose": check.purpose, "state": check.state} for check in checks
+            ],
+        }
+    )
+
+
+def _notes(market: Market, row: JobRow) -> list[str]:
+    with market.db.read() as session:
+        return list(
+            session.exec(select(JobNoteRow.text).where(JobNoteRow.job_id == row.id).order_by(col(JobNoteRow.id)))
+        )
 
 
 def _settlement(leases: list[LeaseRow]) -> SettlementState:

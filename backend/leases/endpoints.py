@@ -4,24 +4,29 @@ import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
+from fastapi.responses import JSONResponse
 from sqlmodel import Session, col, select
 
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
 from backend.jobs.tables import JobRow
-from backend.leases import ending, service
+from backend.leases import ending, service, vouchers
+from backend.leases.segments import lane_segments, trace_of
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import heard, is_noted
 from protocol.hashing import from_hex
 from protocol.wire.leases import (
+    CommitmentAnswer,
     Countersignature,
     FailureReport,
     LeasePage,
     LeaseWork,
     Resume,
     SignedVoucher,
+    UsageCommitment,
     UsageReport,
+    Waiting,
 )
 
 router = APIRouter(prefix="/v1/provider", tags=["provider"])
@@ -68,22 +73,36 @@ async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> Lea
         return _work(session, market, service.own_intention(session, caller, lease))
 
 
-@router.post("/leases/{lease}/usage-receipts", response_model=SignedVoucher, operation_id="report_usage")
-async def report_usage(lease: str, report: UsageReport, market: TheMarket, caller: Provider) -> SignedVoucher:
-    """One segment for one voucher. Sending the same segment again gets the same voucher."""
+@router.post("/leases/{lease}/usage-commitments", response_model=CommitmentAnswer, operation_id="commit_usage")
+async def commit_usage(lease: str, asked: UsageCommitment, market: TheMarket, caller: Provider) -> CommitmentAnswer:
+    """A replica commits to its next segment; asked again, it says when the segment may be shown."""
+    with market.db.write() as session:
+        return CommitmentAnswer(may_reveal=service.commit_usage(session, market, caller, lease, asked))
+
+
+@router.post(
+    "/leases/{lease}/usage-receipts",
+    response_model=SignedVoucher,
+    responses={202: {"model": Waiting}},
+    operation_id="report_usage",
+)
+async def report_usage(
+    lease: str, report: UsageReport, market: TheMarket, caller: Provider
+) -> SignedVoucher | JSONResponse:
+    """One segment for one voucher. The same again gets the same voucher, or 202 while the segment is not accepted."""
     with market.db.write() as session:
         answer = service.report_usage(session, market, caller, lease, report)
     crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
-    return answer
+    return JSONResponse(answer.model_dump(mode="json"), 202) if isinstance(answer, Waiting) else answer
 
 
 @router.post("/leases/{lease}/countersign", status_code=204, operation_id="countersign")
 async def countersign(lease: str, request: Countersignature, market: TheMarket, caller: Provider) -> Response:
     """The provider agrees to the `last` voucher: the lease closes at once and the rest of the lock comes back."""
     with market.db.write() as session:
-        service.countersign(session, market, caller, lease, request.signature)
+        vouchers.countersign(session, market, service.own_intention(session, caller, lease), request.signature)
     wake.market()
     return Response(status_code=204)
 
@@ -92,7 +111,7 @@ async def countersign(lease: str, request: Countersignature, market: TheMarket, 
 async def report_failure(lease: str, request: FailureReport, market: TheMarket, caller: Provider) -> Response:
     """The provider cannot finish: the job goes on elsewhere."""
     with market.db.write() as session:
-        ending.report_failure(session, service.own_intention(session, caller, lease), request.reason)
+        ending.report_failure(session, market, service.own_intention(session, caller, lease), request.reason)
     wake.market()
     return Response(status_code=204)
 
@@ -105,14 +124,15 @@ def _work(session: Session, market: Market, row: LeaseIntention) -> LeaseWork:
         fill=row.fill,
         order=json.loads(job.order_message),
         manifest=json.loads(job.manifest),
-        resume=_resume(session, row),
+        resume=_resume(session, job, row),
         state=lease.state.name.lower() if lease else "proposed",
-        last_voucher=service.last_voucher(session, market, row),
+        last_voucher=vouchers.last_voucher(session, market, row),
     )
 
 
-def _resume(session: Session, row: LeaseIntention) -> Resume | None:
-    rows = service.usages(session, row.job_id)
+def _resume(session: Session, job: JobRow, row: LeaseIntention) -> Resume | None:
+    """The last paid checkpoint of the lease's own lane; no other lane's is shown."""
+    rows = lane_segments(session, job.id, service.lane_of(job, row))
     if not rows:
         return None
     newest = rows[-1]
@@ -122,5 +142,5 @@ def _resume(session: Session, row: LeaseIntention) -> Resume | None:
         lease_work=newest.job_work - row.base_work,
         state_hash=newest.state_hash,
         checkpoint=newest.checkpoint_cid,
-        trace=service.trace_of(rows),
+        trace=trace_of(rows),
     )

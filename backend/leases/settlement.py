@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from sqlmodel import Session, col, func, select
 
-from backend.leases.service import voucher_of
 from backend.leases.tables import LeaseIntention, UsageRow
+from backend.leases.vouchers import voucher_of
 from backend.market import Market
 from backend.submission import intents
 from indexer.queries import LeaseRow
@@ -27,7 +27,7 @@ def ask(session: Session, market: Market) -> None:
         if lease.state is not LeaseState.CLOSED:
             open_ones.append((intention, lease))
         elif lease.closed_block is not None and lease.closed_block <= (status.finalized_number or 0):
-            intention.state = "settled"
+            intention.settled = True
             session.add(intention)
     vouchers = highest_vouchers(session, [intention.lease for intention, _ in open_ones])
     for intention, lease in open_ones:
@@ -37,14 +37,14 @@ def ask(session: Session, market: Market) -> None:
 
 def unsettled(session: Session) -> list[LeaseIntention]:
     """Ours that a final block has not closed."""
-    return list(session.exec(select(LeaseIntention).where(LeaseIntention.state != "settled")))
+    return list(session.exec(select(LeaseIntention).where(col(LeaseIntention.settled).is_(False))))
 
 
 def highest_vouchers(session: Session, leases: Iterable[str]) -> dict[str, UsageRow]:
-    """Of each lease the voucher that replaces all others."""
+    """Of each lease the segment whose voucher replaces all others."""
     newest = (
         select(UsageRow.lease, func.max(UsageRow.sequence).label("sequence"))
-        .where(col(UsageRow.lease).in_(list(leases)))
+        .where(col(UsageRow.lease).in_(list(leases)), col(UsageRow.voucher_message).is_not(None))
         .group_by(col(UsageRow.lease))
         .subquery()
     )
@@ -82,6 +82,9 @@ def _ask_redeem(
     """Redeems a voucher that has waited, or whose lease is ending otherwise than by a last voucher."""
     if row is None or min(row.cumulative_base, lease.locked_base) <= lease.paid_base:
         return
+    signed = voucher_of(row)
     waited = now_time() - row.signed_time >= market.settings.redeem_after_seconds
+    if signed is None:
+        return
     if waited or lease.state is LeaseState.CLOSING or intention.closing_reason:
-        intents.add(session, "redeem", intention.lease, voucher_of(row).model_dump())
+        intents.add(session, "redeem", intention.lease, signed.model_dump())

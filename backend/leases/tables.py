@@ -15,7 +15,9 @@ class LeaseIntention(SQLModel, table=True):
     offer_digest: str = Field(max_length=66)
     #: pico-dollars per metered unit, as offered
     rate: int
-    #: proposed · running · ended (nothing more will be signed) · settled (a final block closed it)
+    #: grid zone number, as offered
+    zone: int = 0
+    #: proposed · running · ended (nothing more will be signed)
     state: str = Field(index=True, max_length=16)
     #: raw work of the job before this lease
     base_work: int = 0
@@ -23,22 +25,49 @@ class LeaseIntention(SQLModel, table=True):
     base_sequence: int = 0
     #: unix seconds
     proposed_time: int
+    #: unix seconds at which its provider sent something last
+    progress_time: int = 0
+    #: unix seconds at which the market gave it up, or the job ended
+    ended_time: int | None = None
+    #: it sent something that is not so
+    caught: bool = False
     #: close has been asked for: the EndReason, else 0
     closing_reason: int = 0
     #: unix seconds at which `last` was signed
     last_signed_time: int | None = None
     #: provider's signature of the last voucher, 0x hex
     countersignature: str | None = None
+    #: a final block closed it: nothing is asked of it any more
+    settled: bool = Field(default=False, index=True)
+
+
+class CommitmentRow(SQLModel, table=True):
+    """A replica's commitment to a usage receipt that it has not shown yet (SPEC "Replicas")."""
+
+    __tablename__ = "usage_commitments"
+    lease: str = Field(primary_key=True, max_length=66)
+    #: segment of the job, from 1
+    sequence: int = Field(primary_key=True)
+    #: 0x hex
+    commitment: str = Field(max_length=66)
+    #: the provider was told to show it
+    is_open: bool = False
+    #: unix seconds
+    committed_time: int
 
 
 class UsageRow(SQLModel, table=True):
-    """A usage receipt with the voucher that answered it."""
+    """A usage receipt, with the voucher that answered it once the segment was accepted."""
 
     __tablename__ = "usage_receipts"
     lease: str = Field(primary_key=True, max_length=66)
     #: segment of the job, from 1
     sequence: int = Field(primary_key=True)
     job_id: str = Field(index=True, max_length=40)
+    #: replica
+    lane: int = 0
+    #: waiting → paid → struck (paid, and found wrong later) | odd (not what the others sent) | void (its lease ended)
+    verdict: str = Field(default="paid", max_length=8)
     #: camelCase JSON
     receipt_message: str
     receipt_signature: str = Field(max_length=132)
@@ -48,11 +77,49 @@ class UsageRow(SQLModel, table=True):
     #: raw, cumulative over the lease
     lease_work: int
     checkpoint_cid: str = Field(max_length=64)
-    #: camelCase JSON
-    voucher_message: str
-    voucher_signature: str = Field(max_length=132)
-    #: base units in all
-    cumulative_base: int
-    last: bool
+    #: ResultInfo as JSON, where the job ended with it
+    result_info: str | None = None
+    #: what the job printed in it
+    log_text: str = ""
     #: unix seconds
-    signed_time: int
+    received_time: int = 0
+    #: camelCase JSON; None until it is paid
+    voucher_message: str | None = None
+    voucher_signature: str | None = Field(default=None, max_length=132)
+    #: base units in all
+    cumulative_base: int = 0
+    last: bool = False
+    #: unix seconds at which the voucher was signed
+    signed_time: int = 0
+
+
+class CheckRow(SQLModel, table=True):
+    """A segment that the market runs itself."""
+
+    __tablename__ = "segment_checks"
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: str = Field(index=True, max_length=40)
+    sequence: int
+    #: tie (the lanes do not agree) · spot (before `last`)
+    purpose: str = Field(max_length=8)
+    #: due → running → found | failed; spared (drawn, and not to be checked); spent (what it was about was struck)
+    state: str = Field(index=True, max_length=8)
+    #: times that it was begun
+    attempts: int = 0
+    #: unix seconds
+    started_time: int = 0
+    #: JSON of what the run gave
+    found: str | None = None
+    #: why it could not be run
+    why: str = ""
+
+
+class JobNoteRow(SQLModel, table=True):
+    """What happened to a job's lanes, in words for its buyer."""
+
+    __tablename__ = "job_notes"
+    id: int | None = Field(default=None, primary_key=True)
+    job_id: str = Field(index=True, max_length=40)
+    text: str
+    #: unix seconds
+    noted_time: int

@@ -1,5 +1,6 @@
 """One auction: the waiting orders against the live book, by the rule in policy.py. The book that decided is kept."""
 
+import secrets
 from collections import Counter
 from dataclasses import replace
 
@@ -9,7 +10,9 @@ from sqlmodel import Session, col, select
 from backend import crash_points
 from backend.jobs.service import end_job, order_of
 from backend.jobs.tables import JobRow
-from backend.leases.service import usages
+from backend.leases.facts import gather, intentions_of
+from backend.leases.lanes import JobFacts, LaneState
+from backend.leases.segments import lane_segments
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.matching import receipts
@@ -19,9 +22,14 @@ from backend.matching.snapshot import LeftOut, Snapshot
 from backend.matching.tables import AuctionRow, BookEntryRow
 from backend.offers.tables import OfferRow
 from backend.submission import intents
+from indexer.queries import LeaseRow
 from protocol.clock import now_time
+from protocol.events import LeaseState
 from protocol.hashing import Address, from_hex, to_hex
 from protocol.ids import lease_id
+from protocol.terms import Order
+from protocol.units import lock_up
+from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
 
@@ -30,7 +38,7 @@ MAX_ORDERS = 1000
 
 def hold(session: Session, market: Market) -> int:
     """Proposes a lease for each pairing; returns how many. Opening is the ledger's."""
-    orders = _waiting(session)
+    orders = _waiting(session, market)
     if not orders:
         return 0
     jobs = {entry.digest: job for entry, job in orders}
@@ -41,7 +49,7 @@ def hold(session: Session, market: Market) -> int:
     number = _publish(session, market, book, orders, len(pairings))
     crash_points.reach("auction.stored")
     for pairing in pairings:
-        _propose(session, jobs[pairing.order.digest], pairing, number)
+        _propose(session, market, jobs[pairing.order.digest], pairing, number)
     crash_points.reach("proposals.stored")
     log.info("auction.held", auction=number, orders=len(orders), offers=len(book), pairings=len(pairings))
     return len(pairings)
@@ -89,24 +97,75 @@ def _left_out(session: Session, now: int, taking_part: set[str]) -> tuple[LeftOu
     )
 
 
-def _waiting(session: Session) -> list[tuple[BookOrder, JobRow]]:
-    statement = select(JobRow).where(JobRow.state == "queued").order_by(col(JobRow.created_ms)).limit(MAX_ORDERS)
+def _waiting(session: Session, market: Market) -> list[tuple[BookOrder, JobRow]]:
+    """Orders with a lane whose next fill the ledger would open now, each with the fills that it wants."""
+    wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
+    statement = select(JobRow).where(wanting).order_by(col(JobRow.created_ms)).limit(MAX_ORDERS)
     waiting = []
     for job in session.exec(statement).all():
         order = order_of(job)
         if order.expiry <= now_time():
-            end_job(session, job, "expired", "no offer met the order before it expired")
+            if job.state == "queued":
+                end_job(session, job, "expired", "no offer met the order before it expired")
             continue
-        served = session.exec(select(LeaseIntention.provider).where(LeaseIntention.job_id == job.id)).all()
-        entry = BookOrder(
-            digest=from_hex(job.order_digest, 32),
-            order=order,
-            fills=(job.next_fill,),
-            arrived=job.created_ms,
-            tried=frozenset(Address(provider) for provider in served),
-        )
-        waiting.append((entry, job))
+        entry = _entry(session, market, job, order)
+        if entry is not None:
+            waiting.append((entry, job))
     return waiting
+
+
+def _entry(session: Session, market: Market, job: JobRow, order: Order) -> BookOrder | None:
+    facts = gather(session, market, job)
+    leases = intentions_of(session, job.id)
+    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in leases])
+    fills = _fills(facts, [on_chain.get(from_hex(row.lease, 32)) for row in leases], order)
+    if not fills:
+        return None
+    before = fills[0] - order.replicas
+    # A lease that is proposed and not in the mirror yet holds its zone as well.
+    held = {
+        row.zone
+        for row in leases
+        if row.fill == before
+        or (lease := on_chain.get(from_hex(row.lease, 32))) is None
+        or lease.state is not LeaseState.CLOSED
+    }
+    return BookOrder(
+        digest=from_hex(job.order_digest, 32),
+        order=order,
+        fills=fills,
+        arrived=job.created_ms,
+        tried=frozenset(Address(row.provider) for row in leases),
+        serving=frozenset(Address(row.provider) for row in leases if row.state != "ended" or row.caught),
+        held_zones=frozenset(held),
+    )
+
+
+def _fills(facts: JobFacts, on_chain: list[LeaseRow | None], order: Order) -> tuple[int, ...]:
+    """Each replica's first fill, all or none; later the next fill of one lane whose money is there."""
+    if not facts.leases:
+        return tuple(lane.next_fill for lane in facts.lanes if lane.can_open)
+    ready = [
+        lane.next_fill
+        for lane in facts.lanes
+        if lane.can_open and _can_lock(lane.number, [lease for lease in on_chain if lease is not None], order)
+    ]
+    # One is let at a time. Chance, so that one that nobody takes does not keep another from being let.
+    return (secrets.choice(ready),) if ready else ()
+
+
+def _can_lock(lane: int, on_chain: list[LeaseRow], order: Order) -> bool:
+    """Whether the lane's budget gives a whole lock, or all that it will ever give.
+
+    What an ended lease has locked and not earned comes back when it is closed: a lease that is opened before that would
+    stop in the middle of the job.
+    """
+    earlier = [lease for lease in on_chain if lease.fill % order.replicas == lane]
+    used = sum(lease.paid_base if lease.state is LeaseState.CLOSED else lease.locked_base for lease in earlier)
+    is_free = all(lease.state is LeaseState.CLOSED for lease in earlier)
+    # A provider is rarely dearer than the dearest before.
+    rate = max((lease.rate for lease in earlier), default=order.max_rate)
+    return order.budget - used >= lock_up(rate, order.quantity) or (is_free and used < order.budget)
 
 
 def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
@@ -121,8 +180,8 @@ def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
     ]
 
 
-def _propose(session: Session, job: JobRow, pairing: Pairing, auction: int) -> None:
-    rows = usages(session, job.id)
+def _propose(session: Session, market: Market, job: JobRow, pairing: Pairing, auction: int) -> None:
+    rows = lane_segments(session, job.id, pairing.fill % pairing.order.order.replicas)
     lease = to_hex(lease_id(pairing.order.digest, pairing.fill))
     session.add(
         LeaseIntention(
@@ -132,14 +191,18 @@ def _propose(session: Session, job: JobRow, pairing: Pairing, auction: int) -> N
             provider=pairing.offer.offer.provider,
             offer_digest=to_hex(pairing.offer.digest),
             rate=pairing.offer.offer.rate,
+            zone=pairing.offer.offer.zone,
             state="proposed",
             base_work=rows[-1].job_work if rows else 0,
             base_sequence=rows[-1].sequence if rows else 0,
             proposed_time=now_time(),
+            progress_time=now_time(),
         )
     )
-    job.state = "matched"
-    job.failure = None
-    job.next_fill = pairing.fill + 1
+    if job.state == "queued":
+        job.state = "matched"
+        job.failure = None
+    session.flush()
+    job.wants_lease = any(lane.state is LaneState.WAITING for lane in gather(session, market, job).lanes)
     session.add(job)
     intents.add(session, "open", lease, {"auction": auction})

@@ -34,7 +34,7 @@ class BookOrder:
     arrived: int
     #: providers of earlier fills: they come after all others
     tried: frozenset[Address] = frozenset()
-    #: providers that serve the order's other replicas now: they never get another one
+    #: providers that serve the order's other replicas now, or were found faulty in it: they never get another one
     serving: frozenset[Address] = frozenset()
     #: zones that the ledger would refuse, where the order asks for distinct ones
     held_zones: frozenset[int] = frozenset()

@@ -7,8 +7,8 @@ from sqlmodel import Session, col, select
 
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
-from backend.leases.service import last_voucher
 from backend.leases.tables import LeaseIntention
+from backend.leases.vouchers import last_voucher
 from backend.market import Market
 from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow

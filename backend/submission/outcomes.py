@@ -4,9 +4,9 @@ import structlog
 from sqlmodel import Session, col, select
 
 from backend import crash_points
-from backend.jobs.service import end_job
+from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
-from backend.leases.ending import requeue
+from backend.leases.acting import close_lane, reopen
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import set_aside
@@ -69,7 +69,7 @@ def refuse(market: Market, intent_id: int, why: str) -> None:
         intent = session.get_one(IntentRow, intent_id)
         if intent.kind == "open":
             set_aside(session, session.get_one(LeaseIntention, intent.subject).offer_digest)
-            _reopen(session, intent, None, why[:200])
+            _reopen(session, market, intent, None, why[:200])
         else:
             _resolve(session, intent, "dropped", why[:500])
     log.info("intent.refused", intent=intent_id, kind=intent.kind, subject=intent.subject, reason=why[:200])
@@ -85,7 +85,7 @@ def _settle_open(session: Session, market: Market, intent: IntentRow, transactio
     if skip is None and transaction.succeeded:
         # The mirror is in the middle of a reorg: neither opened nor skipped in the blocks it has.
         return
-    _reopen(session, intent, skip, skip.name.lower() if skip else "the transaction failed")
+    _reopen(session, market, intent, skip, skip.name.lower() if skip else "the transaction failed")
 
 
 def _adopt(session: Session, intention: LeaseIntention, lease: LeaseRow) -> None:
@@ -95,10 +95,11 @@ def _adopt(session: Session, intention: LeaseIntention, lease: LeaseRow) -> None
         intention.provider = lease.provider
         intention.offer_digest = to_hex(lease.offer)
         intention.rate = lease.rate
+        intention.zone = lease.zone
         session.add(intention)
 
 
-def _reopen(session: Session, intent: IntentRow, skip: Skip | None, word: str) -> None:
+def _reopen(session: Session, market: Market, intent: IntentRow, skip: Skip | None, word: str) -> None:
     """The fill was not used: the same lease id is proposed again, to whoever fits then."""
     intention = session.get_one(LeaseIntention, intent.subject)
     job = session.get_one(JobRow, intention.job_id)
@@ -107,12 +108,12 @@ def _reopen(session: Session, intent: IntentRow, skip: Skip | None, word: str) -
     if skip in OFFER_FAULTS:
         set_aside(session, intention.offer_digest)
     session.delete(intention)
-    job.next_fill = intention.fill
-    session.add(job)
+    session.flush()
     if skip in BUYER_FAULTS:
-        end_job(session, job, "failed", f"the ledger refused the order: {word}")
+        replicas = order_of(job).replicas
+        close_lane(session, market, job, intention.fill, replicas, f"the ledger refused the order: {word}")
     else:
-        requeue(session, job, f"the ledger skipped the match: {word}")
+        reopen(session, market, job, f"the ledger skipped the match: {word}")
 
 
 def _skip_of(market: Market, intent: IntentRow, transaction: TransactionRow) -> Skip | None:

@@ -39,8 +39,14 @@ class JobRequest(Wire):
     max_rate: int | None = Field(default=None, ge=1, le=2**32 - 1)
     #: seconds from the lease's opening
     duration_seconds: int = Field(default=900, ge=10, le=86_400)
-    #: leases in all, when providers fail
-    max_leases: int = Field(default=4, ge=1, le=16)
+    #: leases in all, when providers fail; None = four for each replica, 16 at most
+    max_leases: int | None = Field(default=None, ge=1, le=16)
+    #: providers that run the job side by side; each is paid
+    replicas: int = Field(default=1, ge=1, le=16)
+    #: replicas that must agree about each segment; None = more than half
+    quorum: int | None = Field(default=None, ge=1, le=16)
+    #: each replica in another grid zone, so that no failing grid takes two
+    distinct_zones: bool = False
     metadata: dict[str, str] = Field(default_factory=dict, max_length=32)
 
 
@@ -121,6 +127,30 @@ class JobLease(Wire):
     confirmed: bool
 
 
+class Check(Wire):
+    """A segment that the market ran itself."""
+
+    sequence: int
+    #: `tie`: the replicas did not agree · `spot`: drawn before the last voucher
+    purpose: Literal["tie", "spot"]
+    #: `due`, `running`, `found` (a result to compare with), `failed` (it could not be run here), `spared` (drawn, and
+    #: not to be run), `spent` (what it was about was struck)
+    state: Literal["due", "running", "found", "failed", "spared", "spent"]
+
+
+class Verification(Wire):
+    """What stands behind the job's result."""
+
+    #: of the manifest
+    verify: Literal["exact", "none"]
+    replicas: int
+    #: replicas that must agree about each segment
+    quorum: int
+    #: how often one segment is run again before the last voucher, in 1/10,000 of such jobs
+    check_rate_bps: int
+    checks: list[Check]
+
+
 class Segments(Wire):
     done: int
     total: int
@@ -145,6 +175,9 @@ class Job(Wire):
     result: ResultInfo | None
     #: why it failed, in words
     failure: str | None
+    verification: Verification | None = None
+    #: what happened to its leases, in words, oldest first
+    notes: list[str] = Field(default_factory=list)
     metadata: dict[str, str]
     created_at: datetime
     ended_at: datetime | None

@@ -42,6 +42,21 @@ class LeasePage(Wire):
     data: list[LeaseWork]
 
 
+class UsageCommitment(Wire):
+    """A replica's promise of a usage receipt that the others may not copy (SPEC "Replicas")."""
+
+    #: segment of the job, from 1
+    sequence: int = Field(ge=1, le=4096)
+    #: `protocol.replicas.usage_commitment`
+    commitment: Hash32
+
+
+class CommitmentAnswer(Wire):
+    """Whether to send the usage receipt now; if not, ask again."""
+
+    may_reveal: bool
+
+
 class ResultReport(Wire):
     """The job's end, with the last segment's usage receipt, whose `result` is the result hash."""
 
@@ -63,8 +78,18 @@ class UsageReport(Wire):
     step: TraceStep
     #: set with the last segment
     result: ResultReport | None = None
+    #: of the commitment, where the order has replicas
+    salt: Hash32 | None = None
     #: what the job printed in this segment
     log_text: str = Field(default="", max_length=65_536)
+
+
+class Waiting(Wire):
+    """No voucher yet: send the same usage receipt again."""
+
+    sequence: int
+    #: what for
+    waiting_for: Literal["replicas", "check"]
 
 
 class SignedVoucher(Wire):

@@ -18,8 +18,9 @@ from backend import crash_points, step
 from backend.accounts.service import Principal
 from backend.errors import RequestRefused
 from backend.jobs.tables import JobRow
-from backend.leases import service
+from backend.leases import service, vouchers
 from backend.leases.ending import cancel_job
+from backend.leases.segments import usages
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import heard
@@ -96,14 +97,14 @@ def _advance(market: Market, lease: str) -> None:
         if row is None:
             return
         caller = cast(Principal, SimpleNamespace(address=row.provider))
-        rows = service.usages(session, row.job_id)
+        rows = usages(session, row.job_id)
         if row.last_signed_time is not None:
-            last = service.last_voucher(session, market, row)
+            last = vouchers.last_voucher(session, market, row)
             assert last is not None
             signed = PROVIDERS[Address(row.provider)].sign_digest(
                 digest(market.domain, from_json(Voucher, last.voucher))
             )
-            service.countersign(session, market, caller, lease, to_hex(signed))
+            vouchers.countersign(session, market, row, to_hex(signed))
         elif len(rows) < SEGMENTS:
             # Every other lease goes on for a while, so that its first voucher is redeemed before the last.
             if not rows or lease[-1] < "8" or now_time() > rows[-1].signed_time + 1:

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from protocol.hashing import checksum_address, keccak256
+from protocol.hashing import checksum_address, cid_of, keccak256, sha256
+from protocol.manifest import Manifest
 from protocol.resources import Quantities, pack_traits
 from protocol.terms import Offer, Order
 from protocol.zones import zone_by_id
@@ -57,3 +58,11 @@ def make_order(**changes: Any) -> Order:
         "salt": 1,
     }
     return Order(**{**plain, **changes})
+
+
+def make_manifest(**changes: Any) -> Manifest:
+    """A job of one segment that nobody ran."""
+    limits = {"memory_bytes": 1 << 24, "work": 2 * 10**9, "wall_seconds": 60, "output_bytes": 1}
+    return Manifest.parse(
+        {"version": 1, "runtime": "wasi-det/1", "module": cid_of(sha256(b"module")), "limits": limits} | changes
+    )

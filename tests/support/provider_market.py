@@ -15,7 +15,7 @@ from protocol.resources import pack_traits
 from protocol.terms import Offer, Order, UsageReceipt, Voucher
 from protocol.units import METER_WORK, earned_down, units_up
 from protocol.wire.accounts import ChainInfo
-from protocol.wire.leases import LeaseWork, Resume, SignedVoucher, UsageReport
+from protocol.wire.leases import LeaseWork, Resume, SignedVoucher, UsageCommitment, UsageReport
 from protocol.wire.offers import OfferInfo
 from provider.errors import MarketRefused, MarketUnavailable
 from provider.runtimes.model import RunSpec
@@ -83,6 +83,9 @@ class FakeMarket:
         self.signer = VOUCHER_SIGNER
         self.reports: list[UsageReport] = []
         self.vouchers: list[SignedVoucher] = []
+        self.commitments: list[UsageCommitment] = []
+        #: times that a segment is waited for before its voucher comes
+        self.waits = 0
         self.times_reported: Counter[int] = Counter()
         self.countersigned_by: Address | None = None
         self.failures: list[str] = []
@@ -134,7 +137,13 @@ class FakeMarket:
         self.files[cid] = data
         return cid
 
-    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher:
+    def commit_usage(self, lease: bytes, commitment: UsageCommitment) -> bool:
+        assert lease == self._ledger.lease_id
+        self.commitments.append(commitment)
+        # As if the other replicas were one question later.
+        return len(self.commitments) % 2 == 0
+
+    def report_usage(self, lease: bytes, report: UsageReport) -> SignedVoucher | None:
         receipt = from_json(UsageReceipt, report.usage_receipt)
         assert lease == receipt.lease == self._ledger.lease_id
         assert recover(DOMAIN, receipt, from_hex(report.signature, 65)) == OPERATOR.address
@@ -148,6 +157,8 @@ class FakeMarket:
             assert receipt.sequence == done + 1
             self._take(receipt, report)
         self.after(receipt.sequence)
+        if self.times_reported[receipt.sequence] <= self.waits:
+            return None
         return self.vouchers[receipt.sequence - first - 1]
 
     def _take(self, receipt: UsageReceipt, report: UsageReport) -> None:

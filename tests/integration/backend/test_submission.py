@@ -11,8 +11,8 @@ from sqlmodel import col, select
 from structlog.testing import capture_logs
 
 from backend.jobs.tables import JobRow
-from backend.leases.service import highest_voucher, voucher_of
 from backend.leases.tables import LeaseIntention
+from backend.leases.vouchers import highest_voucher, voucher_of
 from backend.lock import alone
 from backend.matching import auction
 from backend.offers.tables import OfferRow
@@ -218,7 +218,9 @@ class TestKeys:
             lease = session.exec(select(LeaseIntention)).one().lease
             row = highest_voucher(session, lease)
             assert row is not None
-            intents.add(session, "redeem", lease, voucher_of(row).model_dump())
+            signed = voucher_of(row)
+            assert signed is not None
+            intents.add(session, "redeem", lease, signed.model_dump())
         assert here.send() == 1
         here.follow()
         assert [(row.kind, row.sender) for row in here.rows(TransactionRow)] == [

@@ -21,13 +21,14 @@ from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow
 from backend.offers import service as offers
 from backend.offers.live import LiveBook
+from backend.settings import MarketSettings
 from backend.submission import batches, intents
 from backend.submission.tables import IntentRow
 from protocol.clock import now_time
 from protocol.hashing import from_hex, to_hex
 from protocol.messages import digest, from_json, sign, to_json
 from protocol.terms import BookReceipt, Offer, Order
-from tests.support.builders import make_offer, make_order
+from tests.support.builders import make_manifest, make_offer, make_order
 from tests.support.published import DOMAIN, MATCHER, key_of
 
 #: one for all: the same message again must be the same a second later
@@ -49,6 +50,9 @@ class EmptyMirror:
     def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
         return {}
 
+    def status(self) -> Any:
+        return SimpleNamespace(block_time=1)
+
 
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Market]:
@@ -64,7 +68,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),
-            settings=SimpleNamespace(provider_silence_seconds=60),
+            settings=MarketSettings(provider_silence_seconds=60),
         ),
     )
     database.close()
@@ -87,7 +91,7 @@ def _queue(session: Session, market: Market, number: int) -> Order:
             key_id="key_1",
             buyer=order.buyer,
             job_hash=to_hex(order.job),
-            manifest="{}",
+            manifest=make_manifest().canonical().decode(),
             order_digest=to_hex(digest(DOMAIN, order)),
             order_message=json.dumps(to_json(order)),
             order_signature="0x" + "00" * 65,

@@ -13,12 +13,13 @@ from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.tables import OfferRow
+from backend.settings import MarketSettings
 from backend.submission import outcomes
 from backend.submission.tables import IntentRow, TransactionRow
 from protocol.events import Skip, Skipped
 from protocol.hashing import from_hex, to_hex
 from protocol.messages import to_json
-from tests.support.builders import make_order
+from tests.support.builders import make_manifest, make_order
 
 LEASE, TX, OFFER, ORDER = (to_hex(bytes([number]) * 32) for number in (1, 2, 3, 4))
 
@@ -30,10 +31,13 @@ class SkippingMirror:
         self._reason = reason
 
     def status(self) -> Any:
-        return SimpleNamespace(block_number=9)
+        return SimpleNamespace(block_number=9, block_time=1)
 
     def lease(self, _lease: bytes) -> None:
         return None
+
+    def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
+        return {}
 
     def events(self, **_wanted: Any) -> list[Any]:
         return [SimpleNamespace(event=Skipped(id=from_hex(LEASE), reason=self._reason))]
@@ -52,12 +56,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
                 key_id="key_1",
                 buyer="0x1",
                 job_hash=ORDER,
-                manifest="{}",
+                manifest=make_manifest().canonical().decode(),
                 order_digest=ORDER,
                 order_message=message,
                 order_signature="0x",
                 state="matched",
-                next_fill=1,
+                wants_lease=False,
                 segments_total=1,
                 created_ms=1,
             )
@@ -101,7 +105,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
-    outcomes.settle(cast(Market, SimpleNamespace(db=database, mirror=SkippingMirror(reason))))
+    outcomes.settle(
+        cast(Market, SimpleNamespace(db=database, mirror=SkippingMirror(reason), settings=MarketSettings()))
+    )
     with database.read() as session:
         return session.get_one(JobRow, "job_1"), session.get_one(OfferRow, OFFER)
 
@@ -110,13 +116,13 @@ def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
 def test_an_offer_at_fault_leaves_the_book_and_the_fill_waits_for_another(database: Database, reason: Skip) -> None:
     job, offer = _settle(database, reason)
     assert offer.withdrawn
-    assert (job.state, job.next_fill) == ("queued", 0)
+    assert (job.state, job.wants_lease) == ("queued", True)
 
 
 def test_a_provider_that_was_only_busy_keeps_its_offer(database: Database) -> None:
     job, offer = _settle(database, Skip.CAPACITY)
     assert not offer.withdrawn
-    assert (job.state, job.next_fill) == ("queued", 0)
+    assert (job.state, job.wants_lease) == ("queued", True)
 
 
 def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(database: Database) -> None:

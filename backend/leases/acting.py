@@ -1,0 +1,253 @@
+"""Carries out what `backend.leases.lanes` decides, in the transaction that it was decided in."""
+
+import secrets
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from sqlmodel import Session, col, select
+
+from backend.jobs.service import end_job
+from backend.jobs.tables import JobLogRow, JobRow
+from backend.leases import lanes
+from backend.leases.facts import gather, intentions_of
+from backend.leases.segments import usages, vouched_base, waiting_segment
+from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
+from backend.leases.vouchers import pay
+from backend.market import Market
+from backend.offers.tables import ProviderRow
+from backend.submission import intents
+from protocol.clock import now_time
+from protocol.events import LeaseState
+from protocol.hashing import from_hex
+from protocol.wire.jobs import ENDED, ResultInfo
+
+log = structlog.get_logger()
+
+_ROUNDS: Final = 16
+"""Each round decides something for good; what is left after so many waits for the next step."""
+
+
+def judge(session: Session, market: Market, job: JobRow) -> None:
+    """Decides and does what is due for the job, until nothing is."""
+    for _ in range(_ROUNDS):
+        session.flush()
+        facts = gather(session, market, job)
+        actions = lanes.decide(facts)
+        if not actions:
+            _settle_state(session, job, facts)
+            return
+        for action in actions:
+            _do(session, market, job, action)
+
+
+def sweep(session: Session, market: Market) -> None:
+    """Judges each job whose leases do not simply run on."""
+    statement = select(LeaseIntention).where(col(LeaseIntention.state).in_(("proposed", "running")))
+    live = list(session.exec(statement))
+    if not live:
+        return
+    troubled = _troubled(session, market, live) | _undecided(session)
+    ours = {row.job_id for row in live}
+    for job_id in sorted(ours & troubled):
+        judge(session, market, session.get_one(JobRow, job_id))
+
+
+def _troubled(session: Session, market: Market, live: Sequence[LeaseIntention]) -> set[str]:
+    """Jobs that are over, or one of whose leases has ended, is not heard, or sends nothing."""
+    now, block_time = now_time(), market.mirror.status().block_time
+    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in live])
+    heard = dict(session.exec(select(ProviderRow.address, ProviderRow.heard_time)).all())
+    over = session.exec(
+        select(JobRow.id)
+        .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
+        .where(col(LeaseIntention.state).in_(("proposed", "running")), col(JobRow.state).in_(ENDED))
+    )
+    troubled = set(over)
+    for row in live:
+        lease = on_chain.get(from_hex(row.lease, 32))
+        if lease is None:
+            continue
+        has_ended = lease.state is not LeaseState.OPEN or block_time >= lease.deadline_time
+        is_silent = now - heard.get(row.provider, 0) > market.settings.provider_silence_seconds
+        if has_ended or is_silent or now - row.progress_time > market.settings.lane_patience_seconds:
+            troubled.add(row.job_id)
+    return troubled
+
+
+def _undecided(session: Session) -> set[str]:
+    """Jobs with a segment that was sent and is not decided."""
+    return set(session.exec(select(UsageRow.job_id).where(UsageRow.verdict == "waiting").distinct()))
+
+
+def note(session: Session, job: JobRow, text: str) -> None:
+    """Tells the buyer what happened."""
+    session.add(JobNoteRow(job_id=job.id, text=text, noted_time=now_time()))
+    log.info("job.noted", job=job.id, text=text)
+
+
+def _settle_state(session: Session, job: JobRow, facts: lanes.JobFacts) -> None:
+    """The job's word and whether the auction has to look at it."""
+    if facts.is_ended:
+        job.wants_lease = False
+    elif facts.leases:
+        job.wants_lease = any(lane.state is lanes.LaneState.WAITING for lane in facts.lanes)
+        if not facts.live:
+            job.state = "queued"
+        elif facts.spot is not None and facts.spot.is_running:
+            job.state = "verifying"
+        elif job.state == "verifying":
+            job.state = "running"
+    session.add(job)
+
+
+def _do(session: Session, market: Market, job: JobRow, action: lanes.Action) -> None:
+    match action:
+        case lanes.Close() | lanes.Drop():
+            give_up(session, job, action)
+        case lanes.Settle():
+            _settle(session, session.get_one(LeaseIntention, action.lease))
+        case lanes.Accept():
+            _accept(session, market, job, action)
+        case lanes.Replay():
+            session.add(CheckRow(job_id=job.id, sequence=action.sequence, purpose="tie", state="due"))
+            note(session, job, f"{action.why}; the market runs it")
+        case lanes.Draw():
+            session.add(_drawn(job, action.sequence))
+        case lanes.Strike():
+            _strike(session, job, action)
+        case lanes.End():
+            end_job(session, job, action.state, _with_last_note(action.why, job))
+
+
+def _with_last_note(why: str, job: JobRow) -> str:
+    return f"{why}; last: {job.failure}" if job.failure and job.failure not in why else why
+
+
+def give_up(session: Session, job: JobRow, action: lanes.Close | lanes.Drop) -> None:
+    """The lease is done with; what it sent and was not paid for counts no more."""
+    intention = session.get_one(LeaseIntention, action.lease)
+    _end(session, intention)
+    _undo_waiting(session, intention, "odd" if isinstance(action, lanes.Close) and action.is_caught else "void")
+    if isinstance(action, lanes.Close):
+        intention.closing_reason = int(action.reason)
+        intention.caught = action.is_caught
+        intents.add(session, "close", intention.lease, {"reason": int(action.reason)})
+    job.failure = action.why
+    note(session, job, action.why)
+
+
+def _settle(session: Session, intention: LeaseIntention) -> None:
+    """The lease ends with a `last` voucher over what was vouched for: paid, and the rest comes back."""
+    _end(session, intention)
+    _undo_waiting(session, intention, "void")
+    intention.last_signed_time = now_time()
+
+
+def _end(session: Session, intention: LeaseIntention) -> None:
+    intention.state = "ended"
+    intention.ended_time = now_time()
+    session.add(intention)
+
+
+def _undo_waiting(session: Session, intention: LeaseIntention, verdict: str) -> None:
+    """What the lease sent and was not paid for counts no more."""
+    row = waiting_segment(session, intention.lease)
+    if row is not None:
+        row.verdict = verdict
+        session.add(row)
+
+
+def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept) -> None:
+    on_chain = market.mirror.leases_by_id([from_hex(lease, 32) for lease in action.leases])
+    for lease in action.leases:
+        row = session.get_one(UsageRow, (lease, action.sequence))
+        pay(market, job, row, on_chain[from_hex(lease, 32)])
+        intention = session.get_one(LeaseIntention, lease)
+        intention.state = "running"
+        intention.progress_time = now_time()
+        if row.last:
+            _end(session, intention)
+            intention.last_signed_time = now_time()
+        session.add(row)
+        session.add(intention)
+    _advance(session, job, session.get_one(UsageRow, (action.leases[0], action.sequence)))
+
+
+def _advance(session: Session, job: JobRow, row: UsageRow) -> None:
+    """The job is as far as this accepted segment, if it was not further before."""
+    session.flush()
+    job.cost_base = vouched_base(session, job.id)
+    if row.log_text and session.get(JobLogRow, (job.id, row.sequence)) is None:
+        session.add(JobLogRow(job_id=job.id, sequence=row.sequence, text=row.log_text))
+    if row.sequence > job.segments_done:
+        job.segments_done = row.sequence
+        job.work = row.job_work
+    job.state = "running"
+    if row.result_info is not None:
+        _end_with(session, job, row.result_info)
+    session.add(job)
+
+
+def _end_with(session: Session, job: JobRow, result: str) -> None:
+    info = ResultInfo.model_validate_json(result)
+    job.result = result
+    job.segments_done = job.segments_total
+    if info.status == "succeeded":
+        job.failure = None
+        end_job(session, job, "succeeded")
+    else:
+        end_job(session, job, "failed", f"the job ended with {info.status}, exit code {info.exit_code}")
+
+
+def _drawn(job: JobRow, sequence: int) -> CheckRow:
+    """Drawn after all is committed to, so that nobody can know it; stored, so that nobody can have it drawn again."""
+    is_spared = secrets.randbelow(10_000) >= job.check_rate_bps
+    chosen = 1 + secrets.randbelow(sequence)
+    return CheckRow(job_id=job.id, sequence=chosen, purpose="spot", state="spared" if is_spared else "due")
+
+
+def _strike(session: Session, job: JobRow, action: lanes.Strike) -> None:
+    for row in session.exec(
+        select(UsageRow).where(
+            UsageRow.job_id == job.id, UsageRow.verdict == "paid", UsageRow.sequence >= action.sequence
+        )
+    ):
+        row.verdict = "struck"
+        session.add(row)
+    # What was asked about the segments before stays asked; a new end draws again.
+    for check in session.exec(select(CheckRow).where(CheckRow.job_id == job.id)):
+        if check.purpose == "spot" or check.sequence >= action.sequence:
+            check.state = "spent"
+            session.add(check)
+    for printed in session.exec(
+        select(JobLogRow).where(JobLogRow.job_id == job.id, JobLogRow.sequence >= action.sequence)
+    ):
+        session.delete(printed)
+    session.flush()
+    rows = usages(session, job.id)
+    job.segments_done = rows[-1].sequence if rows else 0
+    job.work = rows[-1].job_work if rows else 0
+    note(session, job, action.why)
+
+
+def reopen(session: Session, market: Market, job: JobRow, why: str) -> None:
+    """A lease that was proposed was not opened: its lane waits for another."""
+    if job.state in ENDED:
+        return
+    job.failure = why
+    job.wants_lease = True
+    if not any(row.state != "ended" for row in intentions_of(session, job.id)):
+        job.state = "queued"
+    session.add(job)
+    judge(session, market, job)
+
+
+def close_lane(session: Session, market: Market, job: JobRow, fill: int, replicas: int, why: str) -> None:
+    """The ledger opens no more of this lane, for the buyer's sake; the job fails if no lane has a lease."""
+    job.closed_lanes |= 1 << fill % replicas
+    note(session, job, why)
+    if not intentions_of(session, job.id):
+        end_job(session, job, "failed", why)
+        return
+    reopen(session, market, job, why)

@@ -1,0 +1,172 @@
+"""Gathers what `backend.leases.lanes` decides about: the market's rows, and the leases as the mirror has them."""
+
+import json
+
+from sqlmodel import Session, col, select
+
+from backend.jobs.service import order_of
+from backend.jobs.tables import JobRow
+from backend.leases import lanes
+from backend.leases.tables import CheckRow, CommitmentRow, LeaseIntention, UsageRow
+from backend.market import Market
+from backend.offers.service import silent_seconds
+from indexer.queries import LeaseRow
+from protocol.clock import now_time
+from protocol.events import EndReason, LeaseState
+from protocol.hashing import from_hex, sha256_of_cid, to_hex
+from protocol.manifest import Manifest
+from protocol.wire.jobs import ENDED
+
+_WALL_GRACE_SECONDS = 60
+"""A job's wall-clock limit is for running alone; fetching and sending come on top."""
+
+_ENDED_BY = {
+    EndReason.UNRESPONSIVE: "was closed: it did not answer",
+    EndReason.FAULTY: "was closed: it was faulty",
+    EndReason.CANCELLED: "was cancelled by the buyer on chain",
+    EndReason.RESIGNED: "ended: it resigned",
+    EndReason.EXPIRED: "ended by its duration",
+    EndReason.CLAIMED: "was claimed on chain",
+}
+
+
+def intentions_of(session: Session, job_id: str) -> list[LeaseIntention]:
+    """All leases that were proposed for the job, in the order of their fills."""
+    statement = select(LeaseIntention).where(LeaseIntention.job_id == job_id).order_by(col(LeaseIntention.fill))
+    return list(session.exec(statement))
+
+
+def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
+    """What is known of the job now."""
+    order, rows = order_of(job), intentions_of(session, job.id)
+    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in rows])
+    block_time = market.mirror.status().block_time
+    segments = _undecided(session, job.id)
+    commitments = _commitments(session, rows)
+    checks = session.exec(select(CheckRow).where(CheckRow.job_id == job.id, CheckRow.state != "spent")).all()
+    spot = next((check for check in checks if check.purpose == "spot"), None)
+    paid = _paid(session, job.id)
+    leases = tuple(
+        lanes.LeaseFacts(
+            lease=row.lease,
+            fill=row.fill,
+            provider=row.provider,
+            chain=_on_chain(on_chain.get(from_hex(row.lease, 32)), block_time),
+            ended_time=row.ended_time if row.state == "ended" else None,
+            silent_seconds=silent_seconds(session, row.provider) if row.state != "ended" else 0,
+            base=row.base_sequence,
+            paid=max(row.base_sequence, paid.get(row.lease, 0)),
+            pending=_pending(segments.get(row.lease), commitments.get(row.lease)),
+            progress_time=max(row.progress_time, row.proposed_time),
+        )
+        for row in rows
+    )
+    wanted = {lease.pending.sequence for lease in leases if lease.pending}
+    return lanes.JobFacts(
+        rules=_rules(market, job),
+        is_ended=job.state in ENDED,
+        leases=leases,
+        closed_lanes=frozenset(lane for lane in range(order.replicas) if job.closed_lanes >> lane & 1),
+        accepted=_accepted(session, job.id, wanted | ({spot.sequence} if spot else set())),
+        ties={check.sequence: _check(check) for check in checks if check.purpose == "tie"},
+        spot=_check(spot) if spot and spot.state != "spared" else None,
+        is_spared=spot is not None and spot.state == "spared",
+        begun_time=min((row.proposed_time for row in rows), default=now_time()),
+        now_time=now_time(),
+    )
+
+
+def _rules(market: Market, job: JobRow) -> lanes.Rules:
+    order, settings = order_of(job), market.settings
+    manifest = Manifest.parse(json.loads(job.manifest))
+    return lanes.Rules(
+        replicas=order.replicas,
+        quorum=max(job.quorum, order.replicas // 2 + 1),
+        max_leases=order.max_leases,
+        is_exact=manifest.verify == "exact",
+        notice_seconds=order.notice,
+        silence_seconds=settings.provider_silence_seconds,
+        patience_seconds=settings.lane_patience_seconds,
+        wall_seconds=manifest.limits.wall_seconds + _WALL_GRACE_SECONDS,
+    )
+
+
+def _on_chain(lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:
+    if lease is None:
+        return None
+    has_run_out = lease.state is LeaseState.OPEN and block_time >= lease.deadline_time
+    return lanes.OnChain(
+        is_open=lease.state is LeaseState.OPEN and not has_run_out,
+        has_run_out=has_run_out or lease.reason is EndReason.EXPIRED,
+        is_done=has_run_out or lease.done,
+        ended_by="ended by its duration" if has_run_out else _ENDED_BY.get(lease.reason, "was settled on chain"),
+    )
+
+
+def _undecided(session: Session, job_id: str) -> dict[str, UsageRow]:
+    """By lease, the segment that it sent and that is not decided: one at most."""
+    statement = select(UsageRow).where(UsageRow.job_id == job_id, UsageRow.verdict == "waiting")
+    return {row.lease: row for row in session.exec(statement)}
+
+
+def _commitments(session: Session, rows: list[LeaseIntention]) -> dict[str, CommitmentRow]:
+    """By lease, its newest commitment, where that is not followed by a usage receipt."""
+    live = [row.lease for row in rows if row.state != "ended"]
+    statement = (
+        select(CommitmentRow)
+        .outerjoin(
+            UsageRow,
+            (col(UsageRow.lease) == col(CommitmentRow.lease)) & (col(UsageRow.sequence) == col(CommitmentRow.sequence)),
+        )
+        .where(col(CommitmentRow.lease).in_(live), col(UsageRow.lease).is_(None))
+    )
+    return {row.lease: row for row in session.exec(statement)}
+
+
+def _pending(sent: UsageRow | None, commitment: CommitmentRow | None) -> lanes.Pending | None:
+    if sent is not None:
+        return lanes.Pending(sequence=sent.sequence, since_time=sent.received_time, value=value_of(sent))
+    if commitment is not None:
+        return lanes.Pending(sequence=commitment.sequence, since_time=commitment.committed_time, value=None)
+    return None
+
+
+def _paid(session: Session, job_id: str) -> dict[str, int]:
+    """By lease, the last segment that it was paid for and that was not struck."""
+    statement = (
+        select(UsageRow.lease, UsageRow.sequence)
+        .where(UsageRow.job_id == job_id, UsageRow.verdict == "paid")
+        .order_by(col(UsageRow.sequence))
+    )
+    return {lease: sequence for lease, sequence in session.exec(statement)}  # noqa: C416 - the last one stays
+
+
+def _accepted(session: Session, job_id: str, wanted: set[int]) -> dict[int, lanes.Value]:
+    statement = select(UsageRow).where(
+        UsageRow.job_id == job_id, UsageRow.verdict == "paid", col(UsageRow.sequence).in_(wanted)
+    )
+    return {row.sequence: value_of(row) for row in session.exec(statement)}
+
+
+def value_of(row: UsageRow) -> lanes.Value:
+    """What the lane says that the segment came to."""
+    receipt = json.loads(row.receipt_message)
+    return lanes.Value(
+        result=receipt["result"],
+        state_hash=row.state_hash,
+        work=row.job_work,
+        checkpoint=to_hex(sha256_of_cid(row.checkpoint_cid)),
+        is_end=row.result_info is not None,
+    )
+
+
+def _check(row: CheckRow) -> lanes.Check:
+    found = json.loads(row.found) if row.found else {}
+    start_is_wrong = bool(found.get("start_is_wrong"))
+    return lanes.Check(
+        sequence=row.sequence,
+        is_running=row.state in ("due", "running"),
+        found=lanes.Value(**found["value"]) if found.get("value") else None,
+        start_is_wrong=start_is_wrong,
+        why=row.why,
+    )

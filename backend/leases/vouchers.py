@@ -1,0 +1,89 @@
+"""Vouchers (SPEC "Vouchers"): signed once a segment, stored before they are sent, the newest replaces all before."""
+
+import json
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from backend.errors import UsageRefused
+from backend.jobs.tables import JobRow
+from backend.leases.tables import LeaseIntention, UsageRow
+from backend.market import Market
+from indexer.queries import LeaseRow
+from protocol.clock import now_time
+from protocol.hashing import checksum_address, from_hex, to_hex
+from protocol.keys import recover_address
+from protocol.messages import digest, from_json, sign, to_json
+from protocol.terms import UsageReceipt, Voucher
+from protocol.units import earned_down
+from protocol.wire.leases import SignedVoucher
+
+
+def pay(market: Market, job: JobRow, row: UsageRow, lease: LeaseRow) -> None:
+    """Signs the voucher of a segment that is accepted, into its row."""
+    receipt = from_json(UsageReceipt, json.loads(row.receipt_message))
+    voucher = Voucher(
+        lease=receipt.lease,
+        provider=lease.provider,
+        cumulative=min(earned_down(lease.meter, lease.rate, receipt.work), lease.locked_base),
+        result=receipt.result,
+        last=row.result_info is not None,
+    )
+    row.voucher_message = compact(to_json(voucher))
+    row.voucher_signature = to_hex(sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id)))
+    row.cumulative_base = voucher.cumulative
+    row.last = voucher.last
+    row.signed_time = now_time()
+    row.verdict = "paid"
+
+
+def voucher_of(row: UsageRow) -> SignedVoucher | None:
+    """The segment's voucher, if it was signed."""
+    if row.voucher_message is None or row.voucher_signature is None:
+        return None
+    return SignedVoucher(voucher=json.loads(row.voucher_message), signature=row.voucher_signature)
+
+
+def highest_voucher(session: Session, lease: str) -> UsageRow | None:
+    """The segment whose voucher replaces all others of the lease; once signed, it stays good."""
+    statement = select(UsageRow).where(UsageRow.lease == lease, col(UsageRow.voucher_message).is_not(None))
+    return session.exec(statement.order_by(col(UsageRow.sequence).desc()).limit(1)).first()
+
+
+def countersign(session: Session, market: Market, intention: LeaseIntention, signature: str) -> None:
+    """The provider agrees to the `last` voucher, so that the ledger closes the lease at once."""
+    last = last_voucher(session, market, intention)
+    if last is None:
+        raise UsageRefused("no last voucher was signed for this lease")
+    voucher = from_json(Voucher, last.voucher)
+    signer = recover_address(digest(market.domain, voucher), from_hex(signature, 65))
+    if signer != intention.provider:
+        raise UsageRefused(f"the countersignature is by {signer}, not by {intention.provider}")
+    intention.countersignature = signature
+    session.add(intention)
+
+
+def last_voucher(session: Session, market: Market, intention: LeaseIntention) -> SignedVoucher | None:
+    """The voucher that ends this lease, if the buyer's side has signed one.
+
+    A job that ended otherwise than by this lease's result ends it with a `last` voucher over what was vouched so far.
+    """
+    if intention.last_signed_time is None:
+        return None
+    highest = highest_voucher(session, intention.lease)
+    if highest is not None and highest.last:
+        return voucher_of(highest)
+    job = session.get_one(JobRow, intention.job_id)
+    voucher = Voucher(
+        lease=from_hex(intention.lease, 32),
+        provider=checksum_address(intention.provider),
+        cumulative=highest.cumulative_base if highest else 0,
+        result=from_hex(highest.state_hash, 32) if highest else bytes(32),
+        last=True,
+    )
+    signature = sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id))
+    return SignedVoucher(voucher=to_json(voucher), signature=to_hex(signature))
+
+
+def compact(message: dict[str, Any]) -> str:
+    return json.dumps(message, separators=(",", ":"))
