@@ -63,12 +63,21 @@ class MarketWorld:
             create_app(self.market), host="127.0.0.1", port=self.settings.port, log_level="warning", access_log=False
         )
         self._server = uvicorn.Server(config)
+        node.rpc.call("evm_setAutomine", False)
+        node.rpc.call("evm_setIntervalMining", 1)
         self._run(self._server.run)
         self._run(self._tick)
 
     @property
     def url(self) -> str:
         return self.settings.origin
+
+    def wait_until_served(self) -> None:
+        """Returns when the API answers."""
+        deadline = time.monotonic() + 20
+        while not self._server.started:
+            assert time.monotonic() < deadline, "the API did not start"
+            time.sleep(0.02)
 
     def buyer(self, cap_base: int = 90 * DOLLAR) -> Client:
         """A client whose key may spend so much of the buyer's deposit."""
@@ -150,10 +159,8 @@ def running_market_world(folder: Path, **settings: object) -> Iterator[MarketWor
     node = Anvil().start()
     try:
         world = MarketWorld(folder, node, **settings)
-        buyer_ready = time.monotonic() + 20
-        while not world._server.started and time.monotonic() < buyer_ready:
-            time.sleep(0.02)
         try:
+            world.wait_until_served()
             yield world
         finally:
             world.close()

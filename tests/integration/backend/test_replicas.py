@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
 
 from backend import wake
 from backend.leases.tables import LeaseIntention
+from client.sdk import Client
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex, to_hex
 from protocol.units import earned_down
 from protocol.wire.jobs import ENDED, Job, JobRequest
 from protocol.wire.offers import OfferPage
+from protocol.zones import zone_by_id
 from provider.runtimes.model import Execution, ResumePoint, RunSpec, Segment
 from provider.runtimes.wasi_det import WasiDet
 from tests.support.ledger_world import DOLLAR
@@ -56,63 +57,86 @@ def _lie(segment: Segment) -> Segment:
     return replace(segment, leaf=replace(segment.leaf, state_hash=bytes(31) + b"\1"))
 
 
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MarketWorld]:
-    # The loop of the world is awake anyway.
-    monkeypatch.setattr(wake, "market", lambda: None)
-    with running_market_world(
-        tmp_path, notice_seconds=10, provider_silence_seconds=4, countersign_seconds=2, redeem_after_seconds=2
-    ) as found:
-        yield found
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarketWorld]:
+    """A market with five providers. The two cheapest are a liar and one that dies in its third segment."""
+    settings = {"notice_seconds": 10, "provider_silence_seconds": 4, "countersign_seconds": 2}
+    with pytest.MonkeyPatch.context() as patch:
+        # The loop of the world is awake anyway.
+        patch.setattr(wake, "market", lambda: None)
+        with running_market_world(tmp_path_factory.mktemp("market"), redeem_after_seconds=2, **settings) as found:
+            found.join("DE", Faulty(0, dies=False), rate=RATE)
+            found.join("FR", Faulty(2, dies=True), rate=RATE + 1)
+            for number, zone in enumerate(("ES", "PL", "AT")):
+                found.join(zone, WasiDet(sandboxed=False), rate=RATE + 10_000_000 * (number + 1))
+            with found.buyer() as client:
+                until(lambda: len(client.http.get("/v1/offers", OfferPage).data) == 5, 60, "five offers")
+            yield found
+
+
+def _ended(world: MarketWorld, client: Client, request: JobRequest) -> Job:
+    """The job once it has succeeded."""
+    client.files.put(JOB.module)
+    bought = client.jobs.submit(request)
+    until(lambda: client.job(bought.id).state in ENDED, 120, "the job to end")
+    job = client.job(bought.id)
+    assert job.state == "succeeded", (job.failure, job.notes, world.failures)
+    return job
 
 
 def test_one_replica_lies_and_one_dies_and_the_job_ends_right_and_paid_to_the_unit(world: MarketWorld) -> None:
-    liar = world.join("DE", Faulty(0, dies=False), rate=RATE)
-    world.join("FR", Faulty(2, dies=True), rate=RATE)
-    for number, zone in enumerate(("ES", "PL", "AT")):
-        world.join(zone, WasiDet(sandboxed=False), rate=RATE + 10_000_000 * (number + 1))
-    ledger = world.ledger
-    ledger.rpc.call("evm_setAutomine", False)
-    ledger.rpc.call("evm_setIntervalMining", 1)
+    free_before = world.followed.mirror.account(world.ledger.buyer.address).free_base
+    manifest = JOB.manifest.model_dump(mode="json")
     with world.buyer() as client:
-        until(lambda: len(client.http.get("/v1/offers", OfferPage).data) == 5, 60, "five offers")
-        client.files.put(JOB.module)
-        manifest = JOB.manifest.model_dump(mode="json")
-        bought = client.jobs.submit(JobRequest(manifest=manifest, replicas=3, distinct_zones=True, max_leases=9))
-        until(lambda: client.job(bought.id).state in ENDED, 120, "the job to end")
-        job = client.job(bought.id)
-        assert job.state == "succeeded", (job.failure, job.notes, world.failures)
-        assert job.result is not None
-        assert job.result.result_hash == to_hex(result_of(JOB, run(JOB)).result_hash())
-        until(lambda: client.job(bought.id).settlement == "released", 60, "all leases to close")
-        _check_money(world, client.job(bought.id), liar.address)
+        job = _ended(world, client, JobRequest(manifest=manifest, replicas=3, distinct_zones=True, max_leases=9))
+        until(lambda: client.job(job.id).settlement == "released", 60, "all leases to close")
+    assert job.result is not None
+    assert job.result.result_hash == to_hex(result_of(JOB, run(JOB)).result_hash())
+    assert job.verification is not None
+    assert (job.verification.quorum, job.verification.check_rate_bps) == (2, 10_000)
+    assert [(check.purpose, check.state) for check in job.verification.checks] == [("spot", "found")]
+    _check_money(world, job, free_before)
     assert any("gave another result for segment 1" in text for text in job.notes), job.notes
     assert any("went silent" in text for text in job.notes), job.notes
     assert world.failures == []
 
 
-def _check_money(world: MarketWorld, job: Job, liar: str) -> None:
+def test_a_provider_that_lies_alone_is_found_by_the_markets_own_run(world: MarketWorld) -> None:
+    alone = spec(COUNTER, segments=1, work=10**8)
+    with world.buyer(5 * DOLLAR) as client:
+        job = _ended(world, client, JobRequest(manifest=alone.manifest.model_dump(mode="json")))
+    lied, _ = sorted(job.leases, key=lambda lease: lease.fill)
+    assert (lied.zone, lied.paid_base) == ("DE", 0)
+    assert job.result is not None
+    assert job.result.result_hash == to_hex(result_of(alone, run(alone)).result_hash())
+    assert job.cost_base > 0
+    assert any("ran segment 1 again and found another state" in text for text in job.notes), job.notes
+    assert world.failures == []
+
+
+def _check_money(world: MarketWorld, job: Job, free_before: int) -> None:
     leases = world.followed.mirror.leases(order=from_hex(job.order, 32))
     by_fill = {lease.fill: lease for lease in leases}
     assert all(lease.state is LeaseState.CLOSED for lease in leases)
-    (lied,) = [lease for lease in leases if lease.provider == liar]
+    liar = zone_by_id("DE").number
+    (lied,) = [lease for lease in leases if lease.zone == liar]
     assert (lied.reason, lied.paid_base) == (EndReason.FAULTY, 0)
     # The grids of the first three differ, and no successor went into one of a lease that ran.
     assert len({by_fill[fill].zone for fill in range(3)}) == 3
     with world.market.db.read() as session:
         for intention in session.exec(select(LeaseIntention)):
             assert intention.state == "ended"
-    trace = run(JOB)
+    whole = run(JOB)[-1].leaf.work
     for lane in range(3):
-        fills = [by_fill[fill] for fill in sorted(by_fill) if fill % 3 == lane]
+        fills = [lease for fill, lease in sorted(by_fill.items()) if fill % 3 == lane]
         assert fills[-1].done
-    whole = trace[-1].leaf.work
-    for lane in range(3):
-        fills = [by_fill[fill] for fill in sorted(by_fill) if fill % 3 == lane and by_fill[fill].paid_base]
-        if len(fills) == 1:
-            assert fills[0].paid_base == earned_down(fills[0].meter, fills[0].rate, whole)
+        # Each segment is paid once a lane, whoever ran it: rounding aside, the lane costs what one lease would.
+        earned = sum(lease.paid_base for lease in fills)
+        low, high = (earned_down(1, edge(lease.rate for lease in fills), whole) for edge in (min, max))
+        assert low - len(fills) <= earned <= high
     paid, fees = sum(lease.paid_base for lease in leases), sum(lease.fee_base for lease in leases)
     assert job.cost_base == paid
     buyer = world.followed.mirror.account(world.ledger.buyer.address)
-    assert buyer.free_base == 100 * DOLLAR - paid - fees
-    assert sum(world.followed.mirror.account(lease.provider).free_base for lease in leases) == paid
+    assert buyer.free_base == free_before - paid - fees
+    providers = {lease.provider for lease in leases}
+    assert sum(world.followed.mirror.account(provider).free_base for provider in providers) == paid

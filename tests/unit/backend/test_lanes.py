@@ -147,6 +147,18 @@ TABLE: list[tuple[str, JobFacts, list[Any]]] = [
         ),
         [("End", "failed")],
     ),
+    (
+        "nor is a lease that has not begun",
+        facts(
+            lease(0, value(3, is_end=True), paid=2),
+            lease(3, chain=None, base=1, paid=1),
+            rules=replace(RULES, replicas=2, quorum=2, max_leases=8),
+            accepted={2: value(2)},
+            ties={3: Check(sequence=3, found=value(3, is_end=True))},
+            spot=Check(sequence=2, found=value(2, "other")),
+        ),
+        ["Strike", ("Close", EndReason.FAULTY)],
+    ),
     # Three lanes.
     ("nothing is paid before all have sent", facts(lease(0, ONE_SENT), lease(1, ONE_SENT), lease(2), rules=THREE), []),
     (
@@ -342,6 +354,11 @@ class Lanes(RuleBasedStateMachine):
             if isinstance(action, Close) and action.is_caught:
                 self.caught.add(fill)
         elif isinstance(action, Accept):
+            if action.sequence not in self.accepted:
+                assert all(one.pending and one.pending.value for one in self._running()), "all have sent it"
+            if action.sequence == SEGMENTS:
+                assert self.spot is not None, "a check was drawn"
+                assert not self.spot.is_running, "and waited for"
             for name in action.leases:
                 fill = self._fill(name)
                 one = self.leases[fill]
@@ -373,14 +390,28 @@ class Lanes(RuleBasedStateMachine):
     @precondition(lambda self: self.ended is None)
     @rule(data=st.data(), lies=st.booleans())
     def a_lease_commits_or_shows(self, data: st.DataObject, lies: bool) -> None:
-        able = [one for one in self._running() if one.pending is None or one.pending.value is None]
-        if not able:
+        able = [one.fill for one in self._running() if one.pending is None or one.pending.value is None]
+        if able:
+            self._go_on(data.draw(st.sampled_from(able)), lies)
+
+    @precondition(lambda self: self.ended is None)
+    @rule(data=st.data(), lies=st.booleans(), turns=st.integers(1, 4))
+    def all_leases_go_on(self, data: st.DataObject, lies: bool, turns: int) -> None:
+        for _ in range(2 * turns):
+            for fill in data.draw(st.permutations([one.fill for one in self._running()])):
+                if self.ended is None and self.leases[fill].is_running:
+                    self._go_on(fill, lies)
+
+    def _go_on(self, fill: int, lies: bool) -> None:
+        one = self.leases[fill]
+        if one.pending is not None and one.pending.value is not None:
             return
-        one = data.draw(st.sampled_from(able))
         if one.pending is None:
             pending = Pending(sequence=one.paid + 1, since_time=self.now, value=None)
         elif may_reveal(self.facts(), one):
             sequence = one.pending.sequence
+            if sequence not in self.accepted:
+                assert all(other.pending for other in self._running()), "all have committed"
             # At most one lane in three lies, and each lie is its own.
             is_liar = lies and one.fill % 3 == 1
             said = value(sequence, f"lie {one.fill}" if is_liar else "so", is_end=sequence == SEGMENTS)
@@ -426,7 +457,7 @@ class Lanes(RuleBasedStateMachine):
         self.now += seconds
         self._judge()
 
-    @precondition(lambda self: self.ended is None)
+    @precondition(lambda self: self.ended is None and len(self.accepted) > 1)
     @rule()
     def the_buyer_cancels(self) -> None:
         self.ended = "canceled"
@@ -455,5 +486,5 @@ class Lanes(RuleBasedStateMachine):
         assert (self.ended == "succeeded") == (SEGMENTS in self.accepted)
 
 
-Lanes.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Lanes.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestLanes = Lanes.TestCase
