@@ -17,6 +17,7 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.matching import auction, receipts
 from backend.matching.audit import HeldReceipt, Outcome, audit
+from backend.matching.book import BookOrder
 from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow
 from backend.offers import service as offers
@@ -25,6 +26,7 @@ from backend.settings import MarketSettings
 from backend.submission import batches, intents
 from backend.submission.tables import IntentRow
 from protocol.clock import now_time
+from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex, to_hex
 from protocol.messages import digest, from_json, sign, to_json
 from protocol.terms import BookReceipt, Offer, Order
@@ -36,7 +38,10 @@ EXPIRY_TIME = now_time() + 86_400
 
 
 class EmptyMirror:
-    """A ledger on which nothing has happened."""
+    """A ledger on which nothing has happened, but for the leases that a test puts there."""
+
+    def __init__(self) -> None:
+        self.leases: dict[bytes, Any] = {}
 
     def account(self, _address: str) -> Any:
         return SimpleNamespace(epoch=0)
@@ -47,8 +52,8 @@ class EmptyMirror:
     def cancelled(self, _wanted: Any) -> set[Any]:
         return set()
 
-    def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
-        return {}
+    def leases_by_id(self, leases: Any) -> dict[bytes, Any]:
+        return {lease: self.leases[lease] for lease in leases if lease in self.leases}
 
     def status(self) -> Any:
         return SimpleNamespace(block_time=1)
@@ -82,8 +87,8 @@ def _post(session: Session, market: Market, name: str, **terms: Any) -> Offer:
     return offer
 
 
-def _queue(session: Session, market: Market, number: int) -> Order:
-    order = make_order(salt=number, expiry=EXPIRY_TIME)
+def _queue(session: Session, market: Market, number: int, **terms: Any) -> Order:
+    order = make_order(salt=number, expiry=EXPIRY_TIME, **terms)
     receipts.enter(session, market, order)
     session.add(
         JobRow(
@@ -174,3 +179,106 @@ class TestAuction:
             assert len(session.exec(select(IntentRow)).all()) == 2
             assert roots[0] != roots[1]
             assert intents.calldata(session, market, "open", batch)[4 + 64 : 4 + 96] == from_hex(roots[0], 32)
+
+
+class TestReplicas:
+    """Three replicas in three zones, and what an auction is told of them later."""
+
+    @pytest.fixture
+    def opened(self, market: Market) -> Order:
+        """An order whose three leases are on chain; a fourth and a fifth provider have offers as well."""
+        with market.db.write() as session:
+            for number in range(1, 6):
+                _post(session, market, f"{number}", zone=number, rate=number)
+            order = _queue(session, market, 1, replicas=3, max_leases=9, distinct_zones=True)
+            assert auction.hold(session, market) == 3
+            for row in session.exec(select(LeaseIntention)):
+                self._put(market, row, LeaseState.OPEN)
+        return order
+
+    def _put(self, market: Market, row: LeaseIntention, state: LeaseState, **changes: Any) -> None:
+        plain = {
+            "fill": row.fill,
+            "state": state,
+            "rate": row.rate,
+            "zone": row.zone,
+            "locked_base": 1,
+            "paid_base": 0,
+            "deadline_time": EXPIRY_TIME,
+            "reason": EndReason.NONE,
+            "done": False,
+        }
+        leases = cast(EmptyMirror, market.mirror).leases
+        leases[from_hex(row.lease, 32)] = SimpleNamespace(**plain | changes)
+
+    def _end(self, market: Market, state: LeaseState, **changes: Any) -> LeaseIntention:
+        """The second lane's lease is given up and, on chain, is in that state."""
+        with market.db.write() as session:
+            row = session.exec(select(LeaseIntention).where(LeaseIntention.fill == 1)).one()
+            row.state, row.ended_time = "ended", now_time()
+            row.caught = changes.pop("caught", False)
+            self._put(market, row, state, **changes)
+            job = session.exec(select(JobRow)).one()
+            job.wants_lease = True
+            session.add(row)
+            session.add(job)
+        return row
+
+    def _wanted(self, market: Market) -> list[BookOrder]:
+        with market.db.read() as session:
+            return [entry for entry, _ in auction._waiting(session, market)]
+
+    def test_all_are_proposed_together_each_in_its_zone_and_then_none_is_wanted(
+        self, market: Market, opened: Order
+    ) -> None:
+        with market.db.read() as session:
+            rows = session.exec(select(LeaseIntention)).all()
+            assert sorted((row.fill, row.zone) for row in rows) == [(0, 1), (1, 2), (2, 3)]
+            job = session.exec(select(JobRow)).one()
+            assert (job.state, job.wants_lease) == ("matched", False)
+        assert self._wanted(market) == []
+
+    def test_nothing_is_opened_unless_all_can_be(self, market: Market) -> None:
+        with market.db.write() as session:
+            for number in (1, 2):
+                _post(session, market, f"{number}", zone=number)
+            _queue(session, market, 1, replicas=3, max_leases=9, distinct_zones=True)
+            assert auction.hold(session, market) == 0
+            assert session.exec(select(LeaseIntention)).all() == []
+
+    def test_a_lane_waits_for_its_lease_to_end_on_chain(self, market: Market, opened: Order) -> None:
+        self._end(market, LeaseState.OPEN)
+        assert self._wanted(market) == []
+
+    def test_its_next_fill_is_wanted_beside_the_others_and_in_none_of_their_zones(
+        self, market: Market, opened: Order
+    ) -> None:
+        row = self._end(market, LeaseState.CLOSING)
+        (entry,) = self._wanted(market)
+        others = {key_of(name).address for name in ("1", "3")}
+        assert entry.fills == (4,)
+        assert entry.serving == others
+        assert entry.tried == others | {row.provider}
+        assert entry.held_zones == {1, 2, 3}
+        with market.db.write() as session:
+            assert auction.hold(session, market) == 1
+            again = session.exec(select(LeaseIntention).where(LeaseIntention.fill == 4)).one()
+            assert (again.provider, again.zone) == (key_of("4").address, 4)
+
+    def test_the_predecessors_zone_stays_held_when_it_is_closed(self, market: Market, opened: Order) -> None:
+        self._end(market, LeaseState.CLOSED)
+        assert self._wanted(market)[0].held_zones == {1, 2, 3}
+
+    def test_who_was_caught_never_gets_another_fill(self, market: Market, opened: Order) -> None:
+        row = self._end(market, LeaseState.CLOSED, caught=True)
+        assert row.provider in self._wanted(market)[0].serving
+
+    def test_a_lane_that_is_done_on_chain_is_not_let_again(self, market: Market, opened: Order) -> None:
+        self._end(market, LeaseState.CLOSED, done=True)
+        assert self._wanted(market) == []
+
+    def test_a_lane_waits_for_the_money_that_its_ended_lease_still_locks(self, market: Market, opened: Order) -> None:
+        self._end(market, LeaseState.CLOSING, locked_base=opened.budget)
+        assert self._wanted(market) == []
+        self._end(market, LeaseState.CLOSED, locked_base=opened.budget, paid_base=opened.budget - 1)
+        assert [entry.fills for entry in self._wanted(market)] == [(4,)]

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BadRequest
-from backend.jobs.order import OrderContext, build_order
+from backend.jobs.order import ORDER_GRACE_SECONDS, OrderContext, build_order, check_rate_bps, quorum_of
 from protocol.hashing import cid_of, sha256
 from protocol.manifest import Manifest
 from protocol.resources import Quantities
-from protocol.units import parse_dollars
+from protocol.units import lock_up, parse_dollars
 from protocol.wire.jobs import JobRequest, Needs
 from protocol.zones import zone_by_id
-from tests.support.builders import an_address
+from tests.support.builders import an_address, make_order
 
 
 def _manifest(work: int = 2 * 10**9, memory_bytes: int = 1 << 24) -> dict[str, Any]:
@@ -40,15 +40,17 @@ def _build(market_rate: int | None = 2_000_000, **request: Any) -> Any:
     return build_order(asked, Manifest.parse(asked.manifest), _context(market_rate))
 
 
-@given(price=st.integers(401, 10**9), work=st.integers(1, 10**12), leases=st.integers(1, 4))
-def test_an_order_with_a_price_can_never_cost_more_than_it(price: int, work: int, leases: int) -> None:
+@given(
+    price=st.integers(401, 10**9), work=st.integers(1, 10**12), leases=st.integers(1, 16), replicas=st.integers(1, 5)
+)
+def test_an_order_with_a_price_can_never_cost_more_than_it(price: int, work: int, leases: int, replicas: int) -> None:
     text = f"{price // 10**6}.{price % 10**6:06d}"
-    request = JobRequest(manifest=_manifest(work=work), max_price=text, max_leases=leases)
+    request = JobRequest(manifest=_manifest(work=work), max_price=text, max_leases=leases, replicas=replicas)
     try:
         order = build_order(request, Manifest.parse(request.manifest), _context())
     except BadRequest:
         return
-    assert order.budget + order.fee * order.max_leases <= parse_dollars(text)
+    assert order.budget * order.replicas + order.fee * order.max_leases <= parse_dollars(text)
 
 
 def test_an_order_without_a_price_is_capped_at_twice_the_market() -> None:
@@ -77,3 +79,33 @@ def test_excluded_zones_leave_the_others_and_an_empty_choice_is_refused() -> Non
 def test_an_unknown_quantity_is_refused_by_name() -> None:
     with pytest.raises(BadRequest, match="gpus"):
         _build(needs=Needs(quantities={"gpus": 1}))
+
+
+def test_each_replica_has_room_for_retries_and_a_lane_is_given_their_time() -> None:
+    order = _build(replicas=3, distinct_zones=True, duration_seconds=100)
+    assert (order.replicas, order.max_leases, order.distinct_zones) == (3, 12, True)
+    # Quorum and arbiter go together on chain, and hosted orders have no arbiter.
+    assert order.quorum == 0
+    assert order.expiry == 1_000_000 + 4 * 100 + ORDER_GRACE_SECONDS
+    assert _build(replicas=5).max_leases == 16
+    with pytest.raises(BadRequest, match="3 replicas need as many leases"):
+        _build(replicas=3, max_leases=2)
+
+
+@pytest.mark.parametrize(("replicas", "majority"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
+def test_a_quorum_is_more_than_half_and_at_most_all(replicas: int, majority: int) -> None:
+    assert quorum_of(JobRequest(manifest=_manifest(), replicas=replicas)) == majority
+    for wrong in (majority - 1, replicas + 1):
+        if wrong:
+            with pytest.raises(BadRequest, match="more than half"):
+                quorum_of(JobRequest(manifest=_manifest(), replicas=replicas, quorum=wrong))
+
+
+@given(bond=st.integers(0, 10**9), rate=st.integers(1, 2**32 - 1), quantity=st.integers(1, 10**9))
+def test_so_many_jobs_are_checked_that_a_lie_loses_what_it_gains(bond: int, rate: int, quantity: int) -> None:
+    order = make_order(bond=bond, max_rate=rate, quantity=quantity, budget=2**48 - 1)
+    price = lock_up(rate, quantity)
+    checked = check_rate_bps(order)
+    assert checked <= 10_000
+    assert checked * (price + bond) >= 10_000 * price
+    assert bond or checked == 10_000

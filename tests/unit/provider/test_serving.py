@@ -8,14 +8,15 @@ from pathlib import Path
 import pytest
 
 from protocol.events import LeaseState
-from protocol.hashing import cid_of, from_hex, sha256
+from protocol.hashing import cid_of, from_hex, sha256, to_hex
 from protocol.keys import LocalKey
-from protocol.messages import from_json, to_json
-from protocol.terms import Voucher
+from protocol.messages import digest, from_json, to_json
+from protocol.replicas import usage_commitment
+from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.leases import LeaseWork, Resume
 from provider.errors import MarketRefused, VoucherRefused
 from provider.journal import all_journals
-from tests.support.provider_market import NOW, OPERATOR, Crash, World, make_order, refused, unavailable
+from tests.support.provider_market import DOMAIN, NOW, OPERATOR, Crash, World, make_order, refused, unavailable
 from tests.support.wasm_jobs import COUNTER, result_of, run, spec
 
 SEGMENTS = 5
@@ -297,3 +298,45 @@ def _crash_at(sequence: int) -> Callable[[int], None]:
 
 def _checkpoint_cid(world: World, sequence: int) -> str:
     return cid_of(from_hex(world.market.reports[sequence - 1].usage_receipt["checkpoint"], 32))
+
+
+class TestReplicas:
+    """An order with replicas: nothing is shown that another could copy."""
+
+    @pytest.fixture
+    def world(self, tmp_path: Path) -> World:
+        return World(JOB, tmp_path, order=replace(make_order(JOB), replicas=3, max_leases=9))
+
+    def test_each_segment_is_committed_to_before_it_is_shown_and_opens_the_commitment(self, world: World) -> None:
+        world.market.waits = 2
+        world.serve()
+        _assert_completed(world)
+        market = world.market
+        # Each was asked about twice: the fake's other replicas are one question later.
+        assert [one.sequence for one in market.commitments] == [number for number in range(1, 6) for _ in range(2)]
+        for report, committed in zip(market.reports, market.commitments[::2], strict=True):
+            receipt = from_json(UsageReceipt, report.usage_receipt)
+            assert report.salt is not None
+            opened = usage_commitment(OPERATOR.address, digest(DOMAIN, receipt), from_hex(report.salt, 32))
+            assert to_hex(opened) == committed.commitment
+        assert len({report.salt for report in market.reports}) == SEGMENTS
+
+    def test_a_kill_before_it_is_shown_leads_to_the_same_commitment(self, world: World) -> None:
+        def crash(_sequence: int) -> None:
+            raise Crash
+
+        world.market.before = crash
+        with pytest.raises(Crash):
+            world.serve()
+        world.market.before = lambda _: None
+        world.serve()
+        _assert_completed(world)
+        assert len({one.commitment for one in world.market.commitments if one.sequence == 1}) == 1
+
+    def test_a_replica_that_waits_for_ever_gives_up_when_its_notice_is_over(self, world: World) -> None:
+        world.market.waits = 10**6
+        world.serve()
+        [(_, progress)] = all_journals(world.folder)
+        assert progress.end is not None
+        assert progress.end.outcome == "lapsed"
+        assert len(progress.segments) == 1
