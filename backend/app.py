@@ -1,5 +1,6 @@
-"""The HTTP application of the market: rooms' endpoints, problems, health, and API pages without a CDN."""
+"""The HTTP application of the market: rooms' endpoints, problems, operations, and API pages without a CDN."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -15,14 +16,21 @@ from backend.leases.endpoints import router as leases
 from backend.market import Market
 from backend.matching.endpoints import router as auctions
 from backend.offers.endpoints import router as offers
+from backend.operations import endpoints as operations
+from backend.operations.requests import Requests
+from backend.operations.sweeper import Sweeper
 
 
-def create_app(market: Market) -> FastAPI:
-    """The market's app; `gridlease serve` mounts the explorer beside it."""
+def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
+    """The market's app; `gridlease serve` mounts the explorer beside it. The sweeper runs as long as the app does."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        if sweeper is not None:
+            sweeper.start()
         yield
+        if sweeper is not None:
+            await asyncio.to_thread(sweeper.stop)
         market.db.close()
 
     app = FastAPI(
@@ -38,19 +46,8 @@ def create_app(market: Market) -> FastAPI:
     problems.install(app)
 
     app.add_middleware(BoundedBodies, max_body_bytes=market.settings.max_body_bytes)
-
-    @app.get("/livez", tags=["health"], operation_id="livez")
-    async def livez() -> dict[str, str]:
-        """The process answers."""
-        return {"status": "ok"}
-
-    @app.get("/readyz", tags=["health"], operation_id="readyz")
-    async def readyz() -> dict[str, object]:
-        """Database and mirror answer; raises 503 as a problem otherwise."""
-        with market.db.read() as session:
-            session.connection().exec_driver_sql("SELECT 1")
-        status = market.mirror.status()
-        return {"status": "ok", "block_number": status.block_number, "proved_number": status.proved_number}
+    app.add_middleware(Requests)
+    operations.install(app, market)
 
     for router in (accounts, files, offers, jobs, auctions, leases, docs):
         app.include_router(router)

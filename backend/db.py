@@ -1,6 +1,7 @@
 """The market's database: one request or task is one transaction; services never commit.
 
-SQLite takes its write lock when a transaction begins, so that two writers wait instead of failing half-way.
+SQLite takes its write lock when a transaction begins, so that two writers wait instead of failing half-way. Where a
+PostgreSQL died, the next transaction has a new connection; whether the one before was committed, its rows tell.
 """
 
 from collections.abc import Iterator
@@ -10,12 +11,17 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+from protocol.clock import now_milliseconds
+
 _BUSY_MILLISECONDS = 10_000
+_CONNECT_SECONDS = 5
+_STATEMENT_MILLISECONDS = 30_000
 
 
 class Database:
@@ -44,8 +50,15 @@ class Database:
         with Session(self.engine) as session:
             yield session
 
+    def now_ms(self, session: Session) -> int:
+        """Unix milliseconds by the database's clock, so that machines need not agree about the time."""
+        if self.engine.dialect.name == "sqlite":
+            return now_milliseconds()
+        asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+        return int(session.connection().execute(asked).scalar_one())
+
     def migrate(self) -> None:
-        """Brings the schema to the newest revision."""
+        """Brings the schema to the newest revision. Processes that start at once wait for one another."""
         if self.url.startswith("sqlite:///"):
             Path(self.url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         config = Config()
@@ -53,13 +66,30 @@ class Database:
         config.attributes["engine"] = self.engine
         command.upgrade(config, "head")
 
+    def revision(self) -> str | None:
+        """The schema's revision; None where no table was made yet."""
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+
     def close(self) -> None:
         self.engine.dispose()
 
 
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(
+            url,
+            # A connection that a restart of the server cut is noticed before it is used.
+            pool_pre_ping=True,
+            connect_args={
+                "connect_timeout": _CONNECT_SECONDS,
+                "options": f"-c statement_timeout={_STATEMENT_MILLISECONDS}",
+                # A server whose machine is gone does not answer, and does not say so.
+                "keepalives_idle": _CONNECT_SECONDS,
+                "keepalives_interval": _CONNECT_SECONDS,
+                "keepalives_count": 3,
+            },
+        )
     engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MILLISECONDS / 1000})
 
     @event.listens_for(engine, "connect")

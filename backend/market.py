@@ -1,5 +1,6 @@
 """The composition root: everything a request or a task needs, built once from the settings."""
 
+import threading
 from functools import cached_property
 
 from backend.accounts.hosted_keys import HostedKeys
@@ -7,6 +8,7 @@ from backend.accounts.service import SignInRules
 from backend.db import Database
 from backend.files.store import FileStore
 from backend.offers.live import LiveBook
+from backend.operations.settings import OperationsSettings
 from backend.settings import MarketSettings
 from backend.submission.node import Node
 from backend.submission.nodes import Nodes
@@ -25,7 +27,13 @@ class Market:
         self.settings = settings
         self.deployment: Deployment = load_deployment(settings.deployment)
         self.db = Database(settings.market_url)
+        #: set once this process was told to stop: whoever only waits answers now
+        self.draining = threading.Event()
         self.files = FileStore(settings.files_dir, settings.max_file_bytes)
+
+    @cached_property
+    def operations(self) -> OperationsSettings:
+        return OperationsSettings()
 
     @cached_property
     def mirror(self) -> Mirror:

@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from backend.errors import RequestRefused, status_of
+from backend.operations.requests import current_request_id
 from protocol.errors import BadManifest, GridleaseError
-from protocol.ids import new_id
 from protocol.wire.problems import MEDIA_TYPE, Problem
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ def problem(status: int, code: str, detail: str, remedy: str | None, **facts: ob
         detail=detail,
         code=code,
         remedy=remedy,
-        request_id=new_id("req"),
+        request_id=current_request_id(),
         **facts,
     )
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None

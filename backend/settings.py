@@ -5,13 +5,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from protocol.settings import RoomSettings
 
 
-class MarketSettings(BaseSettings):
+class MarketSettings(RoomSettings):
     """Environment variables with the prefix GRIDLEASE_, such as GRIDLEASE_RPC_URL."""
-
-    model_config = SettingsConfigDict(env_prefix="GRIDLEASE_", frozen=True, extra="ignore")
 
     #: one node's JSON-RPC or several, by commas: the first that is well is used, more than half decide what is final
     rpc_url: str = "http://127.0.0.1:8545"

@@ -1,16 +1,70 @@
-"""Rings the worker's bell. A lost ring costs a second: beat rings too, and the database remembers (threat Q1)."""
+"""Rings the worker's bell. A lost ring costs a second: clocks ring too, and the database remembers (threat Q1).
+
+A request does not wait for the broker: a thread of its own rings, once for all who asked meanwhile. A broker that is
+away is asked again a second later.
+"""
+
+import threading
+from typing import Final
 
 import structlog
-from kombu.exceptions import ChannelError, OperationalError
+from kombu.exceptions import KombuError, OperationalError
+
+from backend.operations import metrics
 
 log = structlog.get_logger()
+
+QUEUE: Final = "market"
+
+EXPIRES_SECONDS: Final = 15
+"""A ring that nobody heard for so long says nothing any more: later ones have been rung. Clocks may differ by less."""
+
+_PAUSE_SECONDS: Final = 1.0
 
 
 def market() -> None:
     """Asks for one run of the market's step, now."""
-    from backend.worker import step_market
+    _bell.ask()
+
+
+def ring(name: str, *, queue: str = QUEUE, expires_seconds: int = EXPIRES_SECONDS) -> bool:
+    """Sends one task, by its name; False if the broker did not take it."""
+    from backend.worker import celery_app
 
     try:
-        step_market.apply_async(ignore_result=True, retry=False, expires=10)
-    except (OperationalError, ChannelError, OSError) as error:
-        log.warning("wake.lost", error=str(error)[:200])
+        celery_app.tasks[name].apply_async(ignore_result=True, retry=False, expires=expires_seconds, queue=queue)
+    except (OperationalError, KombuError, OSError) as error:
+        metrics.RINGS.labels(outcome="lost").inc()
+        log.warning("wake.lost", work=name, error=str(error)[:200])
+        return False
+    metrics.RINGS.labels(outcome="taken").inc()
+    return True
+
+
+class _Bell:
+    """One thread that rings for whoever asks."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ask(self) -> None:
+        self._asked.set()
+        if self._thread is None:
+            with self._starting:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        from backend.works import STEP
+
+        pause = threading.Event()
+        while self._asked.wait():
+            self._asked.clear()
+            if not ring(STEP.name):
+                pause.wait(_PAUSE_SECONDS)
+
+
+_bell = _Bell()

@@ -1,13 +1,12 @@
 """Settings of the explorer, from GRIDLEASE_* variables."""
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from protocol.settings import RoomSettings
 
 
-class ExplorerSettings(BaseSettings):
-    """Other rooms' GRIDLEASE_* variables are theirs to check."""
-
-    model_config = SettingsConfigDict(env_prefix="GRIDLEASE_", frozen=True, extra="ignore")
+class ExplorerSettings(RoomSettings):
+    """Of the read API and the pages."""
 
     #: signs page tokens and entity tags; unset, a random one is kept in a file beside a SQLite mirror. Several servers
     #: behind one name need the same

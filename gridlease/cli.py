@@ -46,6 +46,7 @@ COMMANDS: Final[dict[str, Listed]] = {
     "deploy": Listed(help="Put a ledger on a chain, or verify what is there.", panel=_MARKET, extra="server"),
     "serve": Listed(help="Serve the API and the explorer.", panel=_MARKET, extra="server"),
     "worker": Listed(help="Match, submit and settle in the background.", panel=_MARKET, extra="server"),
+    "market": Listed(help="Settings, backups and retention of a market.", panel=_MARKET, extra="server"),
     "indexer": Listed(help="Follow the chain into the mirror; verify or rebuild it.", panel=_MARKET, extra="server"),
 }
 

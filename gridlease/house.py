@@ -142,6 +142,8 @@ class House:
             "GRIDLEASE_SUBMISSION_KEY_FILE": str(folder / "submission.key"),
             "GRIDLEASE_PORT": str(self.port),
             "GRIDLEASE_NOTICE_SECONDS": "30",
+            # Whoever presses Ctrl-C waits for it, and an open page's stream does not end by itself.
+            "GRIDLEASE_SHUTDOWN_SECONDS": "3",
             **self._settings,
         }
 
@@ -155,7 +157,8 @@ class House:
             _write_secret(self.folder / "submission.key", to_hex(dev_key(1).secret()))
             self.supervisor.start(self._command("indexer", "indexer", "run"))
             self.supervisor.start(self._command("serve", "serve", ready=self._serves))
-            self.supervisor.start(self._command("worker", "worker"))
+            pulse = self.folder / "worker.pulse"
+            self.supervisor.start(self._command("worker", "worker", "--pulse", str(pulse), pulse_file=pulse))
             self._fund_buyer(rpc)
             # Blocks came with each transaction so far; from here on they come like on a real chain.
             rpc.call("evm_setAutomine", False)
@@ -230,13 +233,14 @@ class House:
         except httpx.HTTPError:
             return False
 
-    def _command(self, name: str, *arguments: str, ready: object = None) -> Program:
+    def _command(self, name: str, *arguments: str, ready: object = None, pulse_file: Path | None = None) -> Program:
         check = ready if callable(ready) else (lambda: True)
         return Program(
             name=name,
             arguments=(sys.executable, "-m", "gridlease.cli", *arguments),
             environment=self.environment,
             ready=check,
+            pulse_file=pulse_file,
         )
 
     def _agent(self, provider: DemoProvider) -> Program:

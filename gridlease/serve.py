@@ -1,40 +1,56 @@
 """`gridlease serve`: the market and the explorer in one process, on one origin."""
 
 import gc
+import threading
 
 import uvicorn
 from fastapi import FastAPI
 
 from backend.app import create_app
 from backend.market import Market
+from backend.operations.settings import OperationsSettings
+from backend.operations.sweeper import Sweeper
 from backend.settings import MarketSettings
 from explorer.app import mount
+from gridlease.stopping import PoliteServer
 from gridlease.turns import Turns
 from indexer.bundles.make import Bundles
+from protocol.logs import configure_logs
 
 
 def run_serve() -> None:
     """Serves until it is stopped."""
+    configure_logs()
     settings = MarketSettings()
     market = Market(settings)
     market.db.migrate()
-    application = create_app(market)
+    application = create_app(market, Sweeper(lambda: Market(settings)))
     bundles = Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=market.deployment.complete_blooms)
     mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_urls[0])
-    serve_app(application, settings.host, settings.port)
+    serve_app(application, settings.host, settings.port, market.draining, market.operations)
 
 
-def serve_app(application: FastAPI, host: str, port: int) -> None:
+def serve_app(
+    application: FastAPI,
+    host: str,
+    port: int,
+    draining: threading.Event | None = None,
+    operations: OperationsSettings | None = None,
+) -> None:
     """Serves an app that is whole until it is stopped."""
     # What is imported stays. A search for cycles in all of that would hold up every answer for a fifth of a second.
     gc.collect()
     gc.freeze()
-    uvicorn.run(
+    operations = operations or OperationsSettings()
+    config = uvicorn.Config(
         Turns(application),
         host=host,
         port=port,
+        # Its lines take the way of all others.
+        log_config=None,
         log_level="warning",
         access_log=False,
         # A stream of events does not end by itself.
-        timeout_graceful_shutdown=3,
+        timeout_graceful_shutdown=operations.shutdown_seconds,
     )
+    PoliteServer(config, draining or threading.Event(), operations.drain_seconds).run()

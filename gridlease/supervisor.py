@@ -1,4 +1,4 @@
-"""Starts processes in order, waits until each answers, restarts what dies, and stops them all: nothing is left behind.
+"""Starts processes in order, waits until each answers, restarts what dies or falls silent, and stops them all.
 
 Each child leads a process group of its own, so Ctrl-C reaches only the supervisor, which then stops them in reverse.
 On Linux the kernel also ends a child whose supervisor was killed.
@@ -26,6 +26,7 @@ _POLL_SECONDS: Final = 0.05
 _FIRST_BACKOFF_SECONDS: Final = 0.5
 _LAST_BACKOFF_SECONDS: Final = 10.0
 _STEADY_SECONDS: Final = 10.0
+_SILENCE_SECONDS: Final = 30.0
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -48,6 +49,8 @@ class Program:
     restart: bool = True
     #: seconds that it may take to answer
     patience_seconds: float = 30.0
+    #: a file that it touches as long as it is well; None = it does not say
+    pulse_file: Path | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +113,10 @@ class Supervisor:
             if child.process.poll() is None:
                 if now - child.started > _STEADY_SECONDS:
                     child.backoff = _FIRST_BACKOFF_SECONDS
+                if self._is_silent(child):
+                    log.error("process.silent", name=name, seconds=_SILENCE_SECONDS)
+                    # It may be stopped, or hold on to what no signal handler can end.
+                    _signal_group(child.process, signal.SIGKILL)
                 continue
             if not child.program.restart:
                 raise ProcessFailed(f"{name} ended: {self.last_words(child.program)}")
@@ -122,6 +129,16 @@ class Supervisor:
                 child.process = self._spawn(child.program)
                 child.started, child.down_since = now, None
                 child.backoff = min(2 * child.backoff, _LAST_BACKOFF_SECONDS)
+
+    def _is_silent(self, child: _Child) -> bool:
+        """Alive, and without a sign of life for too long; a process that has just begun is given the same time."""
+        pulse = child.program.pulse_file
+        if pulse is None or time.monotonic() - child.started <= _SILENCE_SECONDS:
+            return False
+        try:
+            return time.time() - pulse.stat().st_mtime > _SILENCE_SECONDS
+        except FileNotFoundError:
+            return True
 
     def stop(self) -> None:
         """Stops all: SIGTERM in reverse order, SIGKILL to what does not listen."""

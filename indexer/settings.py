@@ -5,9 +5,9 @@ from typing import Literal, Self, TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from protocol.deployment import Deployment, load_deployment
+from protocol.settings import RoomSettings
 
 Backfill: TypeAlias = Literal["whole", "receipts", "head"]
 
@@ -18,10 +18,8 @@ def websocket_url(rpc_url: str) -> str:
     return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))
 
 
-class IndexerSettings(BaseSettings):
-    """Other rooms' GRIDLEASE_* variables are theirs to check."""
-
-    model_config = SettingsConfigDict(env_prefix="GRIDLEASE_", frozen=True, extra="ignore")
+class IndexerSettings(RoomSettings):
+    """Of the follower and of whoever writes the mirror."""
 
     #: one node or several, by commas: the first is used, another when it fails, lies or stays behind
     rpc_url: str = "http://127.0.0.1:8545"

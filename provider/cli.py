@@ -148,8 +148,8 @@ def leave(data_dir: DataDir = None) -> None:
 
 def _serve(data_dir: Path) -> None:
     """Runs the agent; Ctrl-C and SIGTERM end it, and with it the sandbox."""
+    from protocol.logs import configure_logs
     from provider.building import build_agent
-    from provider.logs import configure_logs
     from provider.settings import AgentSettings
 
     configure_logs()

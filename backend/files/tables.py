@@ -1,5 +1,6 @@
 """Who stored which file; the bytes are in the store."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -10,6 +11,6 @@ class FileRow(SQLModel, table=True):
     cid: str = Field(primary_key=True, max_length=64)
     owner: str = Field(primary_key=True, max_length=42)
     #: bytes
-    size: int
+    size: int = Field(sa_type=BigInteger)
     #: unix seconds
     stored_time: int

@@ -66,7 +66,7 @@ def _wait_seconds(prefer: str) -> int:
 
 async def _wait(market: TheMarket, row: JobRow, seconds: int) -> JobRow:
     deadline = time.monotonic() + seconds
-    while row.state not in ENDED and time.monotonic() < deadline:
+    while row.state not in ENDED and time.monotonic() < deadline and not market.draining.is_set():
         await asyncio.sleep(_POLL_SECONDS)
         with market.db.read() as session:
             row = service.own_job(session, row.buyer, row.id)

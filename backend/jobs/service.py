@@ -15,6 +15,7 @@ from backend.matching import receipts
 from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.explain import Explanation, explain
 from backend.matching.policy import match
+from backend.operations.requests import current_request_id
 from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, checksum_address, to_hex
 from protocol.ids import new_id
@@ -145,6 +146,7 @@ def submit(
         check_rate_bps=_check_rate_bps(market, draft),
         extra=json.dumps(request.metadata),
         created_ms=now_milliseconds(),
+        request_id=current_request_id(),
     )
     session.add(job)
     receipts.enter(session, market, order)

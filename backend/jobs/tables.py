@@ -1,5 +1,6 @@
 """Jobs with their signed orders, and idempotency keys."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 
@@ -35,16 +36,18 @@ class JobRow(SQLModel, table=True):
     segments_done: int = 0
     segments_total: int
     #: raw work so far
-    work: int = 0
+    work: int = Field(default=0, sa_type=BigInteger)
     #: base units of vouchers signed, over all leases
-    cost_base: int = 0
+    cost_base: int = Field(default=0, sa_type=BigInteger)
     #: ResultInfo as JSON
     result: str | None = None
     #: JSON object
     extra: str = "{}"
     #: unix milliseconds
-    created_ms: int
-    ended_ms: int | None = None
+    created_ms: int = Field(sa_type=BigInteger)
+    ended_ms: int | None = Field(default=None, sa_type=BigInteger)
+    #: the HTTP request that made it, as its answer and the logs name it
+    request_id: str | None = Field(default=None, max_length=64)
 
 
 class JobLogRow(SQLModel, table=True):

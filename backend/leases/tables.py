@@ -1,5 +1,6 @@
 """What the market did for each lease. Its facts (state, money) are in the mirror."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -14,13 +15,13 @@ class LeaseIntention(SQLModel, table=True):
     provider: str = Field(index=True, max_length=42)
     offer_digest: str = Field(max_length=66)
     #: pico-dollars per metered unit, as offered
-    rate: int
+    rate: int = Field(sa_type=BigInteger)
     #: grid zone number, as offered
     zone: int = 0
     #: proposed · running · ended (nothing more will be signed)
     state: str = Field(index=True, max_length=16)
     #: raw work of the job before this lease
-    base_work: int = 0
+    base_work: int = Field(default=0, sa_type=BigInteger)
     #: segments of the job before this lease
     base_sequence: int = 0
     #: unix seconds
@@ -73,9 +74,9 @@ class UsageRow(SQLModel, table=True):
     receipt_signature: str = Field(max_length=132)
     state_hash: str = Field(max_length=66)
     #: raw, cumulative over the job
-    job_work: int
+    job_work: int = Field(sa_type=BigInteger)
     #: raw, cumulative over the lease
-    lease_work: int
+    lease_work: int = Field(sa_type=BigInteger)
     checkpoint_cid: str = Field(max_length=64)
     #: ResultInfo as JSON, where the job ended with it
     result_info: str | None = None
@@ -87,7 +88,7 @@ class UsageRow(SQLModel, table=True):
     voucher_message: str | None = None
     voucher_signature: str | None = Field(default=None, max_length=132)
     #: base units in all
-    cumulative_base: int = 0
+    cumulative_base: int = Field(default=0, sa_type=BigInteger)
     last: bool = False
     #: unix seconds at which the voucher was signed
     signed_time: int = 0

@@ -1,5 +1,6 @@
 """The matcher's book as it was received, and the auctions that were held about it."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -16,7 +17,7 @@ class BookEntryRow(SQLModel, table=True):
     #: unix seconds
     received_time: int
     #: unix seconds; from then on no auction need know it
-    expiry_time: int = Field(index=True)
+    expiry_time: int = Field(index=True, sa_type=BigInteger)
 
 
 class BookCounterRow(SQLModel, table=True):

@@ -1,19 +1,24 @@
 """Alembic's entry: migrations of the market's database, run by `Database.migrate`."""
 
 from alembic import context
-from sqlalchemy import Connection, MetaData, create_engine
+from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlmodel import SQLModel
 
 from backend.accounts import tables as _accounts  # noqa: F401 - registers its tables
 from backend.files import tables as _files  # noqa: F401
 from backend.jobs import tables as _jobs  # noqa: F401
 from backend.leases import tables as _leases  # noqa: F401
+from backend.lock import in_turn
 from backend.matching import tables as _matching  # noqa: F401
 from backend.offers import tables as _offers  # noqa: F401
+from backend.operations import tables as _operations  # noqa: F401
 from backend.submission import tables as _submission  # noqa: F401
 
 
 def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # To rewrite a large table may take longer than any statement of a request may.
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
     context.configure(connection=connection, target_metadata=_metadata(), render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
@@ -49,11 +54,14 @@ _OWN = {
     "book_entries",
     "book_counter",
     "auctions",
+    "ticks",
+    "pulses",
 }
 
 _engine = context.config.attributes.get("engine") or create_engine(
     context.config.get_main_option("sqlalchemy.url") or ""
 )
-with _engine.connect() as _connection:
+# Processes that start at once must not make the same table.
+with in_turn(_engine, "migration"), _engine.connect() as _connection:
     _migrate(_connection)
     _connection.commit()

@@ -1,5 +1,6 @@
 """Offers as they were signed, with the columns that matching filters by."""
 
+from sqlalchemy import BigInteger
 from sqlmodel import Field, SQLModel
 
 
@@ -15,7 +16,7 @@ class OfferRow(SQLModel, table=True):
     #: 65 bytes, 0x hex
     signature: str = Field(max_length=132)
     #: unix seconds
-    expiry_time: int = Field(index=True)
+    expiry_time: int = Field(index=True, sa_type=BigInteger)
     #: unix seconds
     received_time: int
     #: taken back by the provider here; it still opens on chain until it is cancelled there or expires

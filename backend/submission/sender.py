@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.market import Market
+from backend.operations import trail
 from backend.submission import batches, intents, looking, outcomes, store
 from backend.submission.allowed import require_allowed
 from backend.submission.errors import GasBudgetSpent, GasTooDear, KeyUnfunded, SubmissionError
@@ -132,7 +133,7 @@ class Sender:
                 intent.transaction_id = number
                 session.add(intent)
             crash_points.reach("attempt.signed")
-        self._say_signed(number, nonce, kind, signed, len(ids))
+        self._say_signed(number, nonce, kind, signed, len(ids), ids)
         self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
         return True
 
@@ -311,7 +312,11 @@ class Sender:
             released=released,
         )
 
-    def _say_signed(self, transaction_id: int, nonce: int, kind: str, signed: Signed, count: int) -> None:
+    def _say_signed(
+        self, transaction_id: int, nonce: int, kind: str, signed: Signed, count: int, ids: Sequence[int] = ()
+    ) -> None:
+        with self._market.db.read() as session:
+            requests = trail.requests_of(session, [row.subject for row in _by_ids(session, ids)])
         log.info(
             "attempt.signed",
             key=self.address,
@@ -322,6 +327,7 @@ class Sender:
             is_cancel=signed.attempt.is_cancel,
             max_fee_wei=str(signed.attempt.fees.max_fee_wei),
             count=count,
+            requests=requests,
         )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -50,8 +51,26 @@ def test_a_message_has_no_name_before_it_is_whole(folder: Path, monkeypatch: pyt
     assert len(list((folder / "queue").glob("*.celery.msg"))) == 1
 
 
-def test_a_folder_that_is_gone_is_said(folder: Path) -> None:
+def test_a_folder_that_was_removed_is_made_anew(folder: Path) -> None:
     with _connection(folder) as connection, connection.SimpleQueue("celery") as queue:
         (folder / "queue").rmdir()
+        with pytest.raises(Empty):
+            queue.get(block=False)
+        queue.put({"n": 1})
+        assert queue.get(timeout=5).payload == {"n": 1}
+
+
+def test_a_folder_that_cannot_be_made_is_said(folder: Path) -> None:
+    with _connection(folder) as connection, connection.SimpleQueue("celery") as queue:
+        (folder / "queue").rmdir()
+        (folder / "queue").write_text("a file")
         with pytest.raises(ChannelError, match="no message can be written"):
             queue.put({"n": 1})
+
+
+@pytest.mark.parametrize("content", ["", "{", "no message"])
+def test_what_is_no_message_is_set_aside(folder: Path, content: str) -> None:
+    with _connection(folder) as connection, connection.SimpleQueue("celery") as queue:
+        (folder / "queue" / "0_first.celery.msg").write_text(content)
+        queue.put({"n": 1})
+        assert queue.get(timeout=5).payload == {"n": 1}

@@ -9,11 +9,11 @@ from typer.testing import CliRunner
 from gridlease.cli import app as front
 from protocol.hashing import keccak256
 from protocol.keys import LocalKey, save_keystore
+from protocol.logs import redact
 from provider.calibration import calibrate
 from provider.cli import app
 from provider.detect import Machine, detect
 from provider.errors import AgentError
-from provider.logs import redact
 from provider.settings import AgentSettings, write_settings
 from tests.support.provider_market import World, agent_values
 from tests.support.wasm_jobs import COUNTER, spec

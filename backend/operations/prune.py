@@ -1,0 +1,107 @@
+"""Retention: what nobody may need any more goes, in small transactions, so that requests never wait for it.
+
+What is kept for ever: jobs, leases, receipts, vouchers, transactions, and of each auction its number and root.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import ColumnElement, delete, update
+from sqlmodel import SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
+
+from backend.accounts.tables import SessionRow, SignInNonce
+from backend.db import Database
+from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
+from backend.market import Market
+from backend.matching.tables import AuctionRow
+from backend.operations import metrics
+from protocol.clock import now_time
+
+log = structlog.get_logger()
+
+_BATCH: Final = 500
+_DAY_SECONDS: Final = 86_400
+
+
+@dataclass(slots=True, kw_only=True)
+class Pruned:
+    """How many rows went, or were emptied."""
+
+    nonces: int = 0
+    sessions: int = 0
+    idempotency_keys: int = 0
+    auction_snapshots: int = 0
+    job_logs: int = 0
+
+
+def run(market: Market) -> Pruned:
+    """Removes what is older than the settings keep it."""
+    settings, db, now = market.operations, market.db, now_time()
+    dead = now - settings.session_days * _DAY_SECONDS
+    pruned = Pruned(
+        nonces=_delete(db, SignInNonce.nonce, col(SignInNonce.expires_time) < dead),
+        sessions=_delete(db, SessionRow.token_hash, col(SessionRow.expires_time) < dead),
+        idempotency_keys=_delete(
+            db, IdempotencyRow.id, col(IdempotencyRow.created_time) < now - settings.idempotency_days * _DAY_SECONDS
+        ),
+        auction_snapshots=_empty_snapshots(db, now - settings.auction_days * _DAY_SECONDS),
+    )
+    if settings.job_log_days:
+        pruned.job_logs = _delete_logs(db, (now - settings.job_log_days * _DAY_SECONDS) * 1000)
+    counts = asdict(pruned)
+    for kind, count in counts.items():
+        metrics.PRUNED.labels(kind=kind).inc(count)
+    if any(counts.values()):
+        log.info("market.pruned", **counts)
+    return pruned
+
+
+def _delete(db: Database, key: Any, is_old: ColumnElement[bool]) -> int:
+    table: type[SQLModel] = key.class_
+    return _in_batches(
+        db,
+        select(key).where(is_old),
+        lambda session, keys: session.connection().execute(delete(table).where(col(key).in_(keys))),
+    )
+
+
+def _empty_snapshots(db: Database, before_time: int) -> int:
+    """The root stays: it is on chain, and whoever has the book can still show that it is the one."""
+    old = select(AuctionRow.id).where(col(AuctionRow.held_time) < before_time, col(AuctionRow.snapshot) != "")
+    emptied = update(AuctionRow).values(snapshot="")
+    return _in_batches(
+        db, old, lambda session, ids: session.connection().execute(emptied.where(col(AuctionRow.id).in_(ids)))
+    )
+
+
+def _delete_logs(db: Database, before_ms: int) -> int:
+    """Of jobs that ended so long ago."""
+    old = (
+        select(JobLogRow.job_id)
+        .join(JobRow, col(JobRow.id) == col(JobLogRow.job_id))
+        .where(col(JobRow.ended_ms) < before_ms)
+        .distinct()
+    )
+    removed = 0
+
+    def remove(session: Any, ids: Sequence[Any]) -> None:
+        nonlocal removed
+        removed += session.connection().execute(delete(JobLogRow).where(col(JobLogRow.job_id).in_(ids))).rowcount
+
+    _in_batches(db, old, remove)
+    return removed
+
+
+def _in_batches(db: Database, keys: "SelectOfScalar[Any]", act: Any) -> int:
+    """Each batch is a transaction of its own; returns how many keys there were."""
+    total = 0
+    while True:
+        with db.write() as session:
+            found = list(session.exec(keys.limit(_BATCH)))
+            if not found:
+                return total
+            act(session, found)
+            total += len(found)

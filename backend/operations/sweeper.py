@@ -1,0 +1,82 @@
+"""What was not done in time is asked for again; and where no broker carries the question, it is done here.
+
+So a broker that is lost with all that it held costs a few seconds and no money (threat Q1). Every server and worker has
+a sweeper. Who of them does a step is decided by the step's own lock.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from backend import wake
+from backend.market import Market
+from backend.operations import ticks
+from backend.operations.running import run_work
+from backend.works import STEP
+
+log = structlog.get_logger()
+
+LATE_MS: Final = 2_500
+"""A step that was done longer ago than this is asked for; clocks ring each second."""
+
+LOST_MS: Final = 5_000
+"""Longer than this, nobody heard: it is done here."""
+
+_LOOK_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a look at the clockwork asks for."""
+
+    ring: bool
+    run: bool
+
+
+def judge(age_ms: int | None) -> Verdict:
+    """By the milliseconds since the last step; None = there was none yet."""
+    if age_ms is None:
+        return Verdict(ring=True, run=False)
+    return Verdict(ring=LATE_MS < age_ms <= LOST_MS, run=age_ms > LOST_MS)
+
+
+class Sweeper:
+    """One thread with connections of its own."""
+
+    def __init__(self, make_market: Callable[[], Market]) -> None:
+        self._make_market = make_market
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when it has ended, a step that it is at included."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        market = self._make_market()
+        while not self._stop.wait(_LOOK_SECONDS):
+            self.look(market)
+        market.db.close()
+
+    def look(self, market: Market) -> Verdict | None:
+        """Once; None if the database is away."""
+        try:
+            with market.db.read() as session:
+                verdict = judge(ticks.age_ms(session, market.db, STEP.name))
+        except SQLAlchemyError as error:
+            log.warning("sweep.postponed", error=type(error).__name__)
+            return None
+        if verdict.ring:
+            wake.ring(STEP.name)
+        if verdict.run:
+            log.warning("step.swept", reason="no worker has done it")
+            run_work(market, STEP)
+        return verdict
