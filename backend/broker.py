@@ -45,7 +45,7 @@ class FolderChannel(filesystem.Channel):
         while True:
             try:
                 message: dict[str, Any] = super()._get(queue)
-            except FileNotFoundError:
+            except (FileNotFoundError, NotADirectoryError):
                 raise Empty from None
             except ValueError as error:
                 log.warning("broker.garbage", queue=queue, error=str(error)[:200])
@@ -53,10 +53,10 @@ class FolderChannel(filesystem.Channel):
             return message
 
     def _size(self, queue: str) -> int:
-        return super()._size(queue) if Path(self.data_folder_in).exists() else 0
+        return super()._size(queue) if Path(self.data_folder_in).is_dir() else 0
 
     def _purge(self, queue: str) -> int:
-        return super()._purge(queue) if Path(self.data_folder_in).exists() else 0
+        return super()._purge(queue) if Path(self.data_folder_in).is_dir() else 0
 
 
 class FolderTransport(filesystem.Transport):

@@ -63,6 +63,8 @@ def masked(value: Any) -> str | None:
 def _masked_url(url: str) -> str:
     """Without its password, and without a path or query that may be a key of a node's seller."""
     parts = urlsplit(url)
+    if not parts.netloc:
+        return url
     host = parts.netloc.rpartition("@")[2]
     user = parts.netloc.rpartition("@")[0].partition(":")[0]
     netloc = f"{user}:{_MASK}@{host}" if parts.password else (f"{user}@{host}" if user else host)

@@ -17,6 +17,9 @@ class OperationsSettings(RoomSettings):
     ready_lag_blocks: int = Field(default=10, ge=1)
     #: below this the submission key is said to be short of gas: some hundred transactions at 10 gwei
     low_gas_wei: int = Field(default=10**17, ge=0)
+    #: seconds without a step after which whoever notices does it; half of that after which it is asked for. Clocks ring
+    #: each second
+    sweep_seconds: float = Field(default=5, ge=1)
     #: seconds that a server goes on answering what it has begun, once it is told to stop
     shutdown_seconds: int = Field(default=10, ge=1)
     #: seconds between the order to stop and the first refused connection, for load balancers to look away

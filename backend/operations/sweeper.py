@@ -20,12 +20,6 @@ from backend.works import STEP
 
 log = structlog.get_logger()
 
-LATE_MS: Final = 2_500
-"""A step that was done longer ago than this is asked for; clocks ring each second."""
-
-LOST_MS: Final = 5_000
-"""Longer than this, nobody heard: it is done here."""
-
 _LOOK_SECONDS: Final = 1.0
 
 
@@ -37,11 +31,11 @@ class Verdict:
     run: bool
 
 
-def judge(age_ms: int | None) -> Verdict:
-    """By the milliseconds since the last step; None = there was none yet."""
+def judge(age_ms: int | None, lost_ms: int) -> Verdict:
+    """By the milliseconds since the last step; None = there was none yet. After `lost_ms` nobody has heard."""
     if age_ms is None:
         return Verdict(ring=True, run=False)
-    return Verdict(ring=LATE_MS < age_ms <= LOST_MS, run=age_ms > LOST_MS)
+    return Verdict(ring=lost_ms // 2 < age_ms <= lost_ms, run=age_ms > lost_ms)
 
 
 class Sweeper:
@@ -70,10 +64,11 @@ class Sweeper:
         """Once; None if the database is away."""
         try:
             with market.db.read() as session:
-                verdict = judge(ticks.age_ms(session, market.db, STEP.name))
+                age_ms = ticks.age_ms(session, market.db, STEP.name)
         except SQLAlchemyError as error:
             log.warning("sweep.postponed", error=type(error).__name__)
             return None
+        verdict = judge(age_ms, round(market.operations.sweep_seconds * 1000))
         if verdict.ring:
             wake.ring(STEP.name)
         if verdict.run:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from itertools import count
@@ -21,17 +21,49 @@ import psycopg
 class Postgres:
     """A running server on TCP, as production has it."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, spawn: Callable[[], "subprocess.Popen[bytes]"], log: Path) -> None:
+        self.port = port
+        self._spawn, self._log = spawn, log
         self._numbers = count(1)
+        self._process = spawn()
+        self._await()
+
+    def crash(self) -> None:
+        """As when its machine loses power, but for what the system still writes."""
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Returns when it answers; what was committed is there."""
+        self._process = self._spawn()
+        self._await()
+
+    def stop(self) -> None:
+        # Fast shutdown: sessions that are still open are ended.
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+
+    def _await(self) -> None:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                psycopg.connect(self.dsn(), connect_timeout=2).close()
+                return
+            except psycopg.OperationalError as error:
+                if self._process.poll() is not None:
+                    # What a crash left in memory is in the way for a moment.
+                    self._process = self._spawn()
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"postgres does not answer: {self._log.read_text()}") from error
+                time.sleep(0.05)
 
     def url(self, database: str) -> str:
         """For SQLAlchemy."""
-        return f"postgresql+psycopg://postgres@127.0.0.1:{self._port}/{database}"
+        return f"postgresql+psycopg://postgres@127.0.0.1:{self.port}/{database}"
 
     def dsn(self, database: str = "postgres") -> str:
         """For psycopg and others."""
-        return f"postgresql://postgres@127.0.0.1:{self._port}/{database}"
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def new_database(self) -> str:
         """The URL of an empty one."""
@@ -65,7 +97,7 @@ def running_postgres(*settings: str) -> Iterator[Postgres]:
     # Below /tmp: as root the server is another user, who must be able to reach its folder.
     folder = Path(tempfile.mkdtemp(prefix="gridlease-pg-", dir="/tmp"))
     owner = _owner()
-    process = None
+    server = None
     try:
         if owner is not None and not _all_may_enter(installed):
             installed = Path(shutil.copytree(installed, folder / "install", symlinks=True))
@@ -85,21 +117,17 @@ def running_postgres(*settings: str) -> Iterator[Postgres]:
             raise RuntimeError(f"initdb failed: {made.stderr}")
         port = _free_port()
         options = [f"-c{setting}" for setting in settings]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options],
-                stdout=log,
-                stderr=log,
-                **run,  # type: ignore[call-overload]
-            )
-        server = Postgres(port)
-        _await(server, folder / "log")
+
+        def spawn() -> "subprocess.Popen[bytes]":
+            with (folder / "log").open("ab") as log:
+                arguments = ["-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options]
+                return subprocess.Popen([binaries / "postgres", *arguments], stdout=log, stderr=log, **run)  # type: ignore[call-overload, no-any-return]
+
+        server = Postgres(port, spawn, folder / "log")
         yield server
     finally:
-        if process is not None:
-            # Fast shutdown: sessions that are still open are ended.
-            process.send_signal(signal.SIGINT)
-            process.wait(30)
+        if server is not None:
+            server.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -118,15 +146,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _await(server: Postgres, log: Path) -> None:
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            psycopg.connect(server.dsn(), connect_timeout=2).close()
-            return
-        except psycopg.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"postgres does not answer: {log.read_text()}") from error
-            time.sleep(0.05)

@@ -10,7 +10,7 @@ from sqlalchemy import inspect, update
 from backend.db import Database
 from backend.lock import alone
 from backend.operations import ticks
-from backend.operations.sweeper import LATE_MS, LOST_MS, judge
+from backend.operations.sweeper import judge
 from backend.operations.tables import TickRow
 from tests.support import databases
 from tests.support.postgres import Postgres
@@ -85,14 +85,14 @@ def test_a_lock_is_one_processs_and_free_when_it_is_done(db: Database) -> None:
     [
         (None, True, False),
         (0, False, False),
-        (LATE_MS, False, False),
-        (LATE_MS + 1, True, False),
-        (LOST_MS, True, False),
-        (LOST_MS + 1, False, True),
+        (2_500, False, False),
+        (2_501, True, False),
+        (5_000, True, False),
+        (5_001, False, True),
     ],
 )
 def test_a_late_step_is_asked_for_and_a_lost_one_is_done_here(age_ms: int | None, ring: bool, run: bool) -> None:
-    verdict = judge(age_ms)
+    verdict = judge(age_ms, 5_000)
     assert (verdict.ring, verdict.run) == (ring, run)
 
 

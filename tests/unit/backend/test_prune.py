@@ -1,0 +1,96 @@
+"""Retention removes what nobody may need any more, and nothing else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlmodel import select
+
+from backend.accounts.tables import SessionRow, SignInNonce
+from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
+from backend.market import Market
+from backend.matching.tables import AuctionRow
+from backend.operations import prune
+from protocol.clock import now_time
+from tests.support import databases
+from tests.support.market_double import a_market
+
+DAY = 86_400
+
+
+@pytest.fixture
+def market(database: databases.Database, tmp_path: Path) -> Iterator[Market]:
+    """Everything that ages, once old and once young; retention of a day each."""
+    made = a_market(
+        tmp_path,
+        market_url=database.mirror_url(tmp_path),
+        session_days=1,
+        idempotency_days=1,
+        auction_days=1,
+        job_log_days=1,
+    )
+    with made.db.write() as session:
+        for name, time in (("old", now_time() - 2 * DAY), ("young", now_time() - DAY // 2)):
+            session.add(SignInNonce(nonce=name, expires_time=time))
+            session.add(SessionRow(token_hash=name, address="0x1", expires_time=time))
+            session.add(
+                IdempotencyRow(principal="0x1", key=name, fingerprint="f", job_id=f"job_{name}", created_time=time)
+            )
+            session.add(AuctionRow(root=f"0x{name}", snapshot=f"book of {name}", pairings=1, held_time=time))
+            session.add(_job(name, time))
+            session.flush()
+            session.add_all(JobLogRow(job_id=f"job_{name}", sequence=number, text="line") for number in range(3))
+        session.add(_job("running", None))
+        session.flush()
+        session.add(JobLogRow(job_id="job_running", sequence=0, text="line"))
+    yield made
+    made.db.close()
+
+
+def _job(name: str, ended_time: int | None) -> JobRow:
+    return JobRow(
+        id=f"job_{name}",
+        key_id="key_1",
+        buyer="0x1",
+        job_hash="0x1",
+        manifest="{}",
+        order_digest=f"0x{name}",
+        order_message="{}",
+        order_signature="0x",
+        state="succeeded" if ended_time else "running",
+        segments_total=1,
+        created_ms=1_796_000_000_000,
+        ended_ms=ended_time * 1000 if ended_time else None,
+    )
+
+
+def test_what_is_old_goes_and_what_is_young_or_promised_for_ever_stays(market: Market) -> None:
+    pruned = prune.run(market)
+    assert pruned == prune.Pruned(nonces=1, sessions=1, idempotency_keys=1, auction_snapshots=1, job_logs=3)
+    with market.db.read() as session:
+        assert session.exec(select(SignInNonce.nonce)).all() == ["young"]
+        assert session.exec(select(SessionRow.token_hash)).all() == ["young"]
+        assert session.exec(select(IdempotencyRow.key)).all() == ["young"]
+        assert set(session.exec(select(JobLogRow.job_id)).all()) == {"job_young", "job_running"}
+        assert len(session.exec(select(JobRow.id)).all()) == 3
+        books = {row.root: row.snapshot for row in session.exec(select(AuctionRow)).all()}
+        assert books == {"0xold": "", "0xyoung": "book of young"}, "the root is kept for ever"
+    assert prune.run(market) == prune.Pruned()
+
+
+def test_logs_are_kept_for_ever_unless_a_setting_says_otherwise(tmp_path: Path) -> None:
+    made = a_market(tmp_path)
+    with made.db.write() as session:
+        session.add(_job("old", 1))
+        session.flush()
+        session.add(JobLogRow(job_id="job_old", sequence=0, text="line"))
+    assert prune.run(made).job_logs == 0
+    made.db.close()
+
+
+def test_more_than_one_batch_goes_in_one_run(tmp_path: Path) -> None:
+    made = a_market(tmp_path)
+    with made.db.write() as session:
+        session.add_all(SignInNonce(nonce=f"{number}", expires_time=1) for number in range(1_201))
+    assert prune.run(made).nonces == 1_201
+    made.db.close()
