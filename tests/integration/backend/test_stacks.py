@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 from kombu import Connection
+from sqlmodel import select
 
+from backend.jobs.tables import JobRow
+from backend.operations import trail
 from backend.worker import create_worker
+from protocol.wire.jobs import Job
 from tests.integration.backend.conftest import Stack
 from tests.support.brokers import NODES
 from tests.support.ledger_world import LedgerWorld
@@ -39,6 +43,8 @@ def test_a_job_is_opened_once_whatever_becomes_of_messages_and_broker(
         for job in (first, second, third):
             assert len(made.openings(job)) == 1, "one step did it, once"
             assert len(made.leases(job)) == 1
+        leads_from_request_to_transaction(made, third)
+        tells_no_secret(made, stack)
         assert all(process.poll() is None for process in made.processes)
 
 
@@ -48,6 +54,31 @@ def ring(made: SmallMarket, times: int) -> None:
     with Connection(app.conf.broker_url, transport_options=app.conf.broker_transport_options) as connection:
         for _ in range(times):
             app.send_task("market.step", connection=connection)
+
+
+def leads_from_request_to_transaction(made: SmallMarket, job: Job) -> None:
+    """The id of the HTTP request is in the log line of the transaction that it led to, and in the rows."""
+    (opening,) = made.openings(job)
+    with made.market.db.read() as session:
+        request_id = session.get_one(JobRow, job.id).request_id
+        assert request_id is not None
+        steps = trail.follow(session, request_id)
+    assert [(step.job_id, step.intent, step.tx_hash) for step in steps] == [(job.id, "open", opening.tx_hash)]
+    (signed,) = [event for event in made.events("transaction.signed") if event["tx_hash"] == opening.tx_hash]
+    assert request_id in signed["requests"]
+
+
+def tells_no_secret(made: SmallMarket, stack: Stack) -> None:
+    """Neither keys nor credentials are in any log of the run, at the most talkative level."""
+    settings = made.market.settings
+    secrets = [made.api_key, settings.seed_file.read_text().strip(), settings.submission_key_file.read_text().strip()]
+    with made.market.db.read() as session:
+        secrets += [job.order_signature for job in session.exec(select(JobRow)).all()]
+    if "@" in stack.broker.url:
+        secrets.append(stack.broker.url.split("//")[1].split("@")[0])
+    for name in ("serve", *NODES):
+        for secret in secrets:
+            assert secret.removeprefix("0x") not in made.log(name), name
 
 
 def sweeps(made: SmallMarket) -> int:
