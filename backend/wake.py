@@ -63,7 +63,13 @@ class _Bell:
         pause = threading.Event()
         while self._asked.wait():
             self._asked.clear()
-            if not ring(STEP.name):
+            try:
+                taken = ring(STEP.name)
+            except Exception:
+                # Without this thread nobody would ring for requests any more.
+                log.exception("wake.failed")
+                taken = False
+            if not taken:
                 pause.wait(_PAUSE_SECONDS)
 
 

@@ -48,7 +48,9 @@ def broker_options(url: str) -> dict[str, Any]:
     if url.startswith(("redis://", "rediss://")):
         # A broker that does not answer must not hold whoever rings.
         waits = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": 3 * _CONNECT_SECONDS}
-        options = {"visibility_timeout": VISIBILITY_SECONDS, "socket_keepalive": True, **waits}
+        # Who rings tries again at once, and then leaves it to the sweeper.
+        tries = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+        options = {"visibility_timeout": VISIBILITY_SECONDS, "socket_keepalive": True, **waits, **tries}
         return {"broker_url": url, "broker_transport_options": options}
     if not url.startswith("filesystem://"):
         return {"broker_url": url}

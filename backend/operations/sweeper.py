@@ -57,7 +57,11 @@ class Sweeper:
     def _run(self) -> None:
         market = self._make_market()
         while not self._stop.wait(_LOOK_SECONDS):
-            self.look(market)
+            try:
+                self.look(market)
+            except Exception:
+                # The last one who would notice that nothing is done must not end of whatever a step meets.
+                log.exception("sweep.failed")
         market.db.close()
 
     def look(self, market: Market) -> Verdict | None:

@@ -114,5 +114,11 @@ class Watchdog:
 
     def _keep_sending(self, send_canary: Callable[[], bool]) -> None:
         while not self._stop.wait(CANARY_SECONDS):
-            if send_canary():
-                self.vigil.sent(self._now())
+            try:
+                taken = send_canary()
+            except Exception:
+                # A canary that cannot be sent says nothing of this worker.
+                log.exception("canary.failed")
+            else:
+                if taken:
+                    self.vigil.sent(self._now())

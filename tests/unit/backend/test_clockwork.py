@@ -9,11 +9,14 @@ from sqlalchemy import inspect, update
 
 from backend.db import Database
 from backend.lock import alone
+from backend.market import Market
 from backend.operations import ticks
-from backend.operations.sweeper import judge
+from backend.operations.sweeper import Sweeper, judge
 from backend.operations.tables import TickRow
 from tests.support import databases
+from tests.support.market_double import a_market
 from tests.support.postgres import Postgres
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -94,6 +97,21 @@ def test_a_lock_is_one_processs_and_free_when_it_is_done(db: Database) -> None:
 def test_a_late_step_is_asked_for_and_a_lost_one_is_done_here(age_ms: int | None, ring: bool, run: bool) -> None:
     verdict = judge(age_ms, 5_000)
     assert (verdict.ring, verdict.run) == (ring, run)
+
+
+def test_a_sweeper_outlives_whatever_a_look_meets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    def look(_self: Sweeper, _market: Market) -> None:
+        looks.append(1)
+        raise KeyError("a bug")
+
+    monkeypatch.setattr("backend.operations.sweeper._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(Sweeper, "look", look)
+    sweeper = Sweeper(lambda: a_market(tmp_path))
+    sweeper.start()
+    wait_until(lambda: len(looks) >= 2)
+    sweeper.stop()
 
 
 def test_what_may_be_large_is_stored_in_64_bits(postgres: Postgres) -> None:
