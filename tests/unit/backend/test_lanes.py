@@ -75,7 +75,8 @@ def lease(fill: int = 0, said: Value | None = None, **changes: Any) -> LeaseFact
 
 
 def facts(*leases: LeaseFacts, rules: Rules = RULES, **changes: Any) -> JobFacts:
-    return JobFacts(**{"rules": rules, "leases": leases, "begun_time": NOW - 1000, "now_time": NOW} | changes)
+    plain: dict[str, Any] = {"rules": rules, "leases": leases, "begun_time": NOW - 1000, "now_time": NOW}
+    return JobFacts(**plain | changes)
 
 
 def committed(fill: int, sequence: int = 1, since_time: int = NOW) -> LeaseFacts:
@@ -88,7 +89,7 @@ def kinds(actions: list[Action]) -> list[str]:
 
 ONE_SENT = value(1)
 LAST = value(1, is_end=True)
-GONE = {"ended_time": NOW - 100, "chain": CLOSING}
+GONE: dict[str, Any] = {"ended_time": NOW - 100, "chain": CLOSING}
 
 TABLE: list[tuple[str, JobFacts, list[Any]]] = [
     # One lane, event by event.
