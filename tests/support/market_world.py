@@ -15,7 +15,7 @@ from backend.settings import MarketSettings
 from client.account import Keys, sign_in, with_session
 from client.sdk import Client
 from protocol.chain import Chain
-from protocol.hashing import to_hex
+from protocol.hashing import Address, to_hex
 from protocol.keys import LocalKey
 from protocol.resources import Quantities
 from provider.agent import Agent
@@ -29,6 +29,7 @@ from tests.support.anvil import BUYER, MATCHER, Anvil, free_port
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
 from tests.support.provider_market import Crash, agent_values
+from tests.support.stories import until
 
 MEMORY_BYTES = 2**28
 LANES = Quantities(cpu_eighths=16, memory_quarter_gib=1, disk_gib=1)
@@ -87,6 +88,8 @@ class MarketWorld:
             made = Keys(signed_in).create("buyer")
             signed_in.close()
         self.ledger.approve_delegate(made.delegate, cap_base)
+        delegate = Address(made.delegate)
+        until(lambda: self.followed.mirror.delegate(BUYER.address, delegate) is not None, 20, "the delegate's cap")
         return Client(self.url, made.key)
 
     def join(self, zone: str, runtime: Runtime, *, rate: int) -> LocalKey:
