@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -66,6 +67,8 @@ class Submission:
         ledger.node.mine(10)
         ledger.rpc.call("evm_setAutomine", False)
         self._stop = threading.Event()
+        #: whoever holds it keeps the chain and the mirror as they are
+        self._still = threading.Lock()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._mine, self._follow)]
         for thread in self._threads:
             thread.start()
@@ -98,14 +101,11 @@ class Submission:
     def settle(self) -> None:
         """Until all is done, and then all is final; then the chain stands still and is compared. Raises `Broken`."""
         with self._market(""):
-            self._until(lambda: self.world.unfinished() is None)
-            self._until(lambda: self.world.watched() == 0)
+            self._until(lambda: self._unfinished() is None, time.monotonic())
+            self._until(lambda: self.world.watched() == 0, time.monotonic())
         self._stand_still()
         self.world.followed.catch_up()
-        try:
-            self.world.require_exact()
-        except AssertionError as error:
-            raise Broken(str(error)) from error
+        self._require_exact()
         report = self.world.followed.verify()
         if not report.holds:
             raise Broken(str(report.first or [check for check in report.checks if not check.holds]))
@@ -120,16 +120,31 @@ class Submission:
             node.be_well()
         self._base_fee_wei = _USUAL_BASE_FEE_WEI
         begun = time.monotonic()
-        with self._market(""):
-            self._until(lambda: self.world.unfinished() is None)
+        while True:
+            with self._market(""):
+                self._until(lambda: self._unfinished() is None, begun)
+            with self._still:
+                self.world.followed.catch_up()
+                # What a process that was alive until now asked for after the look is work for the next one.
+                if self.world.unfinished() is None:
+                    self._require_exact()
+                    break
         self.longest_seconds = max(self.longest_seconds, time.monotonic() - begun)
+
+    def _unfinished(self) -> str | None:
+        """Of a mirror that is the chain: before it has seen a reorg all looks done."""
+        with self._still:
+            self.world.followed.catch_up()
+            return self.world.unfinished()
+
+    def _require_exact(self) -> None:
         try:
             self.world.require_exact()
         except AssertionError as error:
-            raise Broken(str(error)) from error
+            raise Broken(traceback.format_exc(limit=-1)) from error
 
-    def _until(self, holds: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + _MINUTE_SECONDS
+    def _until(self, holds: Callable[[], bool], begun: float) -> None:
+        deadline = begun + _MINUTE_SECONDS
         while not holds():
             if time.monotonic() > deadline:
                 raise Broken(f"after a minute: {self.world.unfinished()}, {self.world.watched()} not final")
@@ -154,7 +169,7 @@ class Submission:
 
     def _mine(self) -> None:
         while not self._stop.wait(_BLOCK_SECONDS):
-            with contextlib.suppress(ChainError):
+            with self._still, contextlib.suppress(ChainError):
                 # A dev node's own base fee falls with each empty block.
                 self.ledger.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
                 self.ledger.node.mine()
@@ -162,7 +177,7 @@ class Submission:
     def _follow(self) -> None:
         while not self._stop.wait(0.05):
             # In the middle of a reorg a block can be gone before it is read.
-            with contextlib.suppress(GridleaseError):
+            with self._still, contextlib.suppress(GridleaseError):
                 self.world.followed.catch_up()
 
     @property
