@@ -1,6 +1,8 @@
 """`gridlease audit auction`: the published book from the market, what came of it from a node, and the rule, here."""
 
 import json
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +12,8 @@ from pydantic import ValidationError
 from backend.matching.audit import HeldReceipt, Outcome, audit
 from backend.matching.snapshot import Snapshot
 from client.http import Http
-from protocol.errors import ProtocolError
+from indexer.ranges import RangeSize
+from protocol.errors import NodeUnavailable, ProtocolError, RpcRefused
 from protocol.events import Auction, LeaseOpened, LedgerEvent, Skipped, decode_log, signature
 from protocol.hashing import from_hex, keccak256, to_hex
 from protocol.messages import from_json
@@ -19,6 +22,8 @@ from protocol.terms import BookReceipt, Offer, Order
 from protocol.wire.auctions import AuctionInfo, SignedBookReceipt
 
 _AUCTION_TOPIC: Final = to_hex(keccak256(signature(Auction).encode()))
+_FIRST_BLOCKS: Final = 10_000
+_MOST_BLOCKS: Final = 1_000_000
 
 
 def run_audit(number: int, url: str, rpc: str | None, from_block: int, receipts: list[Path], *, as_json: bool) -> None:
@@ -70,16 +75,11 @@ def _say(number: int, snapshot: Snapshot, outcome: Outcome | None, findings: lis
 
 def outcome_of(node: Rpc, snapshot: Snapshot, from_block: int) -> Outcome:
     """What the ledger did under the book's root, and all roots of its matcher since that block."""
-    wanted = {
-        "address": snapshot.domain.ledger,
-        "topics": [_AUCTION_TOPIC, "0x" + "00" * 12 + snapshot.matcher[2:].lower()],
-        "fromBlock": hex(from_block),
-        "toBlock": "latest",
-    }
+    topics = [_AUCTION_TOPIC, "0x" + "00" * 12 + snapshot.matcher[2:].lower()]
     root, roots = snapshot.root(), set()
     opened: list[LeaseOpened] = []
     skipped: set[bytes] = set()
-    for log in node.call("eth_getLogs", wanted):
+    for log in _logs(node, snapshot.domain.ledger, topics, from_block):
         event = _event(log)
         if not isinstance(event, Auction):
             continue
@@ -91,6 +91,25 @@ def outcome_of(node: Rpc, snapshot: Snapshot, from_block: int) -> Outcome:
                 elif isinstance(happened, Skipped):
                     skipped.add(happened.id)
     return Outcome(roots=frozenset(roots), opened=tuple(opened), skipped=frozenset(skipped))
+
+
+def _logs(node: Rpc, address: str, topics: list[str], first: int) -> Iterator[dict[str, Any]]:
+    """From that block on, in ranges that the node takes; raises what it says of a range that cannot be smaller."""
+    newest = int(node.call("eth_blockNumber"), 16)
+    size = RangeSize(blocks=_FIRST_BLOCKS, ceiling=_MOST_BLOCKS)
+    while first <= newest:
+        last = min(newest, first + size.blocks - 1)
+        wanted = {"address": address, "topics": topics, "fromBlock": hex(first), "toBlock": hex(last)}
+        asked, begun = last - first + 1, time.monotonic()
+        try:
+            logs = node.call("eth_getLogs", wanted)
+        except (RpcRefused, NodeUnavailable) as error:
+            if not size.refused(asked, error):
+                raise
+            continue
+        size.answered(asked, time.monotonic() - begun)
+        yield from logs
+        first = last + 1
 
 
 def _under(node: Rpc, auction: dict[str, Any]) -> list[LedgerEvent]:
