@@ -21,7 +21,7 @@ MOST_WEIGHED: Final = 128
 MOST_SAVING: Final = 1 << 60
 """What an order can save at most counts for no more: pico-dollars, over a million dollars. Sums stay within 64 bits."""
 
-_FREE_AHEAD: Final = 32
+FREE_AHEAD: Final = 32
 """Free offers that an order should know of before it bids: others take some first."""
 _BARRED: Final = 1 << 61
 """More than any order can save: asked where a replica must not go."""
@@ -126,10 +126,10 @@ class Reach:
 
 def look_ahead(reaches: Iterable[Reach]) -> None:
     """Looks on for all that would have to soon: for many at once it takes a fraction of the time."""
-    short = [reach for reach in reaches if reach.walk is not None and reach.free() < _FREE_AHEAD]
+    short = [reach for reach in reaches if reach.walk is not None and reach.free() < FREE_AHEAD]
     while short:
         _look_on(short)
-        short = [reach for reach in short if reach.walk is not None and reach.free() < _FREE_AHEAD]
+        short = [reach for reach in short if reach.walk is not None and reach.free() < FREE_AHEAD]
 
 
 def _look_on(reaches: list[Reach]) -> None:

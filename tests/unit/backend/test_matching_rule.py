@@ -48,11 +48,14 @@ class TestSecondWriting:
             pairings += len(found)
         assert pairings > 2000
 
-    @pytest.mark.parametrize(("weighed", "bids", "places"), [(1, 32, 2), (3, 2, 3), (128, 1, 2)])
+    @pytest.mark.parametrize(
+        ("weighed", "bids", "places", "ahead"), [(1, 32, 2, 32), (1, 32, 2, 0), (3, 2, 3, 0), (128, 1, 2, 32)]
+    )
     def test_so_they_do_where_every_limit_is_reached(
-        self, monkeypatch: pytest.MonkeyPatch, weighed: int, bids: int, places: int
+        self, monkeypatch: pytest.MonkeyPatch, weighed: int, bids: int, places: int, ahead: int
     ) -> None:
         monkeypatch.setattr(reach, "MOST_WEIGHED", weighed)
+        monkeypatch.setattr(reach, "FREE_AHEAD", ahead)
         monkeypatch.setattr(policy, "MOST_BIDS", bids)
         monkeypatch.setattr(index, "MOST_PLACES", places)
         for seed in range(300):
