@@ -8,11 +8,13 @@ from fastapi import FastAPI
 
 from backend import problems
 from backend.accounts.endpoints import router as accounts
-from backend.bodies import BoundedBodies
+from backend.bodies import BoundedBodies, SteadyBodies
 from backend.docs import router as docs
 from backend.files.endpoints import router as files
+from backend.files.uploads import router as uploads
 from backend.jobs.endpoints import router as jobs
 from backend.leases.endpoints import router as leases
+from backend.limits import LimitedAddresses
 from backend.market import Market
 from backend.matching.endpoints import router as auctions
 from backend.offers.endpoints import router as offers
@@ -46,9 +48,15 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     problems.install(app)
 
     app.add_middleware(BoundedBodies, max_body_bytes=market.settings.max_body_bytes)
+    app.add_middleware(
+        SteadyBodies,
+        bytes_per_second=market.settings.body_bytes_per_second,
+        grace_seconds=market.settings.body_grace_seconds,
+    )
+    app.add_middleware(LimitedAddresses, limits=market.limits)
     app.add_middleware(Requests)
     operations.install(app, market)
 
-    for router in (accounts, files, offers, jobs, auctions, leases, docs):
+    for router in (accounts, uploads, files, offers, jobs, auctions, leases, docs):
         app.include_router(router)
     return app

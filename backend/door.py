@@ -4,9 +4,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from backend.accounts import scopes
 from backend.accounts.service import Principal, identify, is_noted, note_use
 from backend.accounts.tables import ApiKeyRow
-from backend.errors import NotAllowed
+from backend.errors import NotAllowed, ScopeMissing
+from backend.limits import class_of, remember
 from backend.market import Market
 
 
@@ -18,15 +20,41 @@ def market_of(request: Request) -> Market:
 TheMarket = Annotated[Market, Depends(market_of)]
 
 
-async def principal(request: Request, market: TheMarket) -> Principal:
-    """The caller by `Authorization: Bearer`; raises `NotSignedIn`."""
-    scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
+async def bearer(request: Request) -> str | None:
+    """The credential of `Authorization: Bearer`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
+Token = Annotated[str | None, Depends(bearer)]
+
+
+async def principal(request: Request, market: TheMarket, token: Token) -> Principal:
+    """The caller; raises `NotSignedIn`, `ScopeMissing`, `NotAllowed`, `TooManyRequests`, `LimitsUnknown`."""
     with market.db.read() as session:
-        caller = identify(session, bearer.strip() if scheme.lower() == "bearer" else None)
-    if caller.api_key is not None and not is_noted(caller.api_key):
-        with market.db.write() as session:
-            note_use(session, caller.api_key.id)
+        caller = identify(session, token)
+    method, path = request.method, request.url.path
+    remember(request.scope, await market.limits.take("credential", class_of(method, path), caller.credential))
+    key = caller.api_key
+    if key is not None:
+        _require_scope(key, method, path)
+        if not is_noted(key):
+            with market.db.write() as session:
+                note_use(session, key.id)
     return caller
+
+
+def _require_scope(key: ApiKeyRow, method: str, path: str) -> None:
+    needed = scopes.needed(method, path)
+    if needed is None:
+        raise NotAllowed("this call needs a wallet's session", remedy="sign in with POST /v1/auth/verify")
+    if needed not in key.scopes.split():
+        raise ScopeMissing(
+            f"API key {key.prefix}… lacks the scope {needed}",
+            remedy=f"add it with the wallet: gridlease keys change {key.id} --scope {needed}",
+            scope=needed,
+            key_id=key.id,
+        )
 
 
 Caller = Annotated[Principal, Depends(principal)]

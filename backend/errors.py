@@ -71,6 +71,74 @@ class NotFunded(RequestRefused):
     remedy = "deposit (gridlease account deposit) or raise the delegate's cap (gridlease account delegate)"
 
 
+class OverCap(RequestRefused):
+    """The order costs more than a cap of the API key leaves."""
+
+    code = "over_cap"
+
+
+class ScopeMissing(RequestRefused):
+    """An API key without the scope for this call."""
+
+    code = "scope_missing"
+
+
+class TooManyRequests(RequestRefused):
+    """A credential or an address asks more often than its limit allows."""
+
+    code = "too_many_requests"
+    remedy = "wait as long as Retry-After says"
+
+
+class LimitsUnknown(RequestRefused):
+    """The store of the rate limits does not answer, so nothing may be written."""
+
+    code = "limits_unknown"
+    remedy = "try again in a moment; reading works meanwhile"
+
+
+class InFlight(RequestRefused):
+    """The same Idempotency-Key is being worked on."""
+
+    code = "in_flight"
+    remedy = "send it again in a moment; the answer will be that of the first"
+
+
+class StorageFull(RequestRefused):
+    """No room for the bytes; what was stored before is safe."""
+
+    code = "storage_full"
+    remedy = "try again later; an upload goes on from where it stands"
+
+
+class OffsetMismatch(RequestRefused):
+    """A piece of an upload that does not begin where the upload stands."""
+
+    code = "offset_mismatch"
+    remedy = "ask HEAD for Upload-Offset and go on from there"
+
+
+class UploadBusy(RequestRefused):
+    """Another request writes to this upload."""
+
+    code = "upload_busy"
+    remedy = "wait for it, or try again in a moment"
+
+
+class TooSlow(RequestRefused):
+    """A body that comes by drops."""
+
+    code = "too_slow"
+    remedy = "send it again over a better line; large files go up in pieces (POST /v1/files/uploads)"
+
+
+class OtherTusVersion(RequestRefused):
+    """An upload by another version of the protocol."""
+
+    code = "other_tus_version"
+    remedy = "send Tus-Resumable: 1.0.0"
+
+
 class NotMatched(RequestRefused):
     """No live offer meets the order."""
 
@@ -107,9 +175,19 @@ STATUSES: dict[type[GridleaseError], int] = {
     NotSignedIn: 401,
     SignInRefused: 401,
     NotFunded: 402,
+    OverCap: 402,
     NotAllowed: 403,
+    ScopeMissing: 403,
     NotFound: 404,
+    TooSlow: 408,
     NotMatched: 409,
+    InFlight: 409,
+    OffsetMismatch: 409,
+    OtherTusVersion: 412,
+    UploadBusy: 423,
+    TooManyRequests: 429,
+    LimitsUnknown: 503,
+    StorageFull: 507,
     LeaseNotRunning: 409,
     TooLarge: 413,
     IdempotencyConflict: 422,

@@ -4,9 +4,10 @@ import threading
 from functools import cached_property
 
 from backend.accounts.hosted_keys import HostedKeys
-from backend.accounts.service import SignInRules
+from backend.accounts.sign_in import SignInRules
 from backend.db import Database
 from backend.files.store import FileStore
+from backend.limits import RateLimits
 from backend.offers.live import LiveBook
 from backend.operations.settings import OperationsSettings
 from backend.settings import MarketSettings
@@ -29,7 +30,11 @@ class Market:
         self.db = Database(settings.market_url)
         #: set once this process was told to stop: whoever only waits answers now
         self.draining = threading.Event()
-        self.files = FileStore(settings.files_dir, settings.max_file_bytes)
+        self.files = FileStore(settings.files_dir, settings.max_file_bytes, reserve_bytes=settings.files_reserve_bytes)
+
+    @cached_property
+    def limits(self) -> RateLimits:
+        return RateLimits(self.settings)
 
     @cached_property
     def operations(self) -> OperationsSettings:

@@ -19,10 +19,11 @@ log = structlog.get_logger()
 
 _REMEDIES: Final = {404: "see /docs for the paths", 405: "see /docs for the methods of this path"}
 """For what the framework refuses by itself."""
+_OUR_SIDE: Final = "what the market stands on does not answer: its node, or its mirror of the chain"
 
 
 def problem(status: int, code: str, detail: str, remedy: str | None, **facts: object) -> JSONResponse:
-    """One problem as a response."""
+    """One problem as a response. A fact `retry_after_seconds` is its `Retry-After` too."""
     body = Problem(
         title=HTTPStatus(status).phrase,
         status=status,
@@ -32,20 +33,31 @@ def problem(status: int, code: str, detail: str, remedy: str | None, **facts: ob
         request_id=current_request_id(),
         **facts,
     )
-    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if "retry_after_seconds" in facts:
+        headers["Retry-After"] = str(facts["retry_after_seconds"])
     return JSONResponse(body.model_dump(mode="json", exclude_none=True), status, headers, MEDIA_TYPE)
+
+
+def refusal(error: RequestRefused, status: int) -> JSONResponse:
+    """A typed refusal as a response."""
+    return problem(status, error.code, str(error), error.said_remedy or None, **error.facts)
 
 
 def install(app: FastAPI) -> None:
     """Every error that leaves the app is a problem."""
 
     @app.exception_handler(GridleaseError)
-    async def _expected(_request: Request, error: GridleaseError) -> JSONResponse:
-        facts = error.facts if isinstance(error, RequestRefused) else {}
-        remedy = error.said_remedy if isinstance(error, RequestRefused) else None
-        if isinstance(error, BadManifest):
-            remedy = error.remedy
-        return problem(status_of(error), error.code, str(error), remedy or None, **facts)
+    async def _expected(request: Request, error: GridleaseError) -> JSONResponse:
+        if isinstance(error, RequestRefused):
+            return refusal(error, status_of(error))
+        status = status_of(error)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            # Its words may name a node's or a database's URL, in which logins stand (threat A8).
+            log.warning("request.postponed", path=request.url.path, code=error.code, reason=str(error)[:500])
+            return problem(status, error.code, _OUR_SIDE, "try again in a moment; see /readyz")
+        remedy = error.remedy if isinstance(error, BadManifest) else None
+        return problem(status, error.code, str(error), remedy)
 
     @app.exception_handler(RequestValidationError)
     async def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -75,7 +75,28 @@ class MarketSettings(RoomSettings):
     file_quota_bytes: int = Field(default=4 * 1024**3, ge=1)
     #: bytes of a JSON body
     max_body_bytes: int = Field(default=1024**2, ge=1024)
+    #: an upload that is not finished is dropped after so many hours
+    draft_hours: int = Field(default=24, ge=1)
+    #: bytes of the disk that files leave free, for the databases that share it
+    files_reserve_bytes: int = Field(default=64 * 1024**2, ge=0)
     session_hours: int = Field(default=24, ge=1)
+    #: a contract wallet's answer to a sign-in (EIP-1271): seconds and gas; wallets with passkeys need some 300,000
+    contract_wallet_seconds: int = Field(default=3, ge=1)
+    contract_wallet_gas: int = Field(default=500_000, ge=50_000)
+    #: where requests are counted: memory:// for one process, redis://host:port/n for many
+    limits_url: str = "memory://"
+    #: requests a minute: enough for a hundred jobs a second by one key, a stop for a program that runs wild
+    credential_reads_per_minute: int = Field(default=12_000, ge=1)
+    credential_writes_per_minute: int = Field(default=7_200, ge=1)
+    #: requests a minute by one address, behind which many may stand
+    address_reads_per_minute: int = Field(default=24_000, ge=1)
+    address_writes_per_minute: int = Field(default=14_400, ge=1)
+    address_sign_ins_per_minute: int = Field(default=600, ge=1)
+    #: seconds in which a connection must have sent the head of its first request, and of each later one
+    head_seconds: float = Field(default=10, gt=0)
+    #: bytes a second that a body must keep up on average, after `body_grace_seconds`
+    body_bytes_per_second: int = Field(default=1024, ge=1)
+    body_grace_seconds: float = Field(default=20, gt=0)
 
     @property
     def origin(self) -> str:

@@ -12,6 +12,7 @@ from backend.operations.settings import OperationsSettings
 from backend.operations.sweeper import Sweeper
 from backend.settings import MarketSettings
 from explorer.app import mount
+from gridlease.punctual import punctual
 from gridlease.stopping import PoliteServer
 from gridlease.turns import Turns
 from indexer.bundles.make import Bundles
@@ -27,7 +28,14 @@ def run_serve() -> None:
     application = create_app(market, Sweeper(lambda: Market(settings)))
     bundles = Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=market.deployment.complete_blooms)
     mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_urls[0])
-    serve_app(application, settings.host, settings.port, market.draining, market.operations)
+    serve_app(
+        application,
+        settings.host,
+        settings.port,
+        market.draining,
+        market.operations,
+        head_seconds=settings.head_seconds,
+    )
 
 
 def serve_app(
@@ -36,6 +44,8 @@ def serve_app(
     port: int,
     draining: threading.Event | None = None,
     operations: OperationsSettings | None = None,
+    *,
+    head_seconds: float = 10,
 ) -> None:
     """Serves an app that is whole until it is stopped."""
     # What is imported stays. A search for cycles in all of that would hold up every answer for a fifth of a second.
@@ -50,6 +60,7 @@ def serve_app(
         log_config=None,
         log_level="warning",
         access_log=False,
+        http=punctual(head_seconds),
         # A stream of events does not end by itself.
         timeout_graceful_shutdown=operations.shutdown_seconds,
     )

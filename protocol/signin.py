@@ -29,10 +29,15 @@ def sign_in_message(asked: NonceAnswer, address: Address, issued_at: datetime) -
     )
 
 
+def text_digest(text: str) -> bytes:
+    """What a wallet signs of plain text (EIP-191)."""
+    raw = text.encode()
+    return keccak256(f"\x19Ethereum Signed Message:\n{len(raw)}".encode() + raw)
+
+
 def sign_text(key: Signer, text: str) -> bytes:
     """A wallet's signature of plain text (EIP-191)."""
-    raw = text.encode()
-    return key.sign_digest(keccak256(f"\x19Ethereum Signed Message:\n{len(raw)}".encode() + raw))
+    return key.sign_digest(text_digest(text))
 
 
 def _instant(at: datetime) -> str:

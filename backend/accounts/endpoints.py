@@ -1,21 +1,30 @@
 """Sign-in, API keys, the account, and which chain this is."""
 
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from fastapi import APIRouter, Response
+from anyio import to_thread
+from fastapi import APIRouter, Query, Response
 
-from backend.accounts import service
+from backend.accounts import caps, keys, sign_in
+from backend.accounts.contract_wallet import accepts
+from backend.accounts.service import as_datetime
 from backend.accounts.tables import ApiKeyRow
-from backend.door import Caller, TheMarket, Wallet
+from backend.door import Caller, TheMarket, Token, Wallet
+from backend.market import Market
+from protocol.clock import now_time
 from protocol.hashing import Address, to_hex
+from protocol.rpc import Rpc
 from protocol.wire.accounts import (
     AccountInfo,
     ApiKey,
     ChainInfo,
     DelegateInfo,
+    KeyChange,
     KeyRequest,
     NewApiKey,
     NonceAnswer,
+    RotateRequest,
     Session,
     VerifyRequest,
 )
@@ -49,48 +58,91 @@ async def nonce(market: TheMarket) -> NonceAnswer:
     """A nonce and what else to put into an EIP-4361 message."""
     rules = market.sign_in_rules
     with market.db.write() as session:
-        row = service.issue_nonce(session)
+        row = sign_in.issue_nonce(session)
     return NonceAnswer(
         nonce=row.nonce,
         domain=urlsplit(rules.uri).netloc,
         uri=rules.uri,
         chain_id=rules.chain_id,
-        expires_at=service.as_datetime(row.expires_time),
+        expires_at=as_datetime(row.expires_time),
     )
 
 
 @router.post("/auth/verify", response_model=Session, operation_id="verify")
 async def verify(request: VerifyRequest, market: TheMarket) -> Session:
-    """Exchanges a signed EIP-4361 message for a session token."""
+    """Exchanges a signed EIP-4361 message for a session token. The nonce is used up, whatever comes of it."""
+    rules = market.sign_in_rules
+    nonce = sign_in.nonce_of(request.message, rules)
     with market.db.write() as session:
-        token, row = service.sign_in(
-            session, market.sign_in_rules, request.message, request.signature, market.settings.session_hours
-        )
-    return Session(token=token, address=row.address, expires_at=service.as_datetime(row.expires_time))
+        nonce_time = sign_in.spend_nonce(session, nonce)
+
+    def contract(wallet: Address, digest: bytes, signature: bytes) -> bool:
+        return _contract_signed(market, wallet, digest, signature)
+
+    # In a thread: the grammar is slow, and a contract wallet's node may be slower. Neither holds up anybody else.
+    address = await to_thread.run_sync(
+        sign_in.check, request.message, request.signature, rules, nonce, nonce_time, contract
+    )
+    with market.db.write() as session:
+        token, row = sign_in.open_session(session, address, market.settings.session_hours)
+    return Session(token=token, address=row.address, expires_at=as_datetime(row.expires_time))
+
+
+def _contract_signed(market: Market, wallet: Address, digest: bytes, signature: bytes) -> bool:
+    settings = market.settings
+    with Rpc(settings.rpc_url.split(",")[0].strip(), settings.contract_wallet_seconds) as node:
+        node.require_chain(market.deployment.chain_id)
+        return accepts(node, wallet, digest, signature, settings.contract_wallet_gas)
+
+
+@router.delete("/auth/session", status_code=204, operation_id="end_session")
+async def end_session(
+    market: TheMarket, caller: Wallet, token: Token, everywhere: Annotated[bool, Query(alias="all")] = False
+) -> Response:
+    """Signs out: the token of this call works no more, or with `all=true` no token of this wallet."""
+    with market.db.write() as session:
+        sign_in.end_sessions(session, caller.address, None if everywhere else token)
+    return Response(status_code=204)
 
 
 @router.post("/keys", response_model=NewApiKey, status_code=201, operation_id="create_key")
 async def create_key(request: KeyRequest, market: TheMarket, caller: Wallet) -> NewApiKey:
     """A new API key. Approve its delegate on chain with a cap; the wallet is not needed after that."""
     with market.db.write() as session:
-        secret, row = service.create_key(
-            session, market.hosted, caller.address, request.name, test_chain=market.is_test_chain
-        )
-    return NewApiKey(key=secret, **_shown(row).model_dump())
+        secret, row = keys.create_key(session, market.hosted, caller.address, request, test_chain=market.is_test_chain)
+    return NewApiKey(key=secret, **_shown(market, row).model_dump())
 
 
 @router.get("/keys", response_model=list[ApiKey], operation_id="list_keys")
 async def list_keys(market: TheMarket, caller: Caller) -> list[ApiKey]:
-    """The account's live API keys, without their secrets."""
+    """The account's live API keys without their secrets, and what is left of their caps here and on chain."""
     with market.db.read() as session:
-        return [_shown(row) for row in service.list_keys(session, caller.address)]
+        return [_shown(market, row) for row in keys.list_keys(session, caller.address)]
+
+
+@router.patch("/keys/{key_id}", response_model=ApiKey, operation_id="change_key")
+async def change_key(key_id: str, change: KeyChange, market: TheMarket, caller: Wallet) -> ApiKey:
+    """Changes name, scopes, caps or expiry. What is absent stays; null takes a cap or the expiry away."""
+    with market.db.write() as session:
+        row = keys.change_key(session, caller.address, key_id, change)
+    return _shown(market, row)
+
+
+@router.post("/keys/{key_id}/rotate", response_model=NewApiKey, operation_id="rotate_key")
+async def rotate_key(key_id: str, request: RotateRequest, market: TheMarket, caller: Wallet) -> NewApiKey:
+    """A new secret for the same key. Delegate and caps stay, and the old secret works for the overlap."""
+    with market.db.write() as session:
+        secret, row = keys.rotate_key(
+            session, caller.address, key_id, request.overlap_seconds, test_chain=market.is_test_chain
+        )
+    return NewApiKey(key=secret, **_shown(market, row).model_dump())
 
 
 @router.delete("/keys/{key_id}", status_code=204, operation_id="revoke_key")
 async def revoke_key(key_id: str, market: TheMarket, caller: Wallet) -> Response:
     """Revokes an API key here. Revoke its delegate on chain as well."""
     with market.db.write() as session:
-        service.revoke_key(session, caller.address, key_id)
+        keys.revoke_key(session, caller.address, key_id)
     return Response(status_code=204)
 
 
@@ -99,14 +151,7 @@ async def account(market: TheMarket, caller: Caller) -> AccountInfo:
     """Balances as the mirror has them, and what the key's delegate may still commit."""
     status = market.mirror.status()
     row = market.mirror.account(caller.address)
-    delegate = None
-    if caller.api_key is not None:
-        found = market.mirror.delegate(caller.address, Address(caller.api_key.delegate))
-        delegate = DelegateInfo(
-            address=caller.api_key.delegate,
-            remaining_base=found.remaining_base if found else 0,
-            until_time=found.until_time if found else 0,
-        )
+    key = _shown(market, caller.api_key) if caller.api_key is not None else None
     return AccountInfo(
         address=caller.address,
         free_base=row.free_base,
@@ -115,19 +160,35 @@ async def account(market: TheMarket, caller: Caller) -> AccountInfo:
         open_leases=row.open_leases,
         epoch=row.epoch,
         beneficiary=row.beneficiary,
-        delegate=delegate,
+        delegate=key.allowance if key else None,
+        key=key,
         block_number=status.block_number,
         block_hash=to_hex(status.block_hash),
     )
 
 
-def _shown(row: ApiKeyRow) -> ApiKey:
+def _shown(market: Market, row: ApiKeyRow) -> ApiKey:
+    allowed = market.mirror.delegate(Address(row.buyer), Address(row.delegate))
     return ApiKey(
         id=row.id,
+        prefix=row.prefix,
         name=row.name,
         buyer=row.buyer,
         delegate=row.delegate,
         voucher_signer=row.voucher_signer,
-        created_at=service.as_datetime(row.created_time),
-        last_used_at=service.as_datetime(row.last_used_time) if row.last_used_time else None,
+        scopes=row.scopes.split(),
+        cap_base=row.cap_base,
+        daily_cap_base=row.daily_cap_base,
+        committed_base=row.committed_base,
+        left_base=caps.left_base(row),
+        left_today_base=caps.left_today_base(row, now_time()),
+        allowance=DelegateInfo(
+            address=row.delegate,
+            remaining_base=allowed.remaining_base if allowed else 0,
+            until_time=allowed.until_time if allowed else 0,
+        ),
+        created_at=as_datetime(row.created_time),
+        expires_at=as_datetime(row.expires_time) if row.expires_time else None,
+        last_used_at=as_datetime(row.last_used_time) if row.last_used_time else None,
+        previous_until=as_datetime(row.previous_until_time) if row.previous_until_time else None,
     )

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 
 from backend import wake
 from backend.door import KeyHolder, TheMarket
-from backend.jobs import service
+from backend.jobs import idempotency, service
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.jobs.view import view_job
 from backend.leases.ending import cancel_job
@@ -42,7 +42,7 @@ async def submit_job(
     body = await request.body()
     headers = {}
     with market.db.write() as session:
-        row = service.replayed(session, key, idempotency_key, body)
+        row = idempotency.replayed(session, key.buyer, idempotency_key, body)
         if row is not None:
             headers["Idempotent-Replayed"] = "true"
         else:

@@ -1,15 +1,17 @@
 """Buying a job: one transaction holds the job, its signed order and its idempotency key."""
 
-import hashlib
 import json
 from typing import Final
 
 from sqlmodel import Session, col, select
 
+from backend.accounts import caps
 from backend.accounts.tables import ApiKeyRow
-from backend.errors import BadRequest, IdempotencyConflict, NotFound, NotFunded, NotMatched
+from backend.errors import NotFound, NotFunded, NotMatched
+from backend.files import access
+from backend.jobs import idempotency
 from backend.jobs.order import OrderContext, build_order, check_rate_bps, quorum_of
-from backend.jobs.tables import IdempotencyRow, JobRow
+from backend.jobs.tables import JobRow
 from backend.market import Market
 from backend.matching import receipts
 from backend.matching.book import BookOffer, BookOrder, Pairing
@@ -27,7 +29,6 @@ from protocol.units import lock_up
 from protocol.wire.jobs import ENDED, JobRequest, Quote, Refusal
 from protocol.zones import zone_by_number
 
-MAX_KEY_CHARACTERS: Final = 255
 _EXAMPLES: Final = 5
 
 
@@ -106,30 +107,16 @@ def _shown(refusal: Explanation) -> Refusal:
     )
 
 
-def replayed(session: Session, key: ApiKeyRow, idempotency_key: str, body: bytes) -> JobRow | None:
-    """The job that this key already made; raises `IdempotencyConflict` if the body differs."""
-    if not 1 <= len(idempotency_key) <= MAX_KEY_CHARACTERS:
-        raise BadRequest("Idempotency-Key must have 1 to 255 characters", remedy="send a random one")
-    statement = select(IdempotencyRow).where(
-        IdempotencyRow.principal == key.buyer, IdempotencyRow.key == idempotency_key
-    )
-    row = session.exec(statement).first()
-    if row is None:
-        return None
-    if row.fingerprint != hashlib.sha256(body).hexdigest():
-        raise IdempotencyConflict("this Idempotency-Key was used with another body")
-    return session.get(JobRow, row.job_id)
-
-
 def submit(
     session: Session, market: Market, key: ApiKeyRow, request: JobRequest, idempotency_key: str, body: bytes
 ) -> JobRow:
-    """Signs the order and queues the job; raises `NotFunded`, `NotMatched`, `BadManifest`, `BadRequest`."""
+    """Signs the order and queues the job; raises `NotFunded`, `OverCap`, `NotMatched`, `BadManifest`, `BadRequest`."""
     draft = Draft(session, market, key, request)
-    _require_files(market, draft.manifest)
+    access.require_readable(session, Address(key.buyer), draft.manifest)
     # First whether anybody would serve it: without an offer there is no price to fund.
     _require_match(draft)
     _require_money(market, key, draft)
+    caps.commit(session, key, caps.most_base(draft.order), now_time())
     order, signer = draft.order, market.hosted.delegate(key.id)
     job = JobRow(
         id=new_id("job"),
@@ -149,16 +136,9 @@ def submit(
         request_id=current_request_id(),
     )
     session.add(job)
+    access.belongs(session, job.id, access.files_of(draft.manifest), access.EVERY_LANE)
     receipts.enter(session, market, order)
-    session.add(
-        IdempotencyRow(
-            principal=key.buyer,
-            key=idempotency_key,
-            fingerprint=hashlib.sha256(body).hexdigest(),
-            job_id=job.id,
-            created_time=now_time(),
-        )
-    )
+    idempotency.remember(session, key.buyer, idempotency_key, body, job)
     return job
 
 
@@ -167,12 +147,6 @@ def _check_rate_bps(market: Market, draft: Draft) -> int:
         return 0
     chosen = market.settings.check_rate_bps
     return check_rate_bps(draft.order) if chosen is None else chosen
-
-
-def _require_files(market: Market, manifest: Manifest) -> None:
-    missing = [cid for cid in (manifest.module, *manifest.inputs.values()) if market.files.size(cid) is None]
-    if missing:
-        raise BadRequest(f"file {missing[0]} is not here", remedy="upload it with PUT /v1/files/{cid}", missing=missing)
 
 
 def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:

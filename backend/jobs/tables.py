@@ -71,4 +71,4 @@ class IdempotencyRow(SQLModel, table=True):
     fingerprint: str = Field(max_length=64)
     job_id: str = Field(max_length=40)
     #: unix seconds
-    created_time: int
+    created_time: int = Field(index=True)

@@ -7,6 +7,7 @@ from sqlmodel import Session
 from backend import crash_points
 from backend.accounts.service import Principal
 from backend.errors import LeaseNotRunning, NotFound, UsageRefused
+from backend.files import access
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases.acting import judge
@@ -19,7 +20,7 @@ from backend.leases.vouchers import compact, voucher_of
 from backend.market import Market
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import LeaseState
-from protocol.hashing import checksum_address, cid_of, from_hex, to_hex
+from protocol.hashing import Address, checksum_address, cid_of, from_hex, to_hex
 from protocol.manifest import Manifest
 from protocol.messages import digest, from_json, recover, to_json
 from protocol.replicas import usage_commitment
@@ -110,8 +111,7 @@ def _taken_in(
     info = None
     if report.result is not None:
         info = checked_result(market, job, trace_of(before), receipt, report)
-    elif market.files.size(cid_of(receipt.checkpoint)) is None:
-        raise UsageRefused("the checkpoint file is not here", remedy="PUT it to /v1/files/{cid} first")
+    _keep_files(session, market, job, intention, receipt, report)
     row = UsageRow(
         lease=intention.lease,
         sequence=receipt.sequence,
@@ -132,6 +132,26 @@ def _taken_in(
     session.add(intention)
     session.add(row)
     return row
+
+
+def _keep_files(
+    session: Session,
+    market: Market,
+    job: JobRow,
+    intention: LeaseIntention,
+    receipt: UsageReceipt,
+    report: UsageReport,
+) -> None:
+    """The segment's files are the job's from now on; they must be the provider's to give. Raises `UsageRefused`."""
+    if report.result is not None:
+        made, lane = [output.cid for output in report.result.outputs], access.NO_LANE
+    else:
+        made, lane = [cid_of(receipt.checkpoint)], access.lane_of(job, intention.fill)
+    for cid in made:
+        if market.files.size(cid) is None or not access.may_read(session, Address(intention.provider), cid):
+            what = "checkpoint" if report.result is None else "output"
+            raise UsageRefused(f"the {what} file {cid} is not here", remedy="PUT it to /v1/files/{cid} first")
+    access.belongs(session, job.id, made, lane)
 
 
 def _require_same(row: UsageRow, receipt: UsageReceipt) -> None:

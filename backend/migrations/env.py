@@ -38,6 +38,8 @@ _OWN = {
     "sessions",
     "api_keys",
     "files",
+    "uploads",
+    "file_uses",
     "offers",
     "providers",
     "jobs",

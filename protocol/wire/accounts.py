@@ -1,6 +1,7 @@
 """Sign-in, API keys and balances."""
 
 from datetime import datetime
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -56,30 +57,45 @@ class Session(Wire):
     expires_at: datetime
 
 
+Scope = Literal["jobs:write", "jobs:read", "files", "account:read"]
+"""What an API key may do."""
+
+ALL_SCOPES: Final[list[Scope]] = ["jobs:write", "jobs:read", "files", "account:read"]
+
+Cap = Annotated[Base, Field(ge=0, lt=2**63)]
+"""Base units that fit a database's column."""
+
+Name = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
 class KeyRequest(Wire):
     """A new API key."""
 
-    name: str = Field(min_length=1, max_length=64)
+    name: Name
+    scopes: list[Scope] = Field(default=ALL_SCOPES, min_length=1, max_length=8)
+    #: base units that its orders may commit in all; null = as much as its delegate's cap on chain
+    cap_base: Cap | None = None
+    #: base units that its orders may commit in one UTC day
+    daily_cap_base: Cap | None = None
+    #: unix seconds; null = never
+    expires_time: int | None = Field(default=None, ge=0, lt=2**31)
 
 
-class ApiKey(Wire):
-    """An API key without its secret."""
+class KeyChange(Wire):
+    """What to change of an API key; what is absent stays as it is."""
 
-    id: str
-    name: str
-    buyer: Account
-    #: key that signs orders; approve it on chain with a cap
-    delegate: Account
-    #: key that signs vouchers
-    voucher_signer: Account
-    created_at: datetime
-    last_used_at: datetime | None = None
+    name: Name = ""
+    scopes: list[Scope] = Field(default=ALL_SCOPES, min_length=1, max_length=8)
+    cap_base: Cap | None = None
+    daily_cap_base: Cap | None = None
+    expires_time: int | None = Field(default=None, ge=0, lt=2**31)
 
 
-class NewApiKey(ApiKey):
-    """An API key as it is made: the only time that its secret is shown."""
+class RotateRequest(Wire):
+    """A new secret for a key."""
 
-    key: str
+    #: seconds that the old secret works on
+    overlap_seconds: int = Field(default=24 * 3600, ge=0, le=30 * 24 * 3600)
 
 
 class DelegateInfo(Wire):
@@ -89,6 +105,41 @@ class DelegateInfo(Wire):
     remaining_base: Base
     #: unix seconds
     until_time: int
+
+
+class ApiKey(Wire):
+    """An API key without its secret."""
+
+    id: str
+    #: the secret's first characters
+    prefix: str = ""
+    name: str
+    buyer: Account
+    #: key that signs orders; approve it on chain with a cap
+    delegate: Account
+    #: key that signs vouchers
+    voucher_signer: Account
+    scopes: list[Scope] = ALL_SCOPES
+    #: caps of the key in base units, and what its orders committed of them; null = no such cap
+    cap_base: Base | None = None
+    daily_cap_base: Base | None = None
+    committed_base: Base = 0
+    #: what is left of the caps; null = no such cap
+    left_base: Base | None = None
+    left_today_base: Base | None = None
+    #: what is left of the delegate's cap on chain
+    allowance: DelegateInfo | None = None
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    #: until when the secret before the last rotation works
+    previous_until: datetime | None = None
+
+
+class NewApiKey(ApiKey):
+    """An API key as it is made: the only time that its secret is shown."""
+
+    key: str
 
 
 class AccountInfo(Wire):
@@ -105,5 +156,7 @@ class AccountInfo(Wire):
     #: who alone withdraws; null = the account itself
     beneficiary: Account | None
     delegate: DelegateInfo | None
+    #: the API key that asks: its caps, and what is left of them
+    key: ApiKey | None = None
     block_number: int
     block_hash: Hash32

@@ -47,6 +47,9 @@ def _cid(value: str) -> str:
     return value
 
 
+Words = Annotated[str, AfterValidator(lambda text: text.replace("\0", "\ufffd"))]
+"""Free text of others. A NUL in it is shown as what it is: PostgreSQL takes none, and nothing is refused for one."""
+
 Base = Annotated[int, BeforeValidator(_number), PlainSerializer(str, return_type=str, when_used="json")]
 """Base units (10⁻⁶ dollar) as a decimal string."""
 

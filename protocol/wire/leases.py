@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from protocol.wire.fields import Big, Cid, Hash32, SignatureHex, Wire
+from protocol.wire.fields import Big, Cid, Hash32, SignatureHex, Wire, Words
 from protocol.wire.jobs import OutputFile, TraceStep
 
 
@@ -81,7 +81,7 @@ class UsageReport(Wire):
     #: of the commitment, where the order has replicas
     salt: Hash32 | None = None
     #: what the job printed in this segment
-    log_text: str = Field(default="", max_length=65_536)
+    log_text: Words = Field(default="", max_length=65_536)
 
 
 class Waiting(Wire):
@@ -108,7 +108,7 @@ class Countersignature(Wire):
 class FailureReport(Wire):
     """The provider cannot finish: its own fault, never a result."""
 
-    reason: str = Field(min_length=1, max_length=500)
+    reason: Words = Field(min_length=1, max_length=500)
 
 
 LeaseWork.model_rebuild()

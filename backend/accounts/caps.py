@@ -1,0 +1,77 @@
+"""What an API key may commit: order totals, counted when an order is signed and never given back, as the ledger counts.
+
+The delegate's cap on chain is the last word; these caps are tighter and cost no transaction to change.
+"""
+
+from typing import Final
+
+from sqlalchemy import case, or_, update
+from sqlmodel import Session, col
+
+from backend.accounts.tables import ApiKeyRow
+from backend.errors import OverCap
+from protocol.terms import Order
+from protocol.units import format_dollars
+
+DAY_SECONDS: Final = 86_400
+
+
+def most_base(order: Order) -> int:
+    """Base units that the order can cost at most (DESIGN 4.2): a budget for each lane, a fee for each lease."""
+    return order.replicas * order.budget + order.max_leases * order.fee
+
+
+def commit(session: Session, key: ApiKeyRow, amount_base: int, now: int) -> None:
+    """Counts an order against the key's caps, in one statement so that two orders cannot share what is left.
+
+    `now` in unix seconds. Raises `OverCap`, and then nothing is counted.
+    """
+    today = now // DAY_SECONDS
+    of_today = case((col(ApiKeyRow.day) == today, col(ApiKeyRow.day_committed_base)), else_=0)
+    counted = session.exec(
+        update(ApiKeyRow)
+        .where(
+            col(ApiKeyRow.id) == key.id,
+            or_(col(ApiKeyRow.cap_base).is_(None), col(ApiKeyRow.committed_base) + amount_base <= ApiKeyRow.cap_base),
+            or_(col(ApiKeyRow.daily_cap_base).is_(None), of_today + amount_base <= ApiKeyRow.daily_cap_base),
+        )
+        .values(
+            committed_base=col(ApiKeyRow.committed_base) + amount_base,
+            day=today,
+            day_committed_base=of_today + amount_base,
+        )
+        .execution_options(synchronize_session=False)
+    ).rowcount
+    if counted != 1:
+        _refuse(session, key, amount_base, today)
+
+
+def left_today_base(key: ApiKeyRow, now: int) -> int | None:
+    """Base units that the key may still commit today; None = no such cap."""
+    if key.daily_cap_base is None:
+        return None
+    spent = key.day_committed_base if key.day == now // DAY_SECONDS else 0
+    return max(0, key.daily_cap_base - spent)
+
+
+def left_base(key: ApiKeyRow) -> int | None:
+    """Base units that the key may still commit in all; None = no such cap."""
+    return None if key.cap_base is None else max(0, key.cap_base - key.committed_base)
+
+
+def _refuse(session: Session, key: ApiKeyRow, amount_base: int, today: int) -> None:
+    row = session.get_one(ApiKeyRow, key.id, populate_existing=True)
+    left = left_base(row)
+    which, option = ("cap", "--cap") if left is not None and left < amount_base else ("daily cap", "--daily-cap")
+    if which == "daily cap":
+        left = left_today_base(row, today * DAY_SECONDS)
+    remaining = left or 0
+    raise OverCap(
+        f"the order may cost {format_dollars(amount_base)}, the {which} of API key {row.prefix}… leaves "
+        f"{format_dollars(remaining)}",
+        remedy=f"raise it with the wallet: gridlease keys change {row.id} {option} DOLLARS; or lower max_price",
+        cap=which.replace(" ", "_"),
+        needed_base=str(amount_base),
+        remaining_base=str(remaining),
+        key_id=row.id,
+    )

@@ -1,0 +1,54 @@
+"""Idempotency keys (threat A4): a request that was answered is answered the same again, and never acted on twice."""
+
+import hashlib
+from typing import Final
+
+from sqlalchemy import delete, text
+from sqlmodel import Session, col, select
+
+from backend.errors import BadRequest, IdempotencyConflict, InFlight
+from backend.jobs.tables import IdempotencyRow, JobRow
+from protocol.clock import now_time
+
+MAX_KEY_CHARACTERS: Final = 255
+KEEP_SECONDS: Final = 7 * 24 * 3600
+
+
+def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow | None:
+    """The job that this key already made; raises `BadRequest`, `InFlight`, `IdempotencyConflict`.
+
+    After this the key is this transaction's until it ends, if there was no job yet.
+    """
+    if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
+        raise BadRequest("Idempotency-Key must have 1 to 255 printable characters", remedy="send a random one")
+    _hold(session, principal, key)
+    statement = select(IdempotencyRow).where(IdempotencyRow.principal == principal, IdempotencyRow.key == key)
+    row = session.exec(statement).first()
+    if row is None:
+        return None
+    if row.fingerprint != hashlib.sha256(body).hexdigest():
+        raise IdempotencyConflict("this Idempotency-Key was used with another body")
+    return session.get(JobRow, row.job_id)
+
+
+def _hold(session: Session, principal: str, key: str) -> None:
+    """On SQLite the transaction holds all; on PostgreSQL a lock of the key's own, until the transaction ends."""
+    if session.connection().dialect.name != "postgresql":
+        return
+    number = int.from_bytes(hashlib.sha256(f"{principal}/{key}".encode()).digest()[:8], "big", signed=True)
+    held = session.connection().execute(text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number}).scalar()
+    if not held:
+        raise InFlight("a request with this Idempotency-Key is being worked on")
+
+
+def remember(session: Session, principal: str, key: str, body: bytes, job: JobRow) -> None:
+    """In the transaction that makes the job."""
+    fingerprint = hashlib.sha256(body).hexdigest()
+    row = IdempotencyRow(principal=principal, key=key, fingerprint=fingerprint, job_id=job.id, created_time=now_time())
+    session.add(row)
+
+
+def prune(session: Session) -> int:
+    """Forgets keys older than a week; how many."""
+    old = delete(IdempotencyRow).where(col(IdempotencyRow.created_time) < now_time() - KEEP_SECONDS)
+    return session.exec(old).rowcount
