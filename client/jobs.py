@@ -37,8 +37,6 @@ class Terms(TypedDict, total=False):
     replicas: int
     #: replicas that must agree about each segment
     quorum: int
-    #: each replica in another grid zone
-    distinct_zones: bool
     #: the buyer's own labels
     metadata: dict[str, str]
 

@@ -28,6 +28,7 @@ LANES: Final[tuple[tuple[str, str], ...]] = (
 """Name and unit of each lane in use; lanes 10..15 are 0."""
 
 CARBON_CEILING: Final = 2000
+"""gCO2e/kWh at which the headroom is 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,9 @@ def names_of(traits: int) -> list[str]:
     by_bit = {bit: name for name, bit in TRAITS.items()}
     return [by_bit.get(bit, f"bit_{bit}") for bit in range(256) if traits >> bit & 1]
 
+
+ENERGY_SOURCES: Final[tuple[str, ...]] = tuple(name for name, bit in TRAITS.items() if 16 <= bit < 32)
+"""Traits that say where the power comes from."""
 
 RUNTIME_TRAITS: Final[dict[str, int]] = {name: bit for name, bit in TRAITS.items() if bit < 16}
 """Bit of each runtime: an order asks for its job's."""

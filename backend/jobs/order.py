@@ -4,20 +4,17 @@ import secrets
 from dataclasses import dataclass
 
 from backend.errors import BadRequest
+from backend.jobs.policy import needed, order_expiry
 from protocol.hashing import Address
 from protocol.manifest import Manifest
-from protocol.resources import Quantities, pack_traits
 from protocol.terms import Order
 from protocol.units import METER_WORK, lock_up, parse_dollars, units_up
 from protocol.wire.jobs import JobRequest
-from protocol.zones import all_but, zone_mask
 
 RATE_CEILING = 2**32 - 1
 BUDGET_CEILING = 2**48 - 1
 MOST_LEASES = 16
 LEASES_PER_REPLICA = 4
-ORDER_GRACE_SECONDS = 3600
-"""An order outlives its leases by this much, so that a late failover still opens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +44,12 @@ def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) 
     max_leases = leases_of(request)
     max_rate, budget = _price(request, quantity, context.fee_base * max_leases, context.market_rate)
     # The lanes run side by side, the leases of one lane after each other.
-    longest_lane = -(-max_leases // request.replicas)
-    expiry = context.now_time + request.duration_seconds * longest_lane + ORDER_GRACE_SECONDS
-    needs = request.needs
+    expiry = order_expiry(request, -(-max_leases // request.replicas), context.now_time)
     return Order(
         buyer=context.buyer,
         voucher_signer=context.voucher_signer,
         job=manifest.job_hash(),
-        quantities=_quantities(needs.quantities, manifest),
-        all_of=pack_traits([manifest.runtime, *needs.all_of]),
-        any_of=pack_traits(needs.any_of),
-        none_of=pack_traits(needs.none_of),
-        zones=_zones(needs.zones_in, needs.zones_out),
-        distinct_zones=request.distinct_zones,
+        **needed(request.needs, manifest),
         meter=METER_WORK,
         max_rate=max_rate,
         quantity=quantity,
@@ -131,21 +121,3 @@ def _price(request: JobRequest, quantity: int, fees: int, market_rate: int | Non
             "max_price gives less than one pico-dollar per unit", remedy="raise max_price or lower limits.work"
         )
     return min(wanted, affordable), min(ceiling, BUDGET_CEILING)
-
-
-def _quantities(asked: dict[str, int], manifest: Manifest) -> int:
-    unknown = sorted(set(asked) - set(Quantities.__slots__))
-    if unknown:
-        raise BadRequest(f"unknown quantity {unknown[0]!r}", remedy=f"use {', '.join(Quantities.__slots__)}")
-    # The job's own memory limit is a need, whether the buyer says so or not.
-    memory = max(asked.get("memory_quarter_gib", 0), -(-manifest.limits.memory_bytes // 2**28))
-    return Quantities(**{**asked, "memory_quarter_gib": memory}).pack()
-
-
-def _zones(zones_in: list[str], zones_out: list[str]) -> int:
-    if zones_in and zones_out:
-        mask = zone_mask(zones_in) & ~zone_mask(zones_out)
-        if mask == 0:
-            raise BadRequest("zones_out takes away every zone of zones_in", remedy="name fewer zones in zones_out")
-        return mask
-    return all_but(zones_out) if zones_out else zone_mask(zones_in)

@@ -59,6 +59,14 @@ class JobLogRow(SQLModel, table=True):
     text: str
 
 
+class PassedOverRow(SQLModel, table=True):
+    """A provider that the ledger would not let serve the job: what the order wants attested of it is not."""
+
+    __tablename__ = "passed_over"
+    job_id: str = Field(primary_key=True, max_length=40)
+    provider: str = Field(primary_key=True, max_length=42)
+
+
 class IdempotencyRow(SQLModel, table=True):
     """The answer to a request that was made once, kept with the row that it made."""
 

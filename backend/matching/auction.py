@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.jobs.service import end_job, order_of
-from backend.jobs.tables import JobRow
+from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.facts import gather, intentions_of
 from backend.leases.lanes import JobFacts, LaneState
 from backend.leases.segments import lane_segments
@@ -136,9 +136,20 @@ def _entry(session: Session, market: Market, job: JobRow, order: Order) -> BookO
         fills=fills,
         arrived=job.created_ms,
         tried=frozenset(Address(row.provider) for row in leases),
-        serving=frozenset(Address(row.provider) for row in leases if row.state != "ended" or row.caught),
+        serving=_serving(leases) | (_passed_over(session, job.id) if order.attested else frozenset()),
         held_zones=frozenset(held),
     )
+
+
+def _serving(leases: list[LeaseIntention]) -> frozenset[Address]:
+    """Providers that never get another replica: they have one, or were caught at a lie."""
+    return frozenset(Address(row.provider) for row in leases if row.state != "ended" or row.caught)
+
+
+def _passed_over(session: Session, job_id: str) -> frozenset[Address]:
+    """Providers that never get the job: the ledger found them without the attestation."""
+    statement = select(PassedOverRow.provider).where(PassedOverRow.job_id == job_id)
+    return frozenset(Address(provider) for provider in session.exec(statement))
 
 
 def _fills(facts: JobFacts, on_chain: list[LeaseRow | None], order: Order) -> tuple[int, ...]:

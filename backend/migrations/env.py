@@ -45,6 +45,7 @@ _OWN = {
     "jobs",
     "job_logs",
     "idempotency_keys",
+    "passed_over",
     "lease_intentions",
     "usage_receipts",
     "usage_commitments",

@@ -5,7 +5,7 @@ from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.jobs.service import order_of
-from backend.jobs.tables import JobRow
+from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.acting import close_lane, reopen
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
@@ -26,7 +26,6 @@ OFFER_FAULTS = {
     Skip.OFFER_EXPIRED,
     Skip.OFFER_CANCELLED,
     Skip.OFFER_EPOCH,
-    Skip.ATTESTATION,
     Skip.PROVIDER_FUNDS,
 }
 """No order would do better with this offer now: without a reaction the cheapest one would be tried for ever."""
@@ -107,6 +106,9 @@ def _reopen(session: Session, market: Market, intent: IntentRow, skip: Skip | No
     log.warning("lease.skipped", lease=intent.subject, reason=word)
     if skip in OFFER_FAULTS:
         set_aside(session, intention.offer_digest)
+    if skip is Skip.ATTESTATION:
+        # What one order's auditor does not attest is no fault of the offer: others may take it.
+        session.merge(PassedOverRow(job_id=job.id, provider=intention.provider))
     session.delete(intention)
     session.flush()
     if skip in BUYER_FAULTS:

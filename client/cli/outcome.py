@@ -54,11 +54,20 @@ def show_quote(quote: Quote, *, as_json: bool) -> None:
     if as_json:
         print_json(quote)
         return
-    facts([("job hash", quote.job_hash), ("offers", str(quote.offers)), ("would match", quote_words(quote))])
+    facts(
+        [
+            ("job hash", quote.job_hash),
+            ("offers", f"{quote.offers}, {quote.fitting} fit"),
+            ("would match", quote_words(quote)),
+            ("rate", f"{quote.rate_dollars or 'none'}, takes at most {quote.max_rate_dollars}"),
+            ("costs at most", f"{quote.most_dollars} in all, whatever fails"),
+        ]
+    )
     if not quote.offers:
         say("No provider is online; try again later.")
     for refusal in quote.refusals:
-        say(plain(f"{refusal.provider[:8]}… in {refusal.zone or 'no zone'}: {refusal.reason}; {refusal.remedy}"))
+        remedy = f"; to take the nearest: {refusal.remedy}" if refusal.relaxations else ""
+        say(plain(f"{refusal.offers} refused by {refusal.reason}: {refusal.why}{remedy}"))
 
 
 def quote_words(quote: Quote) -> str:

@@ -3,14 +3,25 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from protocol.resources import CARBON_CEILING
 from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.fields import Account, Base, Big, Cid, Hash32, Wire
 
 JobState = Literal["queued", "matched", "running", "verifying", "succeeded", "failed", "canceled", "expired"]
 SettlementState = Literal["unfunded", "escrowed", "released", "refunded"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "canceled", "expired"})
+
+
+class Attested(Wire):
+    """What an auditor must attest of the machine until the lease ends."""
+
+    #: the auditor
+    by: Account
+    traits: list[str] = Field(default_factory=list, max_length=64)
+    #: whether the zone must be attested too
+    zone: bool = False
 
 
 class Needs(Wire):
@@ -26,6 +37,13 @@ class Needs(Wire):
     #: zone ids, such as `DE`; empty = any
     zones_in: list[str] = Field(default_factory=list, max_length=255)
     zones_out: list[str] = Field(default_factory=list, max_length=255)
+    #: no two leases of the order at once in one zone, and no successor in its predecessor's
+    distinct_zones: bool = False
+    #: grams of CO2 equivalent a kWh at most, as the offer says; an offer that says nothing does not do
+    max_gco2e_per_kwh: int | None = Field(default=None, ge=0, lt=CARBON_CEILING)
+    #: one of these, such as `solar`
+    energy_sources: list[str] = Field(default_factory=list, max_length=16)
+    attested: Attested | None = None
 
 
 class JobRequest(Wire):
@@ -41,23 +59,53 @@ class JobRequest(Wire):
     duration_seconds: int = Field(default=900, ge=10, le=86_400)
     #: leases in all, when providers fail; None = four for each replica, 16 at most
     max_leases: int | None = Field(default=None, ge=1, le=16)
+    #: the same said otherwise: leases after those that are opened first
+    retries: int | None = Field(default=None, ge=0, le=15)
     #: providers that run the job side by side; each is paid
     replicas: int = Field(default=1, ge=1, le=16)
     #: replicas that must agree about each segment; None = more than half
     quorum: int | None = Field(default=None, ge=1, le=16)
-    #: each replica in another grid zone, so that no failing grid takes two
-    distinct_zones: bool = False
+    #: unix seconds by which the last lease has ended; None = as long as the leases take
+    deadline_time: int | None = Field(default=None, ge=0, lt=2**40)
     metadata: dict[str, str] = Field(default_factory=dict, max_length=32)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_retries(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("retries"), int):
+            return data
+        first = data.get("replicas", 1)
+        leases = data["retries"] + (first if isinstance(first, int) else 1)
+        if data.get("max_leases", leases) != leases:
+            raise ValueError(f"{data['retries']} retries are {leases} leases in all; give retries or max_leases")
+        return data | {"max_leases": leases}
+
+
+class Relaxation(Wire):
+    """One word of the request that would have to say something else."""
+
+    #: such as `max_rate` or `needs.zones_in`
+    word: str
+    #: what it would have to say; None = nothing
+    to: bool | int | str | list[str] | None
+    text: str
 
 
 class Refusal(Wire):
-    """Why one live offer does not meet the order, and the nearest change that would."""
+    """A class of live offers that do not meet the order, all for the same first reason."""
 
+    #: reason word, as the ledger's Skip, such as `rate` or `quantities`
+    reason: str
+    #: offers refused for it
+    offers: int
+    why: str
+    #: all that must change for the nearest of them to fit, in the order of the ledger's checks; empty = nothing helps
+    relaxations: list[Relaxation]
+    #: the nearest of them
     offer: Hash32
     provider: Account
     zone: str | None
-    #: reason word, as the ledger's Skip, such as `rate` or `quantities`
-    reason: str
+    #: the relaxations as one sentence
     remedy: str
 
 
@@ -71,10 +119,25 @@ class Quote(Wire):
     zone: str | None
     #: pico-dollars per 10⁶ work
     rate: int | None
-    #: base units that would be held
+    #: the rate in dollars per 10⁹ work
+    rate_dollars: str | None
+    #: pico-dollars per 10⁶ work that the order takes at most
+    max_rate: int
+    max_rate_dollars: str
+    #: base units that would be held for the first lease
     lock_base: Base | None
+    lock_dollars: str | None
+    #: base units per opened lease
     fee_base: Base
+    fee_dollars: str
+    #: base units that the whole order can cost at most, whatever fails
+    most_base: Base
+    most_dollars: str
+    #: live offers
     offers: int
+    #: of them those that meet the order
+    fitting: int
+    #: one for each reason
     refusals: list[Refusal]
 
 

@@ -18,7 +18,18 @@ from protocol.keys import LocalKey
 from protocol.manifest import Manifest
 from protocol.results import JobResult, Output, TraceLeaf
 from protocol.wire.accounts import AccountInfo, ChainInfo, DelegateInfo, NewApiKey, NonceAnswer, Session
-from protocol.wire.jobs import Job, JobLease, OutputFile, Page, Quote, Refusal, ResultInfo, Segments, TraceStep
+from protocol.wire.jobs import (
+    Job,
+    JobLease,
+    OutputFile,
+    Page,
+    Quote,
+    Refusal,
+    Relaxation,
+    ResultInfo,
+    Segments,
+    TraceStep,
+)
 from protocol.wire.problems import MEDIA_TYPE
 
 KEY = "glk_test_0123456789"
@@ -270,8 +281,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _quote(self, manifest: Manifest) -> Quote:
         matched = self.server.state.matches
+        remedy = "raise max_rate to 100000"
         refusal = Refusal(
-            offer=to_hex(bytes(32)), provider=PROVIDER, zone="DE", reason="rate", remedy="offer 100000 at least"
+            reason="rate",
+            offers=1,
+            why="the cheapest of them asks 100000 pico-dollars, the order takes at most 1",
+            relaxations=[Relaxation(word="max_rate", to=100_000, text=remedy)],
+            offer=to_hex(bytes(32)),
+            provider=PROVIDER,
+            zone="DE",
+            remedy=remedy,
         )
         return Quote(
             job_hash=to_hex(manifest.job_hash()),
@@ -280,9 +299,17 @@ class _Handler(BaseHTTPRequestHandler):
             provider=PROVIDER if matched else None,
             zone="DE" if matched else None,
             rate=100_000 if matched else None,
+            rate_dollars="$0.000100/10⁹ work" if matched else None,
+            max_rate=200_000,
+            max_rate_dollars="$0.000200/10⁹ work",
             lock_base=200 if matched else None,
+            lock_dollars="$0.000200" if matched else None,
             fee_base=100,
+            fee_dollars="$0.000100",
+            most_base=800,
+            most_dollars="$0.000800",
             offers=1,
+            fitting=1 if matched else 0,
             refusals=[] if matched else [refusal],
         )
 

@@ -12,7 +12,7 @@ from client.sdk import Client
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex, to_hex
 from protocol.units import earned_down
-from protocol.wire.jobs import ENDED, Job, JobRequest
+from protocol.wire.jobs import ENDED, Job, JobRequest, Needs
 from protocol.wire.offers import OfferPage
 from protocol.zones import zone_by_id
 from provider.runtimes.model import Execution, ResumePoint, RunSpec, Segment
@@ -88,7 +88,9 @@ def test_one_replica_lies_and_one_dies_and_the_job_ends_right_and_paid_to_the_un
     free_before = world.followed.mirror.account(world.ledger.buyer.address).free_base
     manifest = JOB.manifest.model_dump(mode="json")
     with world.buyer() as client:
-        job = _ended(world, client, JobRequest(manifest=manifest, replicas=3, distinct_zones=True, max_leases=9))
+        job = _ended(
+            world, client, JobRequest(manifest=manifest, replicas=3, needs=Needs(distinct_zones=True), max_leases=9)
+        )
         until(lambda: client.job(job.id).settlement == "released", 60, "all leases to close")
     assert job.result is not None
     assert job.result.result_hash == to_hex(result_of(JOB, run(JOB)).result_hash())

@@ -4,10 +4,8 @@ import pytest
 
 from backend.matching import index, page, policy, reach
 from backend.matching.book import BookOffer, BookOrder
-from backend.matching.explain import explain
 from backend.matching.index import OfferIndex
 from backend.matching.policy import decide, match
-from protocol.events import Skip
 from protocol.hashing import Address, keccak256
 from protocol.zones import zone_by_id, zone_mask
 from tests.support.builders import an_address, make_offer, make_order
@@ -162,12 +160,3 @@ def test_a_retry_goes_to_another_provider_while_there_is_one() -> None:
     tried = frozenset({cheap.offer.provider})
     assert match([cheap, dear], [_order(1, tried=tried)], MIN_NOTICE)[0].offer is dear
     assert match([cheap], [_order(1, tried=tried)], MIN_NOTICE)[0].offer is cheap
-
-
-def test_each_refused_offer_is_explained_with_the_nearest_change() -> None:
-    book = [_offer(1, rate=9_000_000), _offer(2, zone=zone_by_id("FR").number), _offer(3, open_leases=1)]
-    waiting = _order(1, zones=zone_mask(["DE"]))
-    said = {entry.skip: entry.remedy for entry in explain(book, waiting, MIN_NOTICE)}
-    assert "raise max_rate to 9000000" in said[Skip.RATE]
-    assert "allow zone FR" in said[Skip.ZONE]
-    assert "wait" in said[Skip.CAPACITY]

@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import BadRequest
-from backend.jobs.order import ORDER_GRACE_SECONDS, OrderContext, build_order, check_rate_bps, quorum_of
+from backend.jobs.order import OrderContext, build_order, check_rate_bps, quorum_of
+from backend.jobs.policy import ORDER_GRACE_SECONDS
 from protocol.hashing import cid_of, sha256
 from protocol.manifest import Manifest
-from protocol.resources import Quantities
+from protocol.resources import Quantities, pack_traits
 from protocol.units import lock_up, parse_dollars
-from protocol.wire.jobs import JobRequest, Needs
+from protocol.wire.jobs import Attested, JobRequest, Needs
 from protocol.zones import zone_by_id
 from tests.support.builders import an_address, make_order
 
@@ -82,7 +83,7 @@ def test_an_unknown_quantity_is_refused_by_name() -> None:
 
 
 def test_each_replica_has_room_for_retries_and_a_lane_is_given_their_time() -> None:
-    order = _build(replicas=3, distinct_zones=True, duration_seconds=100)
+    order = _build(replicas=3, needs=Needs(distinct_zones=True), duration_seconds=100)
     assert (order.replicas, order.max_leases, order.distinct_zones) == (3, 12, True)
     # Quorum and arbiter go together on chain, and hosted orders have no arbiter.
     assert order.quorum == 0
@@ -109,3 +110,50 @@ def test_so_many_jobs_are_checked_that_a_lie_loses_what_it_gains(bond: int, rate
     assert checked <= 10_000
     assert checked * (price + bond) >= 10_000 * price
     assert bond or checked == 10_000
+
+
+def test_each_policy_word_becomes_the_term_that_the_ledger_checks() -> None:
+    auditor = an_address("auditor")
+    order = _build(
+        needs=Needs(
+            max_gco2e_per_kwh=150,
+            energy_sources=["solar", "wind"],
+            distinct_zones=True,
+            attested=Attested(by=auditor, traits=["solar"], zone=True),
+        )
+    )
+    assert Quantities.unpack(order.quantities).carbon_headroom == 1850
+    assert order.any_of == pack_traits(["solar", "wind"])
+    assert order.distinct_zones
+    assert (order.auditor, order.attested) == (auditor, pack_traits(["solar"]) | 1 << 255)
+    assert _build(needs=Needs(energy_sources=["hydro"])).all_of == pack_traits(["wasi-det/1", "hydro"])
+
+
+@pytest.mark.parametrize(
+    "needs",
+    [
+        Needs(energy_sources=["coal"]),
+        Needs(energy_sources=["solar", "wind"], any_of=["home"]),
+        Needs(attested=Attested(by=an_address("auditor"))),
+    ],
+)
+def test_a_policy_that_an_order_cannot_say_is_refused_with_a_remedy(needs: Needs) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        _build(needs=needs)
+    assert refusal.value.said_remedy
+
+
+def test_no_lease_can_outlast_the_deadline() -> None:
+    order = _build(deadline_time=1_002_000, duration_seconds=900)
+    # It opens before its expiry, so it has ended before the deadline.
+    assert order.expiry - 1 + order.duration < 1_002_000
+    assert order.matcher_until == order.expiry
+    with pytest.raises(BadRequest, match="cannot end before the deadline"):
+        _build(deadline_time=1_000_900, duration_seconds=900)
+
+
+def test_retries_count_the_leases_after_the_first() -> None:
+    assert _build(retries=2).max_leases == 3
+    assert _build(retries=2, max_leases=3).max_leases == 3
+    with pytest.raises(ValueError, match="retries are 3 leases"):
+        _build(retries=2, max_leases=9)

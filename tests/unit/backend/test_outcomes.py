@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from backend.db import Database
-from backend.jobs.tables import JobRow
+from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.tables import OfferRow
@@ -123,6 +123,14 @@ def test_a_provider_that_was_only_busy_keeps_its_offer(database: Database) -> No
     job, offer = _settle(database, Skip.CAPACITY)
     assert not offer.withdrawn
     assert (job.state, job.wants_lease) == ("queued", True)
+
+
+def test_who_lacks_one_orders_attestation_keeps_its_offer_and_never_gets_that_job(database: Database) -> None:
+    job, offer = _settle(database, Skip.ATTESTATION)
+    assert not offer.withdrawn
+    assert (job.state, job.wants_lease) == ("queued", True)
+    with database.read() as session:
+        assert session.get(PassedOverRow, ("job_1", "0x2")) is not None
 
 
 def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(database: Database) -> None:

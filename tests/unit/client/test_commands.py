@@ -165,7 +165,8 @@ class TestRun:
         market.state.matches = False
         result = runner.invoke(app, ["run", "--dry-run", str(module)])
         assert result.exit_code == 4
-        assert "rate; offer 100000 at least" in result.stderr
+        assert "1 refused by rate" in result.stderr
+        assert "to take the nearest: raise max_rate to 100000" in result.stderr
 
     def test_a_result_that_does_not_recompute_fails(
         self, runner: CliRunner, market: MarketServer, module: Path
