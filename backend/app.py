@@ -10,6 +10,8 @@ from backend import problems
 from backend.accounts.endpoints import router as accounts
 from backend.bodies import BoundedBodies, SteadyBodies
 from backend.docs import router as docs
+from backend.events.pulse import Pulse
+from backend.events.stream import Streams
 from backend.files.endpoints import router as files
 from backend.files.uploads import router as uploads
 from backend.jobs.endpoints import router as jobs
@@ -45,6 +47,8 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.market = market
+    app.state.pulse = Pulse(market.db)
+    app.state.streams = Streams(market.settings.streams_per_account)
     problems.install(app)
 
     app.add_middleware(BoundedBodies, max_body_bytes=market.settings.max_body_bytes)

@@ -171,6 +171,13 @@ class MirrorBehind(RequestRefused):
     remedy = "try again in a moment; see /v1/ledger/status"
 
 
+class TooManyStreams(RequestRefused):
+    """The account holds as many streams of events open as it may."""
+
+    code = "too_many_streams"
+    remedy = "close one of them, or ask GET /v1/jobs/{id} now and then"
+
+
 STATUSES: dict[type[GridleaseError], int] = {
     NotSignedIn: 401,
     SignInRefused: 401,
@@ -194,6 +201,7 @@ STATUSES: dict[type[GridleaseError], int] = {
     BadRequest: 400,
     OfferRefused: 422,
     UsageRefused: 422,
+    TooManyStreams: 429,
     MirrorBehind: 503,
     RequestRefused: 400,
     protocol_errors.WrongChain: 422,

@@ -6,6 +6,7 @@ from functools import cached_property
 from backend.accounts.hosted_keys import HostedKeys
 from backend.accounts.sign_in import SignInRules
 from backend.db import Database
+from backend.events import recording
 from backend.files.store import FileStore
 from backend.limits import RateLimits
 from backend.offers.live import LiveBook
@@ -28,6 +29,7 @@ class Market:
         self.settings = settings
         self.deployment: Deployment = load_deployment(settings.deployment)
         self.db = Database(settings.market_url)
+        recording.install(self.db)
         #: set once this process was told to stop: whoever only waits answers now
         self.draining = threading.Event()
         self.files = FileStore(settings.files_dir, settings.max_file_bytes, reserve_bytes=settings.files_reserve_bytes)

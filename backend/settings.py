@@ -97,6 +97,14 @@ class MarketSettings(RoomSettings):
     #: bytes a second that a body must keep up on average, after `body_grace_seconds`
     body_bytes_per_second: int = Field(default=1024, ge=1)
     body_grace_seconds: float = Field(default=20, gt=0)
+    #: streams of events that one account may hold open in one process
+    streams_per_account: int = Field(default=16, ge=1)
+    #: a stream that has nothing to say says so this often, because proxies cut what is silent
+    heartbeat_seconds: float = Field(default=15, gt=0)
+    #: a stream is cut when its client takes nothing for so long
+    stall_seconds: float = Field(default=20, gt=0)
+    #: for development: webhooks may go to http:// and to addresses that are not public
+    webhooks_to_private: bool = False
 
     @property
     def origin(self) -> str:

@@ -3,6 +3,7 @@
 import structlog
 
 from backend import crash_points
+from backend.events import chain
 from backend.leases import checks, settlement
 from backend.leases.acting import sweep
 from backend.lock import alone
@@ -22,6 +23,7 @@ def run(market: Market) -> bool:
         outcomes.settle(market)
         checks.collect(market)
         with market.db.write() as session:
+            chain.tell(session, market)
             sweep(session, market)
             settlement.ask(session, market)
             auction.hold(session, market)

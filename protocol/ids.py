@@ -17,6 +17,14 @@ def lease_id(order_digest: bytes, fill: int) -> bytes:
 
 def new_id(prefix: str) -> str:
     """`prefix_` and a ULID in lower case: 48 bits of milliseconds, 80 random bits; sorts by time of making."""
-    value = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
+    return _spelt(prefix, (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80))
+
+
+def first_id(prefix: str, milliseconds: int) -> str:
+    """The least id that could be made at a time or later; unix milliseconds."""
+    return _spelt(prefix, min(max(milliseconds, 0), (1 << 48) - 1) << 80)
+
+
+def _spelt(prefix: str, value: int) -> str:
     digits = [_CROCKFORD[(value >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"

@@ -1,27 +1,30 @@
-"""POST /v1/jobs buys; the rest looks at it, reads its log, cancels it."""
+"""POST /v1/jobs buys; the rest looks at it, follows it, reads its log, cancels it."""
 
-import asyncio
 import time
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from sqlmodel import col, select
 
 from backend import wake
-from backend.door import KeyHolder, TheMarket
+from backend.door import Caller, KeyHolder, TheMarket
+from backend.events.pulse import Pulse, news_or_time
+from backend.events.stream import EventStream, Streams, is_over, messages, position_of
 from backend.jobs import idempotency, service
 from backend.jobs.tables import JobLogRow, JobRow
-from backend.jobs.view import view_job
+from backend.jobs.view import view_job, view_jobs
 from backend.leases.ending import cancel_job
 from backend.leases.segments import trace_of, usages
+from backend.market import Market
 from backend.matching import receipts
-from protocol.wire.jobs import ENDED, Job, JobRequest, Page, Quote, Trace
+from protocol.wire.jobs import ENDED, Job, JobRequest, JobsAsked, Page, Quote, Trace
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-MAX_WAIT_SECONDS = 60
-_POLL_SECONDS = 0.2
+MAX_WAIT_SECONDS: Final = 60
+_LOOK_SECONDS: Final = 5
+"""Whoever waits looks for itself so often, should the shared look miss something."""
 
 
 @router.post("", response_model=Job | Quote, status_code=202, operation_id="submit_job")
@@ -48,10 +51,15 @@ async def submit_job(
         else:
             row = service.submit(session, market, key, job_request, idempotency_key, body)
     wake.market()
-    row = await _wait(market, row, _wait_seconds(prefer))
+    return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+
+
+async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, headers: dict[str, str]) -> Response:
+    """The job with the matcher's book receipt: 200 if it has ended, else 202."""
+    row = await _wait(market, pulse, row, _wait_seconds(prefer))
     with market.db.read() as session:
         receipt = receipts.signed(session, market, service.order_of(row))
-    job = view_job(market, row).model_copy(update={"book_receipt": receipt})
+        job = view_job(session, market, row).model_copy(update={"book_receipt": receipt})
     status = 200 if row.state in ENDED else 202
     return JSONResponse(job.model_dump(mode="json"), status, {**headers, "Location": job.links["self"]})
 
@@ -59,65 +67,92 @@ async def submit_job(
 def _wait_seconds(prefer: str) -> int:
     for item in prefer.split(","):
         name, _, value = item.strip().partition("=")
-        if name == "wait" and value.isdigit():
-            return min(int(value), MAX_WAIT_SECONDS)
+        if name == "wait" and value.isascii() and value.isdigit():
+            return min(int(value[:9]), MAX_WAIT_SECONDS)
     return 0
 
 
-async def _wait(market: TheMarket, row: JobRow, seconds: int) -> JobRow:
+async def _wait(market: Market, pulse: Pulse, row: JobRow, seconds: int) -> JobRow:
+    if not seconds or row.state in ENDED:
+        return row
     deadline = time.monotonic() + seconds
-    while row.state not in ENDED and time.monotonic() < deadline and not market.draining.is_set():
-        await asyncio.sleep(_POLL_SECONDS)
-        with market.db.read() as session:
-            row = service.own_job(session, row.buyer, row.id)
+    with pulse.listening(row.id) as news:
+        while row.state not in ENDED and (left := deadline - time.monotonic()) > 0 and not market.draining.is_set():
+            await news_or_time(news, min(left, _LOOK_SECONDS))
+            news.clear()
+            with market.db.read() as session:
+                row = service.own_job(session, row.buyer, row.id)
     return row
 
 
 @router.get("", response_model=Page, operation_id="list_jobs")
-async def list_jobs(
-    market: TheMarket,
-    key: KeyHolder,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    page_token: Annotated[str | None, Query(max_length=40)] = None,
-) -> Page:
-    """The account's jobs, newest first."""
+async def list_jobs(market: TheMarket, caller: Caller, asked: Annotated[JobsAsked, Query()]) -> Page:
+    """The account's jobs, newest first. `created_after` is inclusive, `created_before` is not."""
     with market.db.read() as session:
-        rows = service.list_jobs(session, key.buyer, page_token, limit + 1)
-        shown = [view_job(market, row) for row in rows[:limit]]
-    more = len(rows) > limit
-    return Page(data=shown, has_more=more, next_page_token=shown[-1].id if more else None)
+        rows, token = service.list_jobs(session, caller.address, asked)
+        return Page(data=view_jobs(session, market, rows), has_more=token is not None, next_page_token=token)
 
 
 @router.get("/{job_id}", response_model=Job, operation_id="get_job")
-async def get_job(job_id: str, market: TheMarket, key: KeyHolder) -> Job:
+async def get_job(job_id: str, market: TheMarket, caller: Caller) -> Job:
     """One job."""
     with market.db.read() as session:
-        return view_job(market, service.own_job(session, key.buyer, job_id))
+        return view_job(session, market, service.own_job(session, caller.address, job_id))
+
+
+@router.get(
+    "/{job_id}/events",
+    operation_id="job_events",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}, 204: {"description": "Nothing follows."}},
+)
+async def job_events(
+    job_id: str,
+    request: Request,
+    market: TheMarket,
+    caller: Caller,
+    last_event_id: Annotated[str | None, Header()] = None,
+    after: Annotated[str | None, Query()] = None,
+) -> Response:
+    """Server-sent events of the job: states, segments, logs, leases; ends when the job and its settlement have ended.
+
+    Ids count from 1 without a gap; reconnect with the last one in Last-Event-ID (or `after`) and nothing is missed or
+    told twice. Log text is the provider's word.
+    """
+    position = position_of(last_event_id or after)
+    with market.db.read() as session:
+        if is_over(service.own_job(session, caller.address, job_id), position):
+            # With it a browser's EventSource stops to come back.
+            return Response(status_code=204)
+    streams: Streams = request.app.state.streams
+    done = streams.enter(caller.address)
+    pieces = messages(market, request.app.state.pulse, job_id, position)
+    return EventStream(pieces, stall_seconds=market.settings.stall_seconds, done=done)
 
 
 @router.get("/{job_id}/logs", response_class=PlainTextResponse, operation_id="job_logs")
-async def job_logs(job_id: str, market: TheMarket, key: KeyHolder) -> PlainTextResponse:
+async def job_logs(job_id: str, market: TheMarket, caller: Caller) -> PlainTextResponse:
     """What the job printed. Text is the provider's word: it is not part of the result hash."""
     with market.db.read() as session:
-        row = service.own_job(session, key.buyer, job_id)
+        row = service.own_job(session, caller.address, job_id)
         statement = select(JobLogRow.text).where(JobLogRow.job_id == row.id).order_by(col(JobLogRow.sequence))
-        return PlainTextResponse("".join(session.exec(statement)))
+        return PlainTextResponse("".join(session.exec(statement)), headers={"X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/{job_id}/trace", response_model=Trace, operation_id="job_trace")
-async def job_trace(job_id: str, market: TheMarket, key: KeyHolder) -> Trace:
+async def job_trace(job_id: str, market: TheMarket, caller: Caller) -> Trace:
     """State and work after each segment: with it, the result hash can be recomputed."""
     with market.db.read() as session:
-        row = service.own_job(session, key.buyer, job_id)
+        row = service.own_job(session, caller.address, job_id)
         return Trace(data=trace_of(usages(session, row.id)))
 
 
 @router.post("/{job_id}/cancel", response_model=Job, operation_id="cancel_job")
-async def cancel(job_id: str, market: TheMarket, key: KeyHolder) -> Job:
+async def cancel(job_id: str, market: TheMarket, caller: Caller) -> Job:
     """Ends a job: what was worked is paid, the rest of the lock comes back. Cancelling twice is one cancel."""
     with market.db.write() as session:
-        row = service.own_job(session, key.buyer, job_id)
+        row = service.own_job(session, caller.address, job_id)
         cancel_job(session, market, row)
-        shown = row
     wake.market()
-    return view_job(market, shown)
+    with market.db.read() as session:
+        return view_job(session, market, row)

@@ -1,6 +1,7 @@
 """Buying a job: one transaction holds the job, its signed order and its idempotency key."""
 
 import json
+from math import ceil
 
 from sqlmodel import Session, col, select
 
@@ -15,13 +16,14 @@ from backend.jobs.tables import JobRow
 from backend.market import Market
 from backend.matching import receipts
 from backend.operations.requests import current_request_id
+from backend.paging import page_of, row_after
 from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, to_hex
-from protocol.ids import new_id
+from protocol.ids import first_id, new_id
 from protocol.messages import from_json, sign, to_json
 from protocol.terms import Order
 from protocol.units import format_dollars
-from protocol.wire.jobs import ENDED, JobRequest, Quote
+from protocol.wire.jobs import ENDED, JobRequest, JobsAsked, Quote
 
 
 def quote(session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> Quote:
@@ -124,12 +126,19 @@ def own_job(session: Session, buyer: str, job_id: str) -> JobRow:
     return row
 
 
-def list_jobs(session: Session, buyer: str, before: str | None, limit: int) -> list[JobRow]:
-    """Newest first; ids sort by time."""
+def list_jobs(session: Session, buyer: str, asked: JobsAsked) -> tuple[list[JobRow], str | None]:
+    """A page, newest first, and the token of the next one; ids sort by time. Raises `BadRequest`."""
     statement = select(JobRow).where(JobRow.buyer == buyer)
-    if before:
-        statement = statement.where(col(JobRow.id) < before)
-    return list(session.exec(statement.order_by(col(JobRow.id).desc()).limit(limit)))
+    if asked.state:
+        statement = statement.where(col(JobRow.state).in_(asked.state))
+    if asked.created_after is not None:
+        statement = statement.where(col(JobRow.id) >= first_id("job", ceil(asked.created_after.timestamp() * 1000)))
+    if asked.created_before is not None:
+        statement = statement.where(col(JobRow.id) < first_id("job", ceil(asked.created_before.timestamp() * 1000)))
+    if asked.page_token is not None:
+        statement = statement.where(col(JobRow.id) < row_after(asked.page_token, "job"))
+    found = session.exec(statement.order_by(col(JobRow.id).desc()).limit(asked.limit + 1)).all()
+    return page_of(found, asked.limit, lambda row: row.id)
 
 
 def end_job(session: Session, job: JobRow, state: str, failure: str | None = None) -> None:

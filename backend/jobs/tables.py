@@ -1,16 +1,22 @@
 """Jobs with their signed orders, and idempotency keys."""
 
 from sqlalchemy import BigInteger
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
 
 
 class JobRow(SQLModel, table=True):
     """One call to POST /v1/jobs. Money and leases are in the mirror; this is the intention."""
 
     __tablename__ = "jobs"
+    __table_args__ = (
+        #: pages of an account's jobs, of all and by state
+        Index("ix_jobs_buyer_id", "buyer", "id"),
+        Index("ix_jobs_buyer_state_id", "buyer", "state", "id"),
+        Index("ix_jobs_settle_due", "id", sqlite_where=text("settle_due"), postgresql_where=text("settle_due")),
+    )
     id: str = Field(primary_key=True, max_length=40)
     key_id: str = Field(index=True, max_length=40)
-    buyer: str = Field(index=True, max_length=42)
+    buyer: str = Field(max_length=42)
     #: SHA-256 of the manifest, 0x hex
     job_hash: str = Field(index=True, max_length=66)
     #: canonical JSON
@@ -48,6 +54,12 @@ class JobRow(SQLModel, table=True):
     ended_ms: int | None = Field(default=None, sa_type=BigInteger)
     #: the HTTP request that made it, as its answer and the logs name it
     request_id: str | None = Field(default=None, max_length=64)
+    #: when its last lease was seen Closed, or it ended without one
+    settled_ms: int | None = Field(default=None, sa_type=BigInteger)
+    #: something happened after which that may be so
+    settle_due: bool = False
+    #: events told so far: the number of the newest
+    event_count: int = 0
 
 
 class JobLogRow(SQLModel, table=True):

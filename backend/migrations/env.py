@@ -5,6 +5,7 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlmodel import SQLModel
 
 from backend.accounts import tables as _accounts  # noqa: F401 - registers its tables
+from backend.events import tables as _events  # noqa: F401
 from backend.files import tables as _files  # noqa: F401
 from backend.jobs import tables as _jobs  # noqa: F401
 from backend.leases import tables as _leases  # noqa: F401
@@ -13,6 +14,7 @@ from backend.matching import tables as _matching  # noqa: F401
 from backend.offers import tables as _offers  # noqa: F401
 from backend.operations import tables as _operations  # noqa: F401
 from backend.submission import tables as _submission  # noqa: F401
+from backend.webhooks import tables as _webhooks  # noqa: F401
 
 
 def _migrate(connection: Connection) -> None:
@@ -46,6 +48,11 @@ _OWN = {
     "job_logs",
     "idempotency_keys",
     "passed_over",
+    "job_events",
+    "chain_read",
+    "webhooks",
+    "webhook_messages",
+    "webhook_attempts",
     "lease_intentions",
     "usage_receipts",
     "usage_commitments",

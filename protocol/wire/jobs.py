@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from protocol.resources import CARBON_CEILING
 from protocol.wire.auctions import SignedBookReceipt
@@ -11,6 +11,8 @@ from protocol.wire.fields import Account, Base, Big, Cid, Hash32, Wire
 
 JobState = Literal["queued", "matched", "running", "verifying", "succeeded", "failed", "canceled", "expired"]
 SettlementState = Literal["unfunded", "escrowed", "released", "refunded"]
+Level = Literal["proved", "consistent", "unverified"]
+Finality = Literal["head", "confirmed", "finalised"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 
@@ -185,9 +187,17 @@ class JobLease(Wire):
     rate: int
     locked_base: Base
     paid_base: Base
+    #: of the lock, back with the buyer since the lease closed
+    refunded_base: Base
+    #: of the provider's bond, to the buyer
+    penalty_base: Base
     tx_hashes: list[Hash32]
-    #: the mirror has them at the wanted finality
-    confirmed: bool
+    #: block of its opening, or of its closing once it is closed
+    block_number: int
+    #: how far the mirror's word of that block was checked: `proved`, `consistent` or `unverified`
+    level: Level
+    #: whether that block can still be undone: `head`, `confirmed` or `finalised`
+    finality: Finality
 
 
 class Check(Wire):
@@ -234,6 +244,10 @@ class Job(Wire):
     cost_base: Base
     #: base units of fees
     fee_base: Base
+    #: base units that leases still hold
+    held_base: Base
+    #: base units that came back from leases that closed
+    refunded_base: Base
     leases: list[JobLease]
     result: ResultInfo | None
     #: why it failed, in words
@@ -244,9 +258,25 @@ class Job(Wire):
     metadata: dict[str, str]
     created_at: datetime
     ended_at: datetime | None
+    #: when the last of its leases was seen closed, or the job ended without one
+    settled_at: datetime | None
     links: dict[str, str]
     #: in the answer to POST
     book_receipt: SignedBookReceipt | None = None
+
+
+class JobsAsked(Wire):
+    """Which of the account's jobs a page shows."""
+
+    limit: int = Field(default=20, ge=1, le=100)
+    #: `next_page_token` of the page before, with the same filters
+    page_token: str | None = Field(default=None, max_length=64)
+    #: any of these
+    state: list[JobState] = Field(default_factory=list, max_length=8)
+    #: made at this time or later
+    created_after: AwareDatetime | None = None
+    #: made before this time
+    created_before: AwareDatetime | None = None
 
 
 class Page(Wire):

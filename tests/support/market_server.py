@@ -340,12 +340,15 @@ def _queued(job_id: str, manifest: Manifest, url: str) -> Job:
         work=0,
         cost_base=0,
         fee_base=100,
+        held_base=0,
+        refunded_base=0,
         leases=[],
         result=None,
         failure=None,
         metadata={},
         created_at=datetime.now(UTC),
         ended_at=None,
+        settled_at=None,
         links={"explorer": f"{url}/job/{to_hex(manifest.job_hash())}"},
     )
 
@@ -360,8 +363,12 @@ def _lease() -> JobLease:
         rate=100_000,
         locked_base=200,
         paid_base=0,
+        refunded_base=0,
+        penalty_base=0,
         tx_hashes=[],
-        confirmed=True,
+        block_number=7,
+        level="proved",
+        finality="confirmed",
     )
 
 

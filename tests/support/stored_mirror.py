@@ -49,8 +49,16 @@ class StoredMirror:
             parent = self.blocks[-1].header.hash if self.blocks else bytes(32)
             self.blocks.append(make_block(len(self.blocks) + 1, parent, list(events), salt))
         new = self.blocks[-len(blocks_of_events) :] if blocks_of_events else []
+        return self._commit(new)
+
+    def take(self, blocks: Sequence[VerifiedBlock]) -> None:
+        """Blocks as another mirror has them."""
+        self.blocks += blocks
+        self._commit(blocks)
+
+    def _commit(self, new: Sequence[VerifiedBlock]) -> CursorRow:
         with self.engine.begin() as connection:
-            return commit_blocks(connection, read_cursor(connection), new, CONTRACTS, 0)
+            return commit_blocks(connection, read_cursor(connection), list(new), CONTRACTS, 0)
 
     def replace(self, ancestor: int, blocks_of_events: Sequence[Sequence[LedgerEvent]], salt: bytes = b"fork") -> None:
         """A reorg: what is above `ancestor` is undone, other blocks come instead."""

@@ -1,0 +1,184 @@
+"""What the chain did with the leases of jobs, told once; and a correction where a reorg took it back.
+
+The mirror numbers its canonical events without a gap, so reading on from the last number misses none. Whoever read up
+to number s in an earlier epoch of the mirror has kept what the rollbacks since left alone.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sqlalchemy import update
+from sqlmodel import Session, col, select
+
+from backend.events.recording import Told, say
+from backend.events.tables import ChainReadRow, JobEventRow
+from backend.jobs.settlement import is_over, settlement
+from backend.jobs.tables import JobRow
+from backend.leases.tables import LeaseIntention
+from backend.market import Market
+from indexer.queries import EventRow, MirrorStatus, Reads
+from protocol.clock import now_milliseconds
+from protocol.events import (
+    LeaseClaimed,
+    LeaseClosed,
+    LeaseClosing,
+    LeaseDisputed,
+    LeaseOpened,
+    LeaseRuled,
+    VoucherRedeemed,
+)
+from protocol.hashing import from_hex, to_hex
+from protocol.wire.jobs import ENDED
+
+_BATCH: Final = 500
+_MOST_BATCHES: Final = 20
+"""A mirror with a long history is caught up with over several steps."""
+_TOLD: Final = (
+    LeaseOpened,
+    VoucherRedeemed,
+    LeaseClosing,
+    LeaseClosed,
+    LeaseClaimed,
+    LeaseDisputed,
+    LeaseRuled,
+)
+_KINDS: Final[dict[type[object], str]] = {
+    LeaseOpened: "lease.opened",
+    VoucherRedeemed: "lease.paid",
+    LeaseClosing: "lease.closing",
+    LeaseClosed: "lease.closed",
+    LeaseClaimed: "lease.claimed",
+    LeaseDisputed: "lease.disputed",
+    LeaseRuled: "lease.ruled",
+}
+_MONEY: Final = ("rate", "locked", "amount", "paid", "refunded", "penalty", "work", "target", "award")
+
+
+def tell(session: Session, market: Market) -> None:
+    """Tells what is new in the mirror, and which jobs are settled by it."""
+    read = session.get_one(ChainReadRow, 1, with_for_update=True)
+    with market.mirror.snapshot() as now:
+        if not _retract(session, now, now.status(), read):
+            return
+        for _ in range(_MOST_BATCHES):
+            rows = now.events_since(read.seq, limit=_BATCH)
+            _tell(session, rows)
+            if rows:
+                read.seq = rows[-1].seq
+            if len(rows) < _BATCH:
+                break
+    session.add(read)
+    settle(session, market)
+
+
+def _retract(session: Session, now: Reads, status: MirrorStatus, read: ChainReadRow) -> bool:
+    """Takes back what was told of blocks that are not canonical any more; False if the mirror cannot tell yet."""
+    if read.reorg_epoch == status.reorg_epoch:
+        return True
+    ancestor = now.ancestor_since(read.reorg_epoch) if read.reorg_epoch < status.reorg_epoch else None
+    if ancestor is None:
+        ancestor = _standing(session, now, status)
+    if ancestor is None:
+        return False
+    statement = select(JobEventRow).where(
+        col(JobEventRow.block_number) > ancestor, col(JobEventRow.retracted).is_(False)
+    )
+    for row in session.exec(statement.order_by(col(JobEventRow.id))).all():
+        row.retracted = True
+        session.add(row)
+        job = session.get_one(JobRow, row.job_id)
+        job.settled_ms = None
+        session.add(job)
+        data = {"retracts": row.sequence, "was": row.kind, "fork_block": ancestor + 1}
+        say(session, Told(job_id=row.job_id, kind="lease.retracted", data=data))
+    read.reorg_epoch = status.reorg_epoch
+    read.seq = min(read.seq, now.event_count_at(ancestor))
+    return True
+
+
+def _standing(session: Session, now: Reads, status: MirrorStatus) -> int | None:
+    """The newest block that something was told of and that a mirror built anew has too; None until it is as far."""
+    statement = (
+        select(JobEventRow.block_number, JobEventRow.block_hash)
+        .where(col(JobEventRow.block_number).is_not(None), col(JobEventRow.retracted).is_(False))
+        .distinct()
+        .order_by(col(JobEventRow.block_number).desc())
+    )
+    for number, block_hash in session.exec(statement):
+        if number is None or block_hash is None or number > status.block_number:
+            return None
+        if now.is_canonical(from_hex(block_hash, 32)):
+            return number
+    return status.deploy_block - 1
+
+
+def _tell(session: Session, rows: Iterable[EventRow]) -> None:
+    facts = [(row, event) for row in rows if isinstance(event := row.event, _TOLD)]
+    jobs = _jobs(session, {to_hex(event.lease) for _, event in facts})
+    for row, event in facts:
+        lease = to_hex(event.lease)
+        if lease in jobs:
+            told = Told(
+                job_id=jobs[lease],
+                kind=_KINDS[type(event)],
+                data={"lease": lease, **_fact(event), "tx_hash": to_hex(row.tx_hash), "block_number": row.block_number},
+                block_number=row.block_number,
+                block_hash=to_hex(row.block_hash),
+            )
+            say(session, told)
+    over = {
+        jobs[to_hex(event.lease)]
+        for _, event in facts
+        if isinstance(event, LeaseClosed) and to_hex(event.lease) in jobs
+    }
+    if over:
+        session.exec(update(JobRow).where(col(JobRow.id).in_(over)).values(settle_due=True))
+
+
+def _jobs(session: Session, leases: set[str]) -> dict[str, str]:
+    if not leases:
+        return {}
+    statement = select(LeaseIntention.lease, LeaseIntention.job_id).where(col(LeaseIntention.lease).in_(leases))
+    return dict(session.exec(statement).all())
+
+
+def _fact(event: Any) -> dict[str, Any]:
+    """What the event says of money and end; base units as decimal strings."""
+    fact: dict[str, Any] = {}
+    for name in event.TYPES:
+        value = getattr(event, name)
+        if name in _MONEY:
+            fact[name if name in ("rate", "work") else f"{name}_base"] = str(value)
+        elif name == "reason":
+            fact["reason"] = value.name.lower()
+        elif name in ("provider", "done", "last", "fill"):
+            fact[name] = value
+    return fact
+
+
+def settle(session: Session, market: Market) -> None:
+    """Ends the settlement of jobs that have ended and whose leases the mirror shows as Closed."""
+    due = session.exec(select(JobRow).where(JobRow.settle_due).limit(_BATCH)).all()
+    if not due:
+        return
+    leases: defaultdict[str, list[bytes]] = defaultdict(list)
+    statement = select(LeaseIntention.job_id, LeaseIntention.lease)
+    for job_id, lease in session.exec(statement.where(col(LeaseIntention.job_id).in_([job.id for job in due]))):
+        leases[job_id].append(from_hex(lease, 32))
+    found = market.mirror.leases_by_id([lease for ids in leases.values() for lease in ids])
+    for job in due:
+        # The next thing that could settle it says so again.
+        job.settle_due = False
+        rows = [found.get(lease) for lease in leases[job.id]]
+        if job.state in ENDED and job.settled_ms is None and is_over(rows):
+            known = [row for row in rows if row is not None]
+            job.settled_ms = now_milliseconds()
+            data = {
+                "settlement": settlement(known),
+                "paid_base": str(sum(row.paid_base for row in known)),
+                "refunded_base": str(sum(row.refunded_base for row in known)),
+                "fee_base": str(sum(row.fee_base for row in known)),
+            }
+            say(session, Told(job_id=job.id, kind="job.settled", data=data, place=1))
+        session.add(job)

@@ -1,0 +1,1 @@
+"""Events to the buyer's own servers, by Standard Webhooks."""
