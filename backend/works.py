@@ -7,6 +7,7 @@ from typing import Final
 from backend import step
 from backend.market import Market
 from backend.operations import prune
+from backend.webhooks.delivery import deliver_due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,5 +24,6 @@ class Work:
 
 STEP: Final = Work(name="market.step", run=step.run, every_ms=1_000)
 PRUNE: Final = Work(name="market.prune", run=prune.run, every_ms=3_600_000, is_apart=True)
+WEBHOOKS: Final = Work(name="market.webhooks", run=deliver_due, every_ms=1_000, is_apart=True)
 
-WORKS: Final = (STEP, PRUNE)
+WORKS: Final = (STEP, WEBHOOKS, PRUNE)

@@ -7,7 +7,7 @@ import os
 import secrets
 from pathlib import Path
 
-from protocol.hashing import from_hex, to_hex
+from protocol.hashing import from_hex, keccak256, to_hex
 from protocol.keys import LocalKey
 
 
@@ -22,6 +22,10 @@ class HostedKeys:
 
     def voucher_signer(self, key_id: str) -> LocalKey:
         return LocalKey.derive(self._seed, f"voucher/{key_id}")
+
+    def webhook_secret(self, webhook_id: str, generation: int) -> bytes:
+        """32 bytes that sign what goes to an endpoint; the next generation gives another."""
+        return keccak256(self._seed + f"webhook/{webhook_id}/{generation}".encode())
 
 
 def _load_or_make(path: Path) -> bytes:

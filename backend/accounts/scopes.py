@@ -1,6 +1,7 @@
 """What an API key may do. A route that no line here names is the wallet's alone: a new one is closed until opened.
 
-`jobs:write` buys and cancels, `jobs:read` looks, `files` stores and fetches, `account:read` sees balances and keys.
+`jobs:write` buys, cancels and says where webhooks go, `jobs:read` looks, `files` stores and fetches, `account:read`
+sees balances and keys.
 """
 
 from typing import Final
@@ -17,6 +18,7 @@ _ROOMS: Final[tuple[tuple[str, Scope | None, Scope | None], ...]] = (
     ("/v1/files", "files", "files"),
     ("/v1/account", "account:read", None),
     ("/v1/keys", "account:read", None),
+    ("/v1/webhooks", "jobs:read", "jobs:write"),
 )
 
 

@@ -3,15 +3,14 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import delete, text
-from sqlmodel import Session, col, select
+from sqlalchemy import text
+from sqlmodel import Session, select
 
 from backend.errors import BadRequest, IdempotencyConflict, InFlight
 from backend.jobs.tables import IdempotencyRow, JobRow
 from protocol.clock import now_time
 
 MAX_KEY_CHARACTERS: Final = 255
-KEEP_SECONDS: Final = 7 * 24 * 3600
 
 
 def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow | None:
@@ -46,9 +45,3 @@ def remember(session: Session, principal: str, key: str, body: bytes, job: JobRo
     fingerprint = hashlib.sha256(body).hexdigest()
     row = IdempotencyRow(principal=principal, key=key, fingerprint=fingerprint, job_id=job.id, created_time=now_time())
     session.add(row)
-
-
-def prune(session: Session) -> int:
-    """Forgets keys older than a week; how many."""
-    old = delete(IdempotencyRow).where(col(IdempotencyRow.created_time) < now_time() - KEEP_SECONDS)
-    return session.exec(old).rowcount

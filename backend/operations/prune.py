@@ -14,6 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from backend.accounts.tables import SessionRow, SignInNonce
 from backend.db import Database
+from backend.files import uploads
 from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
 from backend.market import Market
 from backend.matching.tables import AuctionRow
@@ -35,6 +36,7 @@ class Pruned:
     idempotency_keys: int = 0
     auction_snapshots: int = 0
     job_logs: int = 0
+    uploads: int = 0
 
 
 def run(market: Market) -> Pruned:
@@ -48,6 +50,7 @@ def run(market: Market) -> Pruned:
             db, IdempotencyRow.id, col(IdempotencyRow.created_time) < now - settings.idempotency_days * _DAY_SECONDS
         ),
         auction_snapshots=_empty_snapshots(db, now - settings.auction_days * _DAY_SECONDS),
+        uploads=uploads.prune(market),
     )
     if settings.job_log_days:
         pruned.job_logs = _delete_logs(db, (now - settings.job_log_days * _DAY_SECONDS) * 1000)

@@ -4,7 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
@@ -38,19 +38,21 @@ def wants(types: list[str], kind: str) -> bool:
     return kind in types or f"{kind.partition('.')[0]}.*" in types
 
 
+def body_of(kind: str, created_ms: int, data: dict[str, Any]) -> str:
+    """What is sent, as Standard Webhooks has it."""
+    timestamp = datetime.fromtimestamp(created_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return json.dumps({"type": kind, "timestamp": timestamp, "data": data}, separators=(",", ":"))
+
+
 def _message(endpoint: WebhookRow, row: JobEventRow) -> WebhookMessageRow:
-    body = {
-        "type": row.kind,
-        "timestamp": datetime.fromtimestamp(row.created_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "data": {"job": row.job_id, "sequence": row.sequence, **json.loads(row.data)},
-    }
+    data = {"job": row.job_id, "sequence": row.sequence, **json.loads(row.data)}
     return WebhookMessageRow(
         id=new_id("msg"),
         webhook_id=endpoint.id,
         job_id=row.job_id,
         sequence=row.sequence,
         kind=row.kind,
-        body=json.dumps(body, separators=(",", ":")),
+        body=body_of(row.kind, row.created_ms, data),
         state="pending",
         due_ms=row.created_ms,
         created_ms=row.created_ms,
