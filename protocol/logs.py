@@ -7,7 +7,7 @@ import logging
 import re
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TextIO, cast
 
 import structlog
 
@@ -20,6 +20,16 @@ _SECRET_VALUES: Final = (
     (re.compile(r"\bgl[ks]_\w{8,}"), "redacted"),
     (re.compile(r"(?i)\bbearer\s+\S+"), "Bearer redacted"),
 )
+
+
+class _StandardError:
+    """What standard error is at the time of a line: who captures it, as a test does, takes another one each time."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 class LogSettings(RoomSettings):
@@ -74,10 +84,10 @@ def configure_logs(settings: LogSettings | None = None) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast(TextIO, _StandardError())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_StandardError())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],

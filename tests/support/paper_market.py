@@ -1,6 +1,7 @@
 """A real market over a real mirror, without a node: what the chain did is written as blocks of events."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ from protocol.messages import sign, to_json
 from protocol.terms import Offer
 from protocol.units import METER_WORK
 from protocol.wire.accounts import KeyRequest
-from tests.support.builders import make_offer
+from tests.support.builders import make_offer, make_order
 from tests.support.databases import SQLITE, Database
 from tests.support.stored_mirror import DEPLOYMENT, StoredMirror
 
@@ -82,9 +83,9 @@ class PaperMarket:
         plain = {
             "key_id": "key_1",
             "job_hash": to_hex(bytes(32)),
-            "manifest": "{}",
+            "manifest": json.dumps({"verify": "none"}),
             "order_digest": to_hex(sha256(job_id.encode())),
-            "order_message": "{}",
+            "order_message": json.dumps(to_json(make_order(buyer=who.address))),
             "order_signature": "0x",
             "segments_total": 3,
             "created_ms": 1,
