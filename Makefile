@@ -9,7 +9,7 @@ BENCH ?= messages
 SEED ?= 1
 MUTANTS ?= 400
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors verifier prove mutants slither bench clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors verifier prove mutants slither bench faults soak clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,8 +28,8 @@ setup: .setup/python .setup/node ## Install the Python and Node parts (Python 3.
 	bash contracts/tools/fetch_forge_std.sh
 	@touch $@
 
-setup-system: ## Install Debian's parts for the browser tests (root)
-	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium
+setup-system: ## Install Debian's parts for the tests: a browser and RabbitMQ (root)
+	apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium rabbitmq-server
 
 demo: setup ## Buy, run, pay and prove two real jobs; then stop everything
 	@$(PY) -m gridlease.cli demo
@@ -99,6 +99,13 @@ prove: .setup/node .setup/prove ## Prove arithmetic and money steps symbolically
 
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
+
+CYCLES ?= 60
+faults: setup ## Kill a market that submits, behind a node that fails, again and again (CYCLES=60)
+	$(PY) -m tests.faults.submission --cycles $(CYCLES) --seed $(SEED)
+
+soak: setup ## Settle 10,000 jobs over 200 simulated agents (JOBS, AGENTS)
+	$(PY) -m bench.load soak
 
 mutants: setup ## Break ledger and court in 400 places (SEED=1); every break must be seen
 	cd contracts && $(FORGE) build

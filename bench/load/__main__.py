@@ -1,18 +1,29 @@
-"""`python -m bench.load api|soak`; sizes by environment, as printed."""
+"""`python -m bench.load api|soak|agents`; sizes by environment, as printed."""
 
 import asyncio
 import os
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from bench.load.agents import Tally
 from bench.load.calls import Answer, Calls
-from bench.load.world import MODULE, Opened, agents_of, lease_of, manifest, resident_bytes
+from bench.load.world import (
+    MODULE,
+    NOTHING,
+    REAL_AGENTS,
+    Opened,
+    agents_of,
+    lease_of,
+    manifest,
+    resident_bytes,
+    served_by,
+)
 from bench.record import write
-from gridlease.house import House
+from gridlease.house import DemoProvider, House
 from protocol.chain import Chain
 from protocol.hashing import Address, cid_of, sha256
 
@@ -28,16 +39,16 @@ _SETTLE_SECONDS: Final = 900
 class Buyer:
     """A program with an API key that buys jobs."""
 
-    def __init__(self, house: House, calls: Calls) -> None:
-        self._key, self._calls = house.api_key, calls
-        self._cid = cid_of(sha256(MODULE))
+    def __init__(self, house: House, calls: Calls, module: bytes = MODULE) -> None:
+        self._key, self._calls, self._module = house.api_key, calls, module
+        self._cid = cid_of(sha256(module))
         #: job id → (monotonic seconds of the answer, first lease)
         self.accepted: dict[str, tuple[float, bytes]] = {}
         self.seconds: list[float] = []
         self.refused: list[str] = []
 
     async def upload(self) -> None:
-        await self._calls("PUT", f"/v1/files/{self._cid}", MODULE, self._key)
+        await self._calls("PUT", f"/v1/files/{self._cid}", self._module, self._key)
 
     async def buy(self, number: int) -> None:
         body = {"manifest": manifest(self._cid, number), "max_price": _PRICE, "max_leases": 4}
@@ -167,6 +178,31 @@ async def soak() -> list[dict[str, Any]]:
     ]
 
 
+async def agents() -> list[dict[str, Any]]:
+    """Real agents, a job a second: how soon after its block a lease is served."""
+    with tempfile.TemporaryDirectory() as folder:
+        house = _house(Path(folder), providers=REAL_AGENTS)
+        try:
+            house.open()
+            await asyncio.to_thread(house.wait_for_providers, 60)
+            calls, opened = Calls(house.port, _CONNECTIONS), Opened()
+            watching = asyncio.create_task(opened.watch(house))
+            buyer = Buyer(house, calls, NOTHING)
+            await buyer.upload()
+            await steadily(buyer, 1, SECONDS)
+            await until_settled(house, calls, buyer, opened, Tally())
+            watching.cancel()
+            served = served_by(house)
+        finally:
+            house.close()
+    leases = [lease for _, lease in buyer.accepted.values() if lease in opened.seen and lease in served]
+    p95 = percentile([max(0.0, served[lease] - opened.seen[lease]) for lease in leases], 0.95)
+    return [
+        _row(f"lease confirmed → first segment running, {len(REAL_AGENTS)} real agents: p95", p95, "s", 1.0, p95 <= 1),
+        _row("lost", SECONDS - len(leases), "jobs", 0, len(leases) == SECONDS),
+    ]
+
+
 async def _all(buyer: Buyer) -> None:
     numbers = iter(range(JOBS))
 
@@ -207,8 +243,8 @@ async def _difference(house: House, buyer: Buyer) -> int:
     return abs(DEPOSIT_BASE - held) + abs(providers - cost)
 
 
-def _house(folder: Path) -> House:
-    return House(folder / "house", port=18800, providers=(), settings={"GRIDLEASE_PROVIDER_SILENCE_SECONDS": "60"})
+def _house(folder: Path, providers: Sequence[DemoProvider] = ()) -> House:
+    return House(folder / "house", port=18800, providers=providers)
 
 
 def _row(name: str, value: float, unit: str, goal: float | None = None, holds: bool | None = None) -> dict[str, Any]:
@@ -218,7 +254,7 @@ def _row(name: str, value: float, unit: str, goal: float | None = None, holds: b
 
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "api"
-    rows = asyncio.run({"api": api, "soak": soak}[kind]())
+    rows = asyncio.run({"api": api, "soak": soak, "agents": agents}[kind]())
     for row in rows:
         print(f"{row['name']:64} {row['value']} {row['unit']}")
     if os.environ.get("RECORD", "1") == "1":

@@ -6,12 +6,16 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
+from wasmtime import wat2wasm
+
 from bench.load.agents import SimulatedAgent, Tally
 from bench.load.calls import Calls
-from gridlease.house import House
+from gridlease.house import DemoProvider, House
 from protocol.events import TOPICS, LeaseOpened
 from protocol.hashing import from_hex, to_hex
 from protocol.ids import lease_id
@@ -19,6 +23,11 @@ from protocol.rpc import Rpc
 
 PROGRAMS: Final = ("node", "indexer", "serve", "worker")
 MODULE: Final = b"\0asm\1\0\0\0"
+"""For simulated agents, which never run it."""
+NOTHING: Final = bytes(wat2wasm('(module (memory (export "memory") 1) (func (export "_start")))'))
+REAL_AGENTS: Final = tuple(
+    DemoProvider(name=f"agent-{zone}", zone=zone, rate=2_000_000) for zone in ("DE", "FR", "ES", "PL")
+)
 _JOIN_AT_ONCE: Final = 8
 _OPENED: Final = next(to_hex(topic) for topic, kind in TOPICS.items() if kind is LeaseOpened)
 
@@ -88,6 +97,19 @@ def manifest(cid: str, salt: int) -> dict[str, Any]:
 def lease_of(job: dict[str, Any]) -> bytes:
     """The id of the job's first lease."""
     return lease_id(from_hex(job["order"], 32), 0)
+
+
+def served_by(house: House) -> dict[bytes, float]:
+    """When the agents' logs say that a lease began to be served; monotonic seconds."""
+    ahead = time.time() - time.monotonic()
+    times: dict[bytes, float] = {}
+    for provider in house.providers:
+        for line in (house.folder / "logs" / f"agent-{provider.name}.log").read_text().splitlines():
+            if '"lease.serving"' in line:
+                entry = orjson.loads(line)
+                at = datetime.fromisoformat(entry["timestamp"]).timestamp() - ahead
+                times.setdefault(from_hex(entry["lease"], 32), at)
+    return times
 
 
 def resident_bytes(house: House) -> dict[str, int]:

@@ -11,6 +11,7 @@ import platform
 import stat
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import wasmtime
@@ -62,9 +63,18 @@ def _config() -> wasmtime.Config:
     return config
 
 
-@cache
+_FIRST: Final = Lock()
+"""Two threads that ask first at the same time would get two, and a module of one does not run in the other."""
+
+
 def engine() -> wasmtime.Engine:
     """The one engine of this process."""
+    with _FIRST:
+        return _engine()
+
+
+@cache
+def _engine() -> wasmtime.Engine:
     require_version()
     return wasmtime.Engine(_config())
 

@@ -10,6 +10,7 @@ from backend.accounts.hosted_keys import HostedKeys
 from backend.accounts.service import Principal
 from backend.db import Database
 from backend.files.store import FileStore
+from backend.files.tables import FileRow
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
@@ -73,6 +74,9 @@ class SubmissionWorld:
         self.jobs = 0
         ledger.deposit(100_000 * DOLLAR)
         self._post_offers()
+        with self.db.write() as session:
+            for key in ledger.providers:
+                session.add(FileRow(cid=module, owner=key.address, size=12, stored_time=now_time()))
         self.followed.catch_up()
 
     def close(self) -> None:

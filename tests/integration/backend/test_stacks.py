@@ -58,13 +58,15 @@ def ring(made: SmallMarket, times: int) -> None:
 
 def leads_from_request_to_transaction(made: SmallMarket, job: Job) -> None:
     """The id of the HTTP request is in the log line of the transaction that it led to, and in the rows."""
+    # Which of a transaction's attempts it is, its block says.
+    wait_until(lambda: made.openings(job)[0].tx_hash is not None, 60)
     (opening,) = made.openings(job)
     with made.market.db.read() as session:
         request_id = session.get_one(JobRow, job.id).request_id
         assert request_id is not None
         steps = trail.follow(session, request_id)
     assert [(step.job_id, step.intent, step.tx_hash) for step in steps] == [(job.id, "open", opening.tx_hash)]
-    (signed,) = [event for event in made.events("transaction.signed") if event["tx_hash"] == opening.tx_hash]
+    (signed,) = [event for event in made.events("attempt.signed") if event["tx_hash"] == opening.tx_hash]
     assert request_id in signed["requests"]
 
 

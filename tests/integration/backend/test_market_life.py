@@ -1,0 +1,129 @@
+"""Jobs, matches, submissions, leases, vouchers, reorgs and crashes in any order: money is conserved after each step."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from backend import wake
+from tests.support.anvil import Anvil, require_anvil
+from tests.support.market_life import Agent, MarketLife
+
+pytestmark = pytest.mark.node
+
+#: `LIVES=200 pytest tests/integration/backend/test_market_life.py` for a long run
+LIVES = int(os.environ.get("LIVES", "5"))
+STEPS = int(os.environ.get("LIFE_STEPS", "25"))
+_AGENTS = st.integers(0, 2)
+
+
+class Life(RuleBasedStateMachine):
+    """One market from its first job to its rest."""
+
+    life: MarketLife | None = None
+
+    @initialize()
+    def begin(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._node = Anvil().start()
+        self.life = MarketLife(Path(self._folder.name), self._node)
+
+    @property
+    def now(self) -> MarketLife:
+        assert self.life is not None
+        return self.life
+
+    def _agent(self, number: int) -> Agent:
+        return self.now.agents[number]
+
+    @rule()
+    def buy(self) -> None:
+        self.now.buy()
+
+    @rule()
+    def step(self) -> None:
+        self.now.step()
+
+    @rule(blocks=st.integers(1, 3))
+    def mine(self, blocks: int) -> None:
+        self.now.mine(blocks)
+
+    @rule(number=_AGENTS)
+    def serve(self, number: int) -> None:
+        agent = self._agent(number)
+        if not agent.is_away:
+            for lease in agent.leases():
+                agent.work(lease)
+
+    @rule(number=_AGENTS)
+    def come_and_go(self, number: int) -> None:
+        agent = self._agent(number)
+        if agent.is_away:
+            agent.is_away = False
+            agent.leases()
+        else:
+            self.now.silence(agent)
+
+    @rule(number=_AGENTS)
+    def give_up(self, number: int) -> None:
+        agent = self._agent(number)
+        if not agent.is_away:
+            for lease in agent.leases():
+                if lease["state"] == "open" and lease["last_voucher"] is None:
+                    agent.give_up(lease)
+
+    @precondition(lambda self: self.life is not None and self.life.jobs)
+    @rule(data=st.data())
+    def cancel(self, data: Any) -> None:
+        self.now.cancel(data.draw(st.sampled_from(self.now.jobs)))
+
+    @rule(depth=st.integers(1, 5))
+    def reorg(self, depth: int) -> None:
+        self.now.reorg(depth)
+
+    @rule(statements=st.integers(1, 60))
+    def crash(self, statements: int) -> None:
+        self.now.step_until_killed(statements)
+
+    @invariant()
+    def money_is_conserved(self) -> None:
+        if self.life is not None:
+            self.life.check_money()
+
+    def teardown(self) -> None:
+        if self.life is None:
+            return
+        try:
+            self.life.come_to_rest()
+            self.life.check_money()
+            self.life.check_books()
+        finally:
+            self.life.close()
+            self._node.stop()
+            self._folder.cleanup()
+
+
+def test_whatever_happens_money_is_conserved_and_all_comes_to_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    require_anvil()
+    # The test itself is the worker.
+    monkeypatch.setattr(wake, "market", lambda: None)
+    quiet = settings(
+        max_examples=LIVES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Life, settings=quiet)

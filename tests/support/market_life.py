@@ -1,0 +1,406 @@
+"""A whole market in one process, moved by hand: real node, ledger, mirror, database and HTTP, simulated agents.
+
+Nothing happens by itself: `step` runs the market's step, `mine` a block and the mirror. What it did can be cut off at
+any statement to its database, as a kill would, and the next process begins from what is stored.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+from sqlalchemy import event
+from sqlmodel import col, select, update
+
+from backend import step
+from backend.app import create_app
+from backend.jobs.tables import JobRow
+from backend.leases.tables import LeaseIntention, UsageRow
+from backend.market import Market
+from backend.offers.tables import ProviderRow
+from backend.settings import MarketSettings
+from backend.submission.tables import IntentRow
+from protocol.calls import encode_call
+from protocol.chain import Chain
+from protocol.clock import now_at, now_milliseconds, now_time
+from protocol.deployment import Deployment
+from protocol.hashing import Address, cid_of, from_hex, keccak256, sha256, to_hex
+from protocol.keys import LocalKey
+from protocol.manifest import Manifest
+from protocol.messages import digest, from_json, sign, to_json
+from protocol.resources import Quantities, pack_traits
+from protocol.results import JobResult, TraceLeaf
+from protocol.signin import sign_in_message, sign_text
+from protocol.terms import Offer, UsageReceipt, Voucher
+from protocol.units import METER_WORK
+from protocol.wire.accounts import NonceAnswer
+from protocol.wire.jobs import ENDED
+from tests.support.anvil import BUYER, MATCHER, Anvil
+from tests.support.followed import Followed
+from tests.support.ledger_world import DOLLAR, LedgerWorld
+
+SEGMENTS: Final = 2
+WORK: Final = 10**8
+"""Raw work of each segment."""
+MODULE: Final = b"\0asm\1\0\0\0"
+_CAP_BASE: Final = 90 * DOLLAR
+_NOTICE_SECONDS: Final = 10
+
+
+class Killed(BaseException):
+    """The process ends here: no handler may see it."""
+
+
+class Agent:
+    """A provider by HTTP; its work is invented, and the same for the same job wherever it runs."""
+
+    def __init__(self, life: "MarketLife", number: int) -> None:
+        self._life = life
+        self.number = number
+        self.key = LocalKey.derive(bytes(32), f"agent {number}")
+        self.token = life.sign_in(self.key)
+        self.is_away = False
+        #: lease → base units of the highest voucher that it holds
+        self.held_base: dict[str, int] = {}
+
+    def offer(self) -> None:
+        offer = Offer(
+            provider=self.key.address,
+            quantities=Quantities(cpu_eighths=64, memory_quarter_gib=64, disk_gib=100).pack(),
+            traits=pack_traits(["wasi-det/1"]),
+            zone=self.number + 1,
+            meter=METER_WORK,
+            rate=2_000_000 + self.number,
+            capacity=2,
+            min_duration=10,
+            max_duration=86_400,
+            notice=_NOTICE_SECONDS,
+            expiry=now_time() + 20 * 24 * 3600,
+            epoch=0,
+            salt=self.number,
+        )
+        body = {"offer": to_json(offer), "signature": to_hex(sign(self._life.domain, offer, self.key))}
+        self._life.call("POST", "/v1/offers", body, self.token, expect=201)
+
+    def leases(self) -> list[dict[str, Any]]:
+        """What the market hints at; asking says that the agent is alive."""
+        found: list[dict[str, Any]] = self._life.call("GET", "/v1/provider/leases", token=self.token)["data"]
+        return found
+
+    def work(self, lease: dict[str, Any]) -> None:
+        """The next segment of an open lease, or the countersignature that it waits for."""
+        if lease["last_voucher"] is not None:
+            self._countersign(lease["lease"], lease["last_voucher"])
+        elif lease["state"] == "open":
+            self._report(lease)
+
+    def give_up(self, lease: dict[str, Any]) -> None:
+        path = f"/v1/provider/leases/{lease['lease']}/failure"
+        self._life.call("POST", path, {"reason": "the disk is full"}, self.token, expect=204)
+
+    def _report(self, lease: dict[str, Any]) -> None:
+        resume = lease["resume"] or {"sequence": 0, "job_work": "0", "lease_work": "0", "trace": []}
+        sequence, base = resume["sequence"] + 1, int(resume["job_work"]) - int(resume["lease_work"])
+        job_hash = Manifest.parse(lease["manifest"]).job_hash()
+        trace = [*resume["trace"], {"state_hash": to_hex(state(job_hash, sequence)), "work": str(sequence * WORK)}]
+        checkpoint = state(job_hash, sequence) * 2
+        self._life.put_file(checkpoint, self.token)
+        body: dict[str, Any] = {"step": trace[-1], "log_text": f"segment {sequence}\n"}
+        outcome = state(job_hash, sequence)
+        if sequence == SEGMENTS:
+            leaves = [
+                TraceLeaf(index=i, state_hash=from_hex(one["state_hash"], 32), work=int(one["work"]))
+                for i, one in enumerate(trace)
+            ]
+            result = JobResult(
+                job_hash=job_hash,
+                status="succeeded",
+                exit_code=0,
+                outputs=(),
+                trace=tuple(leaves),
+                work=SEGMENTS * WORK,
+            )
+            outcome = result.result_hash()
+            ended = {"status": "succeeded", "exit_code": 0, "work": str(SEGMENTS * WORK), "outputs": [], "trace": trace}
+            body |= {"result": ended}
+        receipt = UsageReceipt(
+            lease=from_hex(lease["lease"], 32),
+            sequence=sequence,
+            metered_until=now_milliseconds(),
+            work=sequence * WORK - base,
+            result=outcome,
+            checkpoint=sha256(checkpoint),
+        )
+        body |= {"usage_receipt": to_json(receipt), "signature": to_hex(sign(self._life.domain, receipt, self.key))}
+        path = f"/v1/provider/leases/{lease['lease']}/usage-receipts"
+        answer = self._life.call("POST", path, body, self.token, may_refuse=True)
+        if answer is not None:
+            voucher = from_json(Voucher, answer["voucher"])
+            self.held_base[lease["lease"]] = max(self.held_base.get(lease["lease"], 0), voucher.cumulative)
+            if voucher.last:
+                self._countersign(lease["lease"], answer)
+
+    def _countersign(self, lease: str, signed: dict[str, Any]) -> None:
+        voucher = from_json(Voucher, signed["voucher"])
+        self.held_base[lease] = max(self.held_base.get(lease, 0), voucher.cumulative)
+        signature = to_hex(self.key.sign_digest(digest(self._life.domain, voucher)))
+        path = f"/v1/provider/leases/{lease}/countersign"
+        self._life.call("POST", path, {"signature": signature}, self.token, may_refuse=True)
+
+
+class MarketLife:
+    """The market with its buyer and agents."""
+
+    def __init__(self, folder: Path, node: Anvil, agents: int = 3) -> None:
+        self.world = LedgerWorld.deploy(node)
+        self.node = node
+        self.followed = Followed(folder / "mirror", self.world.deployment, node.rpc)
+        self.followed.catch_up()
+        key_file = folder / "submission.key"
+        key_file.write_text(to_hex(MATCHER.secret()))
+        self.settings = MarketSettings(
+            rpc_url=node.url,
+            deployment=self.followed.settings.deployment,
+            market_url=f"sqlite:///{folder}/market.db",
+            mirror_url=self.followed.settings.mirror_url,
+            files_dir=folder / "files",
+            seed_file=folder / "market.seed",
+            submission_key_file=key_file,
+            notice_seconds=_NOTICE_SECONDS,
+            countersign_seconds=1,
+            redeem_after_seconds=1,
+            finality_blocks=8,
+        )
+        self._loop = asyncio.new_event_loop()
+        #: what the market said no to
+        self.refused: list[str] = []
+        self.market = self._begin()
+        self.market.db.migrate()
+        self.chain = Chain(node.url, self.world.deployment)
+        session = self.sign_in(BUYER)
+        made = self.call("POST", "/v1/keys", {"name": "life"}, session, expect=201)
+        self.api_key: str = made["key"]
+        self.world.approve_delegate(made["delegate"], _CAP_BASE)
+        self.followed.catch_up()
+        self.put_file(MODULE, self.api_key)
+        self.agents = [Agent(self, number) for number in range(agents)]
+        for agent in self.agents:
+            agent.offer()
+            agent.leases()
+        self.jobs: list[str] = []
+        # What was set up stays, whatever is reorganised later; from here on blocks come only when they are asked for.
+        node.mine(16)
+        self.followed.catch_up()
+        node.rpc.call("evm_setAutomine", False)
+
+    @property
+    def domain(self) -> Any:
+        return self.world.deployment.domain
+
+    @property
+    def deployment(self) -> Deployment:
+        return self.world.deployment
+
+    def _begin(self) -> Market:
+        market = Market(self.settings)
+        self._app = create_app(market)
+        return market
+
+    def close(self) -> None:
+        self.market.db.close()
+        self.followed.close()
+        self._loop.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: str | None = None,
+        *,
+        expect: int | None = None,
+        may_refuse: bool = False,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
+        """The decoded answer; None where a refusal (4xx) is as good as an answer. Anything else fails the test."""
+
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(app=self._app)
+            async with httpx.AsyncClient(transport=transport, base_url="http://market.test") as client:
+                sent = ({"authorization": f"Bearer {token}"} if token else {}) | (headers or {})
+                content = {"content": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+                return await client.request(method, path, headers=sent, **content)
+
+        answer = self._loop.run_until_complete(ask())
+        if may_refuse and 400 <= answer.status_code < 500:
+            self.refused.append(answer.text)
+            return None
+        assert answer.is_success, (method, path, answer.text)
+        assert expect in (None, answer.status_code), (method, path, answer.status_code)
+        return answer.json() if answer.content else None
+
+    def sign_in(self, key: LocalKey) -> str:
+        asked = NonceAnswer.model_validate(self.call("POST", "/v1/auth/nonce"))
+        message = sign_in_message(asked, key.address, now_at())
+        body = {"message": message, "signature": to_hex(sign_text(key, message))}
+        return str(self.call("POST", "/v1/auth/verify", body)["token"])
+
+    def put_file(self, content: bytes, token: str) -> str:
+        cid = cid_of(sha256(content))
+        self.call("PUT", f"/v1/files/{cid}", content, token)
+        return cid
+
+    def buy(self) -> str | None:
+        """A job of two segments; its id, or None where it was refused."""
+        manifest = {
+            "version": 1,
+            "runtime": "wasi-det/1",
+            "module": cid_of(sha256(MODULE)),
+            "arguments": [str(len(self.jobs))],
+            "limits": {"memory_bytes": 2**26, "work": SEGMENTS * WORK, "wall_seconds": 60, "output_bytes": 0},
+            "segments": SEGMENTS,
+            "verify": "none",
+        }
+        body = {"manifest": manifest, "max_price": "0.01", "duration_seconds": 3600, "max_leases": 4}
+        key = {"idempotency-key": f"life-{len(self.jobs)}"}
+        job = self.call("POST", "/v1/jobs", body, self.api_key, may_refuse=True, headers=key)
+        if job is None:
+            return None
+        self.jobs.append(job["id"])
+        return str(job["id"])
+
+    def cancel(self, job: str) -> None:
+        self.call("POST", f"/v1/jobs/{job}/cancel", token=self.api_key)
+
+    def job(self, job: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/v1/jobs/{job}", token=self.api_key)
+        return found
+
+    def step(self) -> None:
+        assert step.run(self.market)
+
+    def step_until_killed(self, statements: int) -> None:
+        """The process dies at its n-th statement or commit, if the step has so many; the next one begins."""
+        with suppress(Killed), self._dying(statements):
+            step.run(self.market)
+        self.market.db.close()
+        self.market = self._begin()
+
+    @contextmanager
+    def _dying(self, statements: int) -> Iterator[None]:
+        left = statements
+
+        def count(*_: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Killed
+
+        engine = self.market.db.engine
+        event.listen(engine, "before_cursor_execute", count)
+        event.listen(engine, "commit", count)
+        try:
+            yield
+        finally:
+            event.remove(engine, "before_cursor_execute", count)
+            event.remove(engine, "commit", count)
+
+    def mine(self, blocks: int = 1) -> None:
+        for _ in range(blocks):
+            self.node.mine()
+        self.followed.catch_up()
+
+    def reorg(self, depth: int) -> None:
+        """The newest blocks are replaced by empty ones: their transactions are gone until somebody sends them again."""
+        self.node.reorg(depth)
+        self.mine()
+
+    def silence(self, agent: Agent) -> None:
+        """The agent is not heard any more."""
+        agent.is_away = True
+        with self.market.db.write() as session:
+            session.exec(update(ProviderRow).where(col(ProviderRow.address) == agent.key.address).values(heard_time=0))
+
+    def everybody(self) -> list[Address]:
+        """All who can have money in the ledger."""
+        return [BUYER.address, MATCHER.address, *[agent.key.address for agent in self.agents]]
+
+    def check_money(self) -> None:
+        """What is in the ledger belongs to somebody; nobody was paid more than was vouched for."""
+        accounts = {who: self.chain.account(who) for who in self.everybody()}
+        with self.market.db.read() as session:
+            ours = list(session.exec(select(LeaseIntention)))
+            vouched: dict[str, int] = {}
+            for row in session.exec(select(UsageRow)):
+                vouched[row.lease] = max(vouched.get(row.lease, 0), row.cumulative_base)
+        leases = {row.lease: self.chain.lease(from_hex(row.lease, 32)) for row in ours}
+        opened = {lease: found for lease, found in leases.items() if found is not None}
+        kept = sum(found.locked_base - found.paid_base for found in opened.values() if found.state.name != "CLOSED")
+        free = sum(account.free_base + account.bonded_base for account in accounts.values())
+        held = self._token_balance(self.deployment.ledger)
+        assert free + kept == held, f"accounts hold {free}, leases {kept}, the ledger's tokens are {held}"
+        for lease, found in opened.items():
+            assert found.paid_base <= vouched.get(lease, 0), f"{lease} was paid {found.paid_base}"
+        for agent in self.agents:
+            paid = sum(found.paid_base for found in opened.values() if found.provider == agent.key.address)
+            assert accounts[agent.key.address].free_base == paid
+
+    def _token_balance(self, who: Address) -> int:
+        data = to_hex(encode_call("TestDollar", "balanceOf", who))
+        return int(self.node.rpc.call("eth_call", {"to": self.deployment.token, "data": data}, "latest"), 16)
+
+    def come_to_rest(self) -> None:
+        """Everybody does what is theirs until nothing is left to do; fails where something is stuck."""
+        for agent in self.agents:
+            agent.is_away = False
+        for _ in range(60):
+            for agent in self.agents:
+                for lease in agent.leases():
+                    agent.work(lease)
+            self.step()
+            self.node.rpc.call("evm_increaseTime", 2)
+            self.mine()
+            if self._rests():
+                break
+        else:
+            raise AssertionError(f"not at rest: {self._unrest()}; refused last: {self.refused[-3:]}")
+        # As many blocks as make everything final.
+        for _ in range(3):
+            self.mine(self.settings.finality_blocks)
+            self.step()
+
+    def _rests(self) -> bool:
+        return not self._unrest()
+
+    def _unrest(self) -> list[str]:
+        with self.market.db.read() as session:
+            jobs = [f"job {row.id} {row.state}" for row in session.exec(select(JobRow)) if row.state not in ENDED]
+            live = col(IntentRow.state).in_(("pending", "assigned"))
+            intents = [f"{row.kind} {row.subject} {row.state}" for row in session.exec(select(IntentRow).where(live))]
+            ours = [from_hex(row.lease, 32) for row in session.exec(select(LeaseIntention))]
+        leases = [
+            f"lease {to_hex(row.lease)} {row.state.name}"
+            for row in self.followed.mirror.leases_by_id(ours).values()
+            if row.state.name != "CLOSED"
+        ]
+        return [*jobs, *intents, *leases]
+
+    def check_books(self) -> None:
+        """At rest: database = mirror = contract, and each job cost what its leases were paid."""
+        report = self.followed.verify()
+        assert report.holds, report
+        for job in map(self.job, self.jobs):
+            paid = sum(int(lease["paid_base"]) for lease in job["leases"])
+            assert int(job["cost_base"]) == paid, job
+        for agent in self.agents:
+            for lease, held in agent.held_base.items():
+                found = self.chain.lease(from_hex(lease, 32))
+                assert found is not None, lease
+                assert found.paid_base == min(held, found.locked_base), (lease, held, found)
+
+
+def state(job_hash: bytes, sequence: int) -> bytes:
+    """The state after a segment, the same for every agent."""
+    return keccak256(job_hash + sequence.to_bytes(4, "big"))
