@@ -24,8 +24,8 @@ from tests.support.market_life import Agent, MarketLife
 pytestmark = pytest.mark.node
 
 #: `LIVES=200 pytest tests/integration/backend/test_market_life.py` for a long run
-LIVES = int(os.environ.get("LIVES", "5"))
-STEPS = int(os.environ.get("LIFE_STEPS", "25"))
+LIVES = int(os.environ.get("LIVES", "3"))
+STEPS = int(os.environ.get("LIFE_STEPS", "20"))
 _AGENTS = st.integers(0, 2)
 
 
