@@ -22,11 +22,10 @@ def run(market: Market) -> bool:
         senders.follow(market)
         outcomes.settle(market)
         checks.collect(market)
-        with market.db.write() as session:
-            chain.tell(session, market)
-            sweep(session, market)
-            settlement.ask(session, market)
-            auction.hold(session, market)
+        # A transaction for each, because whoever buys waits for the one that is under way.
+        for work in (chain.tell, sweep, settlement.ask, auction.hold):
+            with market.db.write() as session:
+                work(session, market)
         crash_points.reach("proposals.committed")
         senders.send_pending(market)
         checks.begin(market)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 from fastapi.responses import JSONResponse
-from sqlmodel import Session, col, select
+from sqlmodel import Session, case, col, select
 
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
@@ -49,10 +49,16 @@ Provider = Annotated[Wallet, Depends(live_provider)]
 async def provider_leases(market: TheMarket, caller: Provider) -> LeasePage:
     """The leases that are this provider's to serve, or to countersign. Hints: the chain decides."""
     with market.db.read() as session:
-        statement = select(LeaseIntention).where(
-            LeaseIntention.provider == caller.address, col(LeaseIntention.state).in_(("proposed", "running", "ended"))
+        is_live = col(LeaseIntention.state).in_(("proposed", "running"))
+        wants_signature = (
+            col(LeaseIntention.last_signed_time).is_not(None)
+            & col(LeaseIntention.countersignature).is_(None)
+            & col(LeaseIntention.settled).is_(False)
         )
-        rows = session.exec(statement.order_by(col(LeaseIntention.proposed_time).desc()).limit(50)).all()
+        statement = select(LeaseIntention).where(LeaseIntention.provider == caller.address, is_live | wants_signature)
+        # The oldest first, so that none waits for ever behind a page of newer ones.
+        order = (case((is_live, 0), else_=1), col(LeaseIntention.proposed_time), col(LeaseIntention.lease))
+        rows = session.exec(statement.order_by(*order).limit(50)).all()
         return LeasePage(data=[_work(session, market, row) for row in rows if _is_open_business(market, row)])
 
 
