@@ -1,0 +1,33 @@
+"""What a provider is told to serve: nothing of it can hide behind what is done."""
+
+import asyncio
+from pathlib import Path
+
+from sqlmodel import col, update
+
+from backend.leases.tables import LeaseIntention
+from protocol.hashing import to_hex
+from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
+
+
+def _told(paper: PaperMarket) -> list[str]:
+    async def ask() -> list[str]:
+        async with paper.http(paper.session_of(PROVIDER)) as http:
+            answer = await http.get("/v1/provider/leases")
+            assert answer.status_code == 200, answer.text
+            return [lease["lease"] for lease in answer.json()["data"]]
+
+    return asyncio.run(ask())
+
+
+def test_an_old_lease_is_not_hidden_behind_a_page_of_newer_ones_that_ended(tmp_path: Path) -> None:
+    with paper_market(tmp_path) as paper:
+        paper.add_job("job_old")
+        old = to_hex(paper.propose("job_old"))
+        for number in range(60):
+            paper.add_job(f"job_{number}")
+            paper.propose(f"job_{number}")
+        with paper.market.db.write() as session:
+            ended = col(LeaseIntention.lease) != old
+            session.exec(update(LeaseIntention).where(ended).values(state="ended", proposed_time=2**31 - 1))
+        assert _told(paper) == [old]
