@@ -51,7 +51,7 @@ def _require_scope(key: ApiKeyRow, method: str, path: str) -> None:
     if needed not in key.scopes.split():
         raise ScopeMissing(
             f"API key {key.prefix}… lacks the scope {needed}",
-            remedy=f"add it with the wallet: gridlease keys change {key.id} --scope {needed}",
+            remedy=f"add {needed} to its scopes by PATCH /v1/keys/{key.id} with the wallet's session",
             scope=needed,
             key_id=key.id,
         )

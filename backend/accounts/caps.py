@@ -62,14 +62,14 @@ def left_base(key: ApiKeyRow) -> int | None:
 def _refuse(session: Session, key: ApiKeyRow, amount_base: int, today: int) -> None:
     row = session.get_one(ApiKeyRow, key.id, populate_existing=True)
     left = left_base(row)
-    which, option = ("cap", "--cap") if left is not None and left < amount_base else ("daily cap", "--daily-cap")
+    which, field = ("cap", "cap_base") if left is not None and left < amount_base else ("daily cap", "daily_cap_base")
     if which == "daily cap":
         left = left_today_base(row, today * DAY_SECONDS)
     remaining = left or 0
     raise OverCap(
         f"the order may cost {format_dollars(amount_base)}, the {which} of API key {row.prefix}… leaves "
         f"{format_dollars(remaining)}",
-        remedy=f"raise it with the wallet: gridlease keys change {row.id} {option} DOLLARS; or lower max_price",
+        remedy=f"raise {field} by PATCH /v1/keys/{row.id} with the wallet's session, or lower max_price",
         cap=which.replace(" ", "_"),
         needed_base=str(amount_base),
         remaining_base=str(remaining),

@@ -94,7 +94,7 @@ class TestScope:
                 assert answer.status_code != 403, (path, answer.text)
             else:
                 problem = refused(answer, 403, "scope_missing")
-                assert f"--scope {needed}" in problem["remedy"]
+                assert f"add {needed}" in problem["remedy"]
 
     def test_never_makes_keys_offers_or_vouchers(self, world: MarketWorld) -> None:
         somebody = world.somebody("buyer")
@@ -126,11 +126,11 @@ class TestCap:
         cost = int(buyer.call("GET", "/v1/keys").json()[0]["committed_base"])
         assert cost > 0
         path = f"/v1/keys/{buyer.made['id']}"
-        for cap, option in (("cap_base", "--cap"), ("daily_cap_base", "--daily-cap")):
+        for cap in ("cap_base", "daily_cap_base"):
             buyer.call("PATCH", path, json={cap: str(2 * cost - 1)})
             problem = refused(buyer.job(name="b"), 402, "over_cap")
             assert (problem["cap"], problem["remaining_base"]) == (cap.removesuffix("_base"), str(cost - 1))
-            assert f"{option} DOLLARS" in problem["remedy"]
+            assert f"raise {cap} by PATCH" in problem["remedy"]
             buyer.call("PATCH", path, json={cap: None})
         buyer.call("PATCH", path, json={"cap_base": str(2 * cost)})
         assert buyer.job(name="b").status_code == 202
