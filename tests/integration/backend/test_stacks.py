@@ -32,7 +32,7 @@ def test_a_job_is_opened_once_whatever_becomes_of_messages_and_broker(
         made.opened(first)
 
         # One that finds no broker at its start ends, for its platform to start it again; here nobody would.
-        wait_until(lambda: all("Sending due task" in made.log(node) for node in NODES), 60)
+        wait_until(lambda: all(" ready." in made.log(node) for node in NODES), 60)
         stack.broker.kill()
         wait_until(lambda: sweeps(made) > 0, 30)
         second = made.post()
