@@ -12,12 +12,13 @@ from backend.jobs.tables import JobRow
 from backend.market import Market
 from backend.operations import ticks
 from backend.operations.tables import TickRow
+from backend.submission.plan import State
 from backend.submission.tables import IntentRow, TransactionRow
 from protocol.errors import MirrorError
 from protocol.wire.jobs import ENDED
 
 _NEVER_SECONDS = float("inf")
-_SETTLED = ("FINAL", "FAILED", "CANCELLED", "DISPLACED")
+_SETTLED = (State.FINAL, State.CANCELLED, State.DISPLACED)
 
 
 class DatabaseGauges(Collector):

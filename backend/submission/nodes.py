@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from backend.operations.metrics import NODE_FAILURES
 from backend.submission.node import Node
 from backend.submission.refusals import Answer, meaning
 from protocol.deployment import Deployment
@@ -72,7 +73,7 @@ class Nodes:
                 last = error
                 self._rest(index, error)
             else:
-                self.health[index].failures = 0
+                self._count(index, 0)
                 return found
         raise last or NodeUnavailable(self._nodes[0].url, f"it rests after: {self.health[0].last_error}")
 
@@ -115,9 +116,13 @@ class Nodes:
             self._nodes[index].require(deployment.chain_id, deployment.genesis_hash, deployment.ledger)
             health.admitted = True
 
+    def _count(self, index: int, failures: int) -> None:
+        self.health[index].failures = failures
+        NODE_FAILURES.labels(node=index).set(failures)
+
     def _rest(self, index: int, error: ChainError) -> None:
         health = self.health[index]
-        health.failures += 1
+        self._count(index, health.failures + 1)
         health.admitted = False
         health.last_error = str(error)
         seconds = min(_LONGEST_REST_SECONDS, _FIRST_REST_SECONDS * 2 ** min(health.failures - 1, 10))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from backend.operations.metrics import REGISTRY
 from backend.submission.node import Node
 from backend.submission.nodes import Nodes
 from protocol.calls import artefact
@@ -97,6 +98,19 @@ class TestNodes:
                 ask(pool)
         assert pool.health[0].failures == 0
         assert second.asked == 0
+
+    def test_an_operator_sees_that_a_node_fails_until_it_answers_again(self) -> None:
+        first = Scripted(balance=AWAY)
+        pool, wait = nodes(first, Scripted(balance=8))
+        for seconds in (0, 1, 2):
+            wait(seconds)
+            ask(pool)
+        name = "gridlease_market_node_failures"
+        assert REGISTRY.get_sample_value(name, {"node": "0"}) == 3
+        first.answers["balance"] = 7
+        wait(8)
+        ask(pool)
+        assert REGISTRY.get_sample_value(name, {"node": "0"}) == 0
 
     def test_too_many_requests_are(self) -> None:
         pool, _ = nodes(Scripted(balance=RpcRefused("x", -32005, "limit")), Scripted(balance=8))
