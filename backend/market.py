@@ -8,6 +8,7 @@ from backend.accounts.sign_in import SignInRules
 from backend.db import Database
 from backend.events import recording
 from backend.files.store import FileStore
+from backend.leases.onchain import LeasesOnChain
 from backend.limits import RateLimits
 from backend.offers.live import LiveBook
 from backend.operations.settings import OperationsSettings
@@ -49,6 +50,10 @@ class Market:
     @cached_property
     def live_book(self) -> LiveBook:
         return LiveBook(self.mirror, self.settings.provider_silence_seconds)
+
+    @cached_property
+    def leases_on_chain(self) -> LeasesOnChain:
+        return LeasesOnChain(self.mirror)
 
     @cached_property
     def hosted(self) -> HostedKeys:

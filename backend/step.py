@@ -22,10 +22,9 @@ def run(market: Market) -> bool:
         senders.follow(market)
         outcomes.settle(market)
         checks.collect(market)
-        # A transaction for each, because whoever buys waits for the one that is under way.
+        # Each reads first and writes for as short as it can: whoever buys meanwhile waits for the write.
         for work in (chain.tell, sweep, settlement.ask, auction.hold):
-            with market.db.write() as session:
-                work(session, market)
+            work(market)
         crash_points.reach("proposals.committed")
         senders.send_pending(market)
         checks.begin(market)

@@ -5,7 +5,7 @@ to number s in an earlier epoch of the mirror has kept what the rollbacks since 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import update
@@ -17,7 +17,7 @@ from backend.jobs.settlement import is_over, settlement
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from indexer.queries import EventRow, MirrorStatus, Reads
+from indexer.queries import EventRow, LeaseRow, MirrorStatus, Reads
 from protocol.clock import now_milliseconds
 from protocol.events import (
     LeaseClaimed,
@@ -55,27 +55,36 @@ _KINDS: Final[dict[type[object], str]] = {
 _MONEY: Final = ("rate", "locked", "amount", "paid", "refunded", "penalty", "work", "target", "award")
 
 
-def tell(session: Session, market: Market) -> None:
+def tell(market: Market) -> None:
     """Tells what is new in the mirror, and which jobs are settled by it."""
-    read = session.get_one(ChainReadRow, 1, with_for_update=True)
+    for _ in range(_MOST_BATCHES):
+        if _tell_some(market) < _BATCH:
+            break
+    settle(market)
+
+
+def _tell_some(market: Market) -> int:
+    """Returns how many events were read; none while the mirror cannot tell what a reorg took back."""
+    with market.db.read() as session:
+        read = session.get_one(ChainReadRow, 1)
     with market.mirror.snapshot() as now:
-        if not _retract(session, now, now.status(), read):
-            return
-        for _ in range(_MOST_BATCHES):
-            rows = now.events_since(read.seq, limit=_BATCH)
-            _tell(session, rows)
-            if rows:
-                read.seq = rows[-1].seq
-            if len(rows) < _BATCH:
-                break
-    session.add(read)
-    settle(session, market)
+        status = now.status()
+        if read.reorg_epoch != status.reorg_epoch:
+            with market.db.write() as session:
+                if not _retract(session, now, status, session.get_one(ChainReadRow, 1)):
+                    return 0
+            return _BATCH
+        rows = now.events_since(read.seq, limit=_BATCH)
+    if rows:
+        facts = [(row, event) for row in rows if isinstance(event := row.event, _TOLD)]
+        with market.db.write() as session:
+            _tell(session, facts)
+            session.get_one(ChainReadRow, 1).seq = rows[-1].seq
+    return len(rows)
 
 
 def _retract(session: Session, now: Reads, status: MirrorStatus, read: ChainReadRow) -> bool:
     """Takes back what was told of blocks that are not canonical any more; False if the mirror cannot tell yet."""
-    if read.reorg_epoch == status.reorg_epoch:
-        return True
     ancestor = now.ancestor_since(read.reorg_epoch) if read.reorg_epoch < status.reorg_epoch else None
     if ancestor is None:
         ancestor = _standing(session, now, status)
@@ -94,6 +103,7 @@ def _retract(session: Session, now: Reads, status: MirrorStatus, read: ChainRead
         say(session, Told(job_id=row.job_id, kind="lease.retracted", data=data))
     read.reorg_epoch = status.reorg_epoch
     read.seq = min(read.seq, now.event_count_at(ancestor))
+    session.add(read)
     return True
 
 
@@ -113,8 +123,7 @@ def _standing(session: Session, now: Reads, status: MirrorStatus) -> int | None:
     return status.deploy_block - 1
 
 
-def _tell(session: Session, rows: Iterable[EventRow]) -> None:
-    facts = [(row, event) for row in rows if isinstance(event := row.event, _TOLD)]
+def _tell(session: Session, facts: Sequence[tuple[EventRow, Any]]) -> None:
     jobs = _jobs(session, {to_hex(event.lease) for _, event in facts})
     for row, event in facts:
         lease = to_hex(event.lease)
@@ -157,28 +166,33 @@ def _fact(event: Any) -> dict[str, Any]:
     return fact
 
 
-def settle(session: Session, market: Market) -> None:
+def settle(market: Market) -> None:
     """Ends the settlement of jobs that have ended and whose leases the mirror shows as Closed."""
-    due = session.exec(select(JobRow).where(JobRow.settle_due).limit(_BATCH)).all()
+    with market.db.read() as session:
+        due = list(session.exec(select(JobRow.id).where(JobRow.settle_due).limit(_BATCH)))
+        leases: defaultdict[str, list[bytes]] = defaultdict(list)
+        statement = select(LeaseIntention.job_id, LeaseIntention.lease).where(col(LeaseIntention.job_id).in_(due))
+        for job_id, lease in session.exec(statement) if due else ():
+            leases[job_id].append(from_hex(lease, 32))
     if not due:
         return
-    leases: defaultdict[str, list[bytes]] = defaultdict(list)
-    statement = select(LeaseIntention.job_id, LeaseIntention.lease)
-    for job_id, lease in session.exec(statement.where(col(LeaseIntention.job_id).in_([job.id for job in due]))):
-        leases[job_id].append(from_hex(lease, 32))
     found = market.mirror.leases_by_id([lease for ids in leases.values() for lease in ids])
-    for job in due:
-        # The next thing that could settle it says so again.
-        job.settle_due = False
-        rows = [found.get(lease) for lease in leases[job.id]]
-        if job.state in ENDED and job.settled_ms is None and is_over(rows):
-            known = [row for row in rows if row is not None]
-            job.settled_ms = now_milliseconds()
-            data = {
-                "settlement": settlement(known),
-                "paid_base": str(sum(row.paid_base for row in known)),
-                "refunded_base": str(sum(row.refunded_base for row in known)),
-                "fee_base": str(sum(row.fee_base for row in known)),
-            }
-            say(session, Told(job_id=job.id, kind="job.settled", data=data, place=1))
-        session.add(job)
+    with market.db.write() as session:
+        for job in session.exec(select(JobRow).where(col(JobRow.id).in_(due))).all():
+            _settle(session, job, [found.get(lease) for lease in leases[job.id]])
+
+
+def _settle(session: Session, job: JobRow, rows: list[LeaseRow | None]) -> None:
+    # The next thing that could settle it says so again.
+    job.settle_due = False
+    if job.state in ENDED and job.settled_ms is None and is_over(rows):
+        known = [row for row in rows if row is not None]
+        job.settled_ms = now_milliseconds()
+        data = {
+            "settlement": settlement(known),
+            "paid_base": str(sum(row.paid_base for row in known)),
+            "refunded_base": str(sum(row.refunded_base for row in known)),
+            "fee_base": str(sum(row.fee_base for row in known)),
+        }
+        say(session, Told(job_id=job.id, kind="job.settled", data=data, place=1))
+    session.add(job)

@@ -1,6 +1,7 @@
 """Buying a job: one transaction holds the job, its signed order and its idempotency key."""
 
 import json
+from functools import lru_cache
 from math import ceil
 
 from sqlmodel import Session, col, select
@@ -115,7 +116,13 @@ def require_free(draft: Draft) -> None:
 
 def order_of(job: JobRow) -> Order:
     """The order that was signed for the job."""
-    return from_json(Order, json.loads(job.order_message))
+    return _order(job.order_message)
+
+
+# Whatever is done for a job asks for its order.
+@lru_cache(4096)
+def _order(message: str) -> Order:
+    return from_json(Order, json.loads(message))
 
 
 def own_job(session: Session, buyer: str, job_id: str) -> JobRow:

@@ -41,22 +41,26 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
             _do(session, market, job, action)
 
 
-def sweep(session: Session, market: Market) -> None:
-    """Judges each job whose leases do not simply run on."""
-    statement = select(LeaseIntention).where(col(LeaseIntention.state).in_(("proposed", "running")))
-    live = list(session.exec(statement))
-    if not live:
-        return
-    troubled = _troubled(session, market, live) | _undecided(session)
-    ours = {row.job_id for row in live}
-    for job_id in sorted(ours & troubled):
-        judge(session, market, session.get_one(JobRow, job_id))
+def sweep(market: Market) -> None:
+    """Judges each job whose leases do not simply run on, each in a transaction of its own."""
+    with market.db.read() as session:
+        live = select(
+            LeaseIntention.lease, LeaseIntention.job_id, LeaseIntention.provider, LeaseIntention.progress_time
+        )
+        rows = session.exec(live.where(col(LeaseIntention.state).in_(("proposed", "running")))).all()
+        if not rows:
+            return
+        ours = {job_id for _, job_id, _, _ in rows}
+        troubled = ours & (_troubled(session, market, rows) | _undecided(session))
+    for job_id in sorted(troubled):
+        with market.db.write() as session:
+            judge(session, market, session.get_one(JobRow, job_id))
 
 
-def _troubled(session: Session, market: Market, live: Sequence[LeaseIntention]) -> set[str]:
+def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, str, int]]) -> set[str]:
     """Jobs that are over, or one of whose leases has ended, is not heard, or sends nothing."""
-    now, block_time = now_time(), market.mirror.status().block_time
-    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in live])
+    now = now_time()
+    status, on_chain = market.leases_on_chain.look(from_hex(lease, 32) for lease, _, _, _ in live)
     heard = dict(session.exec(select(ProviderRow.address, ProviderRow.heard_time)).all())
     over = session.exec(
         select(JobRow.id)
@@ -64,14 +68,14 @@ def _troubled(session: Session, market: Market, live: Sequence[LeaseIntention]) 
         .where(col(LeaseIntention.state).in_(("proposed", "running")), col(JobRow.state).in_(ENDED))
     )
     troubled = set(over)
-    for row in live:
-        lease = on_chain.get(from_hex(row.lease, 32))
+    for lease_id, job_id, provider, progress_time in live:
+        lease = on_chain.get(from_hex(lease_id, 32))
         if lease is None:
             continue
-        has_ended = lease.state is not LeaseState.OPEN or block_time >= lease.deadline_time
-        is_silent = now - heard.get(row.provider, 0) > market.settings.provider_silence_seconds
-        if has_ended or is_silent or now - row.progress_time > market.settings.lane_patience_seconds:
-            troubled.add(row.job_id)
+        has_ended = lease.state is not LeaseState.OPEN or status.block_time >= lease.deadline_time
+        is_silent = now - heard.get(provider, 0) > market.settings.provider_silence_seconds
+        if has_ended or is_silent or now - progress_time > market.settings.lane_patience_seconds:
+            troubled.add(job_id)
     return troubled
 
 

@@ -35,6 +35,8 @@ _GRACE_SECONDS: Final = 15
 
 def begin(market: Market) -> None:
     """Starts runs that are due, as far as the machine is to have at once."""
+    if not _any(market, "due"):
+        return
     with market.db.write() as session:
         running = len(session.exec(select(CheckRow.id).where(CheckRow.state == "running")).all())
         due = select(CheckRow).where(CheckRow.state == "due").order_by(col(CheckRow.id))
@@ -48,6 +50,8 @@ def begin(market: Market) -> None:
 
 def collect(market: Market) -> None:
     """Takes in what the runs found, and gives up those that have not answered in time."""
+    if not _any(market, "running"):
+        return
     with market.db.write() as session:
         for row in session.exec(select(CheckRow).where(CheckRow.state == "running")).all():
             answer = _folder(market, row) / "answer.json"
@@ -55,6 +59,11 @@ def collect(market: Market) -> None:
                 _take_in(session, row, json.loads(answer.read_text()))
             elif now_time() > row.started_time + market.settings.check_seconds + _GRACE_SECONDS:
                 _fail(session, row, "it gave no answer in time")
+
+
+def _any(market: Market, state: str) -> bool:
+    with market.db.read() as session:
+        return session.exec(select(CheckRow.id).where(CheckRow.state == state).limit(1)).first() is not None
 
 
 def _folder(market: Market, row: CheckRow) -> Path:

@@ -1,7 +1,10 @@
 """What is due on chain for our leases: redeeming, closing, finalising. Asked again at each step, from what is there."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
+from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
 from backend.leases.tables import LeaseIntention, UsageRow
@@ -13,55 +16,113 @@ from protocol.clock import now_time
 from protocol.events import LeaseState
 from protocol.hashing import from_hex
 
+_CHUNK: Final = 500
 
-def ask(session: Session, market: Market) -> None:
+
+class _Ours(NamedTuple):
+    """A lease that a final block has not closed."""
+
+    lease: str
+    last_signed_time: int | None
+    countersignature: str | None
+    closing_reason: int
+
+
+class _Vouched(NamedTuple):
+    """The highest voucher of a lease."""
+
+    sequence: int
+    cumulative_base: int
+    signed_time: int
+
+
+def ask(market: Market) -> None:
     """Asks for what is due; leases that are closed for good are not looked at again."""
-    ours = unsettled(session)
-    status = market.mirror.status()
-    found = market.mirror.leases_by_id([from_hex(intention.lease, 32) for intention in ours])
-    open_ones = []
-    for intention in ours:
-        lease = found.get(from_hex(intention.lease, 32))
+    with market.db.read() as session:
+        ours = _unsettled(session)
+        vouched = _vouched(session) if ours else {}
+    if not ours:
+        return
+    ids = [from_hex(one.lease, 32) for one in ours]
+    status, found = market.leases_on_chain.look(ids)
+    market.leases_on_chain.keep(ids)
+    asked: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+    redeemed, settled = [], []
+    for one, lease_id in zip(ours, ids, strict=True):
+        lease = found.get(lease_id)
         if lease is None:
             continue
-        if lease.state is not LeaseState.CLOSED:
-            open_ones.append((intention, lease))
-        elif lease.closed_block is not None and lease.closed_block <= (status.finalized_number or 0):
-            intention.settled = True
-            session.add(intention)
-    vouchers = highest_vouchers(session, [intention.lease for intention, _ in open_ones])
-    for intention, lease in open_ones:
-        _ask_end(session, market, intention, lease, status.block_time)
-        _ask_redeem(session, market, intention, lease, vouchers.get(intention.lease))
+        if lease.state is LeaseState.CLOSED:
+            if lease.closed_block is not None and lease.closed_block <= (status.finalized_number or 0):
+                settled.append(one.lease)
+            continue
+        end = _end(market, one, lease, status.block_time)
+        if end is not None:
+            kind, payload = end
+            asked[kind].append((one.lease, payload))
+        if _may_redeem(market, one, lease, vouched.get(one.lease)):
+            redeemed.append((one.lease, vouched[one.lease].sequence))
+    if asked or redeemed or settled:
+        _store(market, asked, redeemed, settled)
 
 
-def unsettled(session: Session) -> list[LeaseIntention]:
-    """Ours that a final block has not closed."""
-    return list(session.exec(select(LeaseIntention).where(col(LeaseIntention.settled).is_(False))))
+def _store(
+    market: Market,
+    asked: Mapping[str, list[tuple[str, dict[str, Any]]]],
+    redeemed: list[tuple[str, int]],
+    settled: list[str],
+) -> None:
+    """All of it twice is all of it once."""
+    with market.db.write() as session:
+        for kind, wanted in asked.items():
+            intents.add_all(session, kind, wanted)
+        vouchers = {lease: voucher_of(session.get_one(UsageRow, (lease, sequence))) for lease, sequence in redeemed}
+        intents.add_all(
+            session, "redeem", [(lease, signed.model_dump()) for lease, signed in vouchers.items() if signed]
+        )
+        for start in range(0, len(settled), _CHUNK):
+            some = col(LeaseIntention.lease).in_(settled[start : start + _CHUNK])
+            session.exec(update(LeaseIntention).where(some).values(settled=True))
 
 
-def highest_vouchers(session: Session, leases: Iterable[str]) -> dict[str, UsageRow]:
-    """Of each lease the segment whose voucher replaces all others."""
+def _unsettled(session: Session) -> list[_Ours]:
+    statement = select(
+        LeaseIntention.lease,
+        LeaseIntention.last_signed_time,
+        LeaseIntention.countersignature,
+        LeaseIntention.closing_reason,
+    ).where(col(LeaseIntention.settled).is_(False))
+    return [_Ours(*row) for row in session.exec(statement)]
+
+
+def _vouched(session: Session) -> dict[str, _Vouched]:
+    """Of each unsettled lease with a voucher, the one that replaces all others."""
     newest = (
         select(UsageRow.lease, func.max(UsageRow.sequence).label("sequence"))
-        .where(col(UsageRow.lease).in_(list(leases)), col(UsageRow.voucher_message).is_not(None))
+        .join(LeaseIntention, col(LeaseIntention.lease) == col(UsageRow.lease))
+        .where(col(LeaseIntention.settled).is_(False), col(UsageRow.voucher_message).is_not(None))
         .group_by(col(UsageRow.lease))
         .subquery()
     )
-    rows = select(UsageRow).join(
+    rows = select(UsageRow.lease, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time).join(
         newest, (col(UsageRow.lease) == newest.c.lease) & (col(UsageRow.sequence) == newest.c.sequence)
     )
-    return {row.lease: row for row in session.exec(rows)}
+    return {lease: _Vouched(*rest) for lease, *rest in session.exec(rows)}
 
 
-def _ask_end(session: Session, market: Market, intention: LeaseIntention, lease: LeaseRow, block_time: int) -> None:
+def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[str, dict[str, Any]] | None:
+    """The kind and payload of the call that is due, if one is."""
     ended = lease.state is LeaseState.CLOSING or block_time >= lease.deadline_time
-    if intention.last_signed_time is not None and not lease.done:
-        _ask_last(session, market, intention)
-    elif ended and block_time >= _notice_ends(lease):
-        intents.add(session, "finalise", intention.lease, {})
-    elif intention.closing_reason and lease.state is LeaseState.OPEN and not ended:
-        intents.add(session, "close", intention.lease, {"reason": intention.closing_reason})
+    if one.last_signed_time is not None and not lease.done:
+        # At once when both signed; one-sided when the provider does not answer.
+        waited = now_time() - one.last_signed_time
+        is_due = one.countersignature is not None or waited >= market.settings.countersign_seconds
+        return ("close_last", {}) if is_due else None
+    if ended and block_time >= _notice_ends(lease):
+        return "finalise", {}
+    if one.closing_reason and lease.state is LeaseState.OPEN and not ended:
+        return "close", {"reason": one.closing_reason}
+    return None
 
 
 def _notice_ends(lease: LeaseRow) -> int:
@@ -69,22 +130,9 @@ def _notice_ends(lease: LeaseRow) -> int:
     return lease.deadline_time + (lease.notice_seconds if lease.state is LeaseState.OPEN else 0)
 
 
-def _ask_last(session: Session, market: Market, intention: LeaseIntention) -> None:
-    """At once when both signed; one-sided when the provider does not answer."""
-    waited = now_time() - (intention.last_signed_time or 0)
-    if intention.countersignature or waited >= market.settings.countersign_seconds:
-        intents.add(session, "close_last", intention.lease, {})
-
-
-def _ask_redeem(
-    session: Session, market: Market, intention: LeaseIntention, lease: LeaseRow, row: UsageRow | None
-) -> None:
-    """Redeems a voucher that has waited, or whose lease is ending otherwise than by a last voucher."""
-    if row is None or min(row.cumulative_base, lease.locked_base) <= lease.paid_base:
-        return
-    signed = voucher_of(row)
-    waited = now_time() - row.signed_time >= market.settings.redeem_after_seconds
-    if signed is None:
-        return
-    if waited or lease.state is LeaseState.CLOSING or intention.closing_reason:
-        intents.add(session, "redeem", intention.lease, signed.model_dump())
+def _may_redeem(market: Market, one: _Ours, lease: LeaseRow, vouched: _Vouched | None) -> bool:
+    """A voucher has waited, or its lease is ending otherwise than by a last voucher."""
+    if vouched is None or min(vouched.cumulative_base, lease.locked_base) <= lease.paid_base:
+        return False
+    waited = now_time() - vouched.signed_time >= market.settings.redeem_after_seconds
+    return waited or lease.state is LeaseState.CLOSING or bool(one.closing_reason)

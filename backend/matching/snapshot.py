@@ -7,6 +7,7 @@ commits to the head, to every line and to their number.
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Self
 
 from backend.matching.book import BookOffer, BookOrder
@@ -18,6 +19,8 @@ from protocol.terms import Offer, Order
 
 VERSION: Final = "gridlease/book/1"
 _DOMAIN: Final = tag(VERSION)
+_LINE: Final = tag("line")
+_REMEMBERED: Final = 16_384
 
 
 class BadSnapshot(ProtocolError):
@@ -66,21 +69,18 @@ class Snapshot:
             "heldTime": self.held_time,
             "sequenceBound": self.sequence_bound,
         }
-        entries = [
+        return [
+            _spelt(head),
             *(_offer_line(entry) for entry in sorted(self.offers, key=lambda entry: entry.digest)),
             *(
                 _order_line(entry, self.order_signatures[entry.digest])
                 for entry in sorted(self.orders, key=lambda entry: entry.digest)
             ),
-            *(
-                {"kind": "left out", "hash": to_hex(entry.digest), "why": entry.why}
-                for entry in sorted(self.left_out, key=lambda entry: entry.digest)
-            ),
+            *(_left_out_line(entry) for entry in sorted(self.left_out, key=lambda entry: entry.digest)),
         ]
-        return [_spelt(line) for line in (head, *entries)]
 
     def text(self) -> str:
-        return b"\n".join(self.lines()).decode() + "\n"
+        return text_of(self.lines())
 
     def root(self) -> bytes:
         """The `bookRoot` of the transactions that open this auction's leases."""
@@ -126,9 +126,14 @@ class Snapshot:
         )
 
 
+def text_of(lines: list[bytes]) -> str:
+    """As it is published."""
+    return b"\n".join(lines).decode() + "\n"
+
+
 def root_of(lines: list[bytes]) -> bytes:
     """keccak256(abi.encode(domain, "book", number of lines, Merkle root over the lines' leaves))."""
-    leaves = [keccak256(_DOMAIN + tag("line") + keccak256(line)) for line in lines]
+    leaves = [_leaf(line) for line in lines]
     return keccak256(_DOMAIN + tag("book") + len(lines).to_bytes(32, "big") + merkle_root(_DOMAIN, leaves))
 
 
@@ -137,13 +142,27 @@ def _spelt(line: dict[str, Any]) -> bytes:
     return json.dumps(line, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
 
 
-def _offer_line(entry: BookOffer) -> dict[str, Any]:
-    return {
-        "kind": "offer",
-        "offer": to_json(entry.offer),
-        "signature": to_hex(entry.signature),
-        "openLeases": entry.open_leases,
-    }
+# One book has most of its lines from the book before.
+@lru_cache(_REMEMBERED)
+def _leaf(line: bytes) -> bytes:
+    return keccak256(_DOMAIN + _LINE + keccak256(line))
+
+
+@lru_cache(_REMEMBERED)
+def _offer_line(entry: BookOffer) -> bytes:
+    return _spelt(
+        {
+            "kind": "offer",
+            "offer": to_json(entry.offer),
+            "signature": to_hex(entry.signature),
+            "openLeases": entry.open_leases,
+        }
+    )
+
+
+@lru_cache(_REMEMBERED)
+def _left_out_line(entry: LeftOut) -> bytes:
+    return _spelt({"kind": "left out", "hash": to_hex(entry.digest), "why": entry.why})
 
 
 def _offer(domain: Domain, line: dict[str, Any]) -> BookOffer:
@@ -157,17 +176,19 @@ def _offer(domain: Domain, line: dict[str, Any]) -> BookOffer:
     )
 
 
-def _order_line(entry: BookOrder, signature: bytes) -> dict[str, Any]:
-    return {
-        "kind": "order",
-        "order": to_json(entry.order),
-        "signature": to_hex(signature),
-        "fills": list(entry.fills),
-        "arrived": entry.arrived,
-        "tried": sorted(entry.tried),
-        "serving": sorted(entry.serving),
-        "heldZones": sorted(entry.held_zones),
-    }
+def _order_line(entry: BookOrder, signature: bytes) -> bytes:
+    return _spelt(
+        {
+            "kind": "order",
+            "order": to_json(entry.order),
+            "signature": to_hex(signature),
+            "fills": list(entry.fills),
+            "arrived": entry.arrived,
+            "tried": sorted(entry.tried),
+            "serving": sorted(entry.serving),
+            "heldZones": sorted(entry.held_zones),
+        }
+    )
 
 
 def _order(domain: Domain, line: dict[str, Any]) -> BookOrder:

@@ -1,7 +1,8 @@
 """What is to be done on chain: rows that name it, and the calls that do it."""
 
 import json
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlmodel import Session, col, select
 
@@ -19,19 +20,30 @@ from protocol.hashing import from_hex
 from protocol.messages import from_json
 from protocol.terms import Offer, Order, Voucher
 
-LIVE = ("pending", "assigned")
+LIVE: Final = ("pending", "assigned")
+_CHUNK: Final = 500
 
 
 def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> None:
     """Asks for it, unless it is asked for already."""
-    statement = select(IntentRow).where(
-        IntentRow.kind == kind, IntentRow.subject == subject, col(IntentRow.state).in_(LIVE)
-    )
-    if session.exec(statement).first() is None:
-        session.add(
-            IntentRow(kind=kind, subject=subject, payload=json.dumps(payload), state="pending", created_time=now_time())
+    add_all(session, kind, [(subject, payload)])
+
+
+def add_all(session: Session, kind: str, wanted: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Asks for each subject with its payload, in this sequence, unless it is asked for already."""
+    known: set[str] = set()
+    for start in range(0, len(wanted), _CHUNK):
+        some = [subject for subject, _ in wanted[start : start + _CHUNK]]
+        asked = select(IntentRow.subject).where(
+            IntentRow.kind == kind, col(IntentRow.subject).in_(some), col(IntentRow.state).in_(LIVE)
         )
-        session.flush()
+        known |= set(session.exec(asked))
+    now = now_time()
+    for subject, payload in wanted:
+        if subject not in known:
+            text = json.dumps(payload)
+            session.add(IntentRow(kind=kind, subject=subject, payload=text, state="pending", created_time=now))
+    session.flush()
 
 
 def calldata(session: Session, market: Market, kind: str, rows: list[IntentRow]) -> bytes:

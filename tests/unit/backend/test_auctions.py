@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from sqlmodel import Session, select
 from backend.accounts.service import Principal
 from backend.db import Database
 from backend.jobs.tables import JobRow
+from backend.leases.onchain import LeasesOnChain
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.matching import auction, receipts
@@ -20,6 +22,7 @@ from backend.matching.audit import HeldReceipt, Outcome, audit
 from backend.matching.book import BookOrder
 from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow
+from backend.matching.waiting import waiting
 from backend.offers import service as offers
 from backend.offers.live import LiveBook
 from backend.settings import MarketSettings
@@ -56,7 +59,15 @@ class EmptyMirror:
         return {lease: self.leases[lease] for lease in leases if lease in self.leases}
 
     def status(self) -> Any:
-        return SimpleNamespace(block_time=1)
+        return SimpleNamespace(block_time=1, event_count=0, block_hash=bytes(32))
+
+    @contextmanager
+    def snapshot(self) -> Iterator["EmptyMirror"]:
+        yield self
+
+    def is_canonical(self, _block_hash: bytes) -> bool:
+        # What a test puts there comes without an event.
+        return False
 
 
 @pytest.fixture
@@ -70,6 +81,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             db=database,
             mirror=mirror,
             live_book=LiveBook(mirror, 60),
+            leases_on_chain=LeasesOnChain(mirror),
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),
@@ -148,7 +160,8 @@ class TestAuction:
                 session, cast(Principal, SimpleNamespace(address=silent.provider)), to_hex(digest(DOMAIN, silent))
             )
             order = _queue(session, market, 1)
-            assert auction.hold(session, market) == 1
+        assert auction.hold(market) == 1
+        with market.db.write() as session:
             row = session.exec(select(AuctionRow)).one()
             snapshot = Snapshot.parse(row.snapshot)
             assert row.root == to_hex(snapshot.root())
@@ -164,15 +177,18 @@ class TestAuction:
     def test_one_that_matches_nothing_is_not_kept(self, market: Market) -> None:
         with market.db.write() as session:
             _queue(session, market, 1)
-            assert auction.hold(session, market) == 0
+        assert auction.hold(market) == 0
+        with market.db.read() as session:
             assert session.exec(select(AuctionRow)).all() == []
 
     def test_a_transaction_carries_the_leases_of_one_auction_and_its_root(self, market: Market) -> None:
         with market.db.write() as session:
             _post(session, market, "one", capacity=9)
-            for number in (1, 2):
+        for number in (1, 2):
+            with market.db.write() as session:
                 _queue(session, market, number)
-                assert auction.hold(session, market) == 1
+            assert auction.hold(market) == 1
+        with market.db.read() as session:
             roots = [row.root for row in session.exec(select(AuctionRow).order_by(AuctionRow.id))]  # type: ignore[arg-type]
             batch = batches.due(session, "open", now_time(), 0)
             assert len(batch) == 1
@@ -191,7 +207,8 @@ class TestReplicas:
             for number in range(1, 6):
                 _post(session, market, f"{number}", zone=number, rate=number)
             order = _queue(session, market, 1, replicas=3, max_leases=9, distinct_zones=True)
-            assert auction.hold(session, market) == 3
+        assert auction.hold(market) == 3
+        with market.db.read() as session:
             for row in session.exec(select(LeaseIntention)):
                 self._put(market, row, LeaseState.OPEN)
         return order
@@ -226,7 +243,7 @@ class TestReplicas:
 
     def _wanted(self, market: Market) -> list[BookOrder]:
         with market.db.read() as session:
-            return [entry for entry, _ in auction._waiting(session, market)]
+            return [entry for entry, _ in waiting(session, market).orders]
 
     def test_all_are_proposed_together_each_in_its_zone_and_then_none_is_wanted(
         self, market: Market, opened: Order
@@ -243,7 +260,8 @@ class TestReplicas:
             for number in (1, 2):
                 _post(session, market, f"{number}", zone=number)
             _queue(session, market, 1, replicas=3, max_leases=9, distinct_zones=True)
-            assert auction.hold(session, market) == 0
+        assert auction.hold(market) == 0
+        with market.db.read() as session:
             assert session.exec(select(LeaseIntention)).all() == []
 
     def test_a_lane_waits_for_its_lease_to_end_on_chain(self, market: Market, opened: Order) -> None:
@@ -260,8 +278,8 @@ class TestReplicas:
         assert entry.serving == others
         assert entry.tried == others | {row.provider}
         assert entry.held_zones == {1, 2, 3}
-        with market.db.write() as session:
-            assert auction.hold(session, market) == 1
+        assert auction.hold(market) == 1
+        with market.db.read() as session:
             again = session.exec(select(LeaseIntention).where(LeaseIntention.fill == 4)).one()
             assert (again.provider, again.zone) == (key_of("4").address, 4)
 

@@ -40,8 +40,7 @@ def _kinds(paper: PaperMarket, job_id: str = "job_1") -> list[str]:
 
 
 def _tell(paper: PaperMarket) -> None:
-    with paper.market.db.write() as session:
-        chain.tell(session, paper.market)
+    chain.tell(paper.market)
 
 
 def _report(paper: PaperMarket, lease: bytes, segment: int, *, state: str = "running", text: str = "") -> None:

@@ -186,6 +186,5 @@ def test_work_and_money_have_words_of_their_own_and_each_lease_its_level(paper: 
     (lease,) = _ask(paper, "GET", "/v1/jobs/job_1").json()["leases"]
     assert (lease["level"], lease["finality"]) == ("proved", "finalised")
     assert shown["settled_at"] is None
-    with paper.market.db.write() as session:
-        chain.tell(session, paper.market)
+    chain.tell(paper.market)
     assert _ask(paper, "GET", "/v1/jobs/job_1").json()["settled_at"] is not None
