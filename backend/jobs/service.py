@@ -13,6 +13,7 @@ from backend.files import access
 from backend.jobs import idempotency
 from backend.jobs.draft import Draft
 from backend.jobs.order import check_rate_bps
+from backend.jobs.priced import PricedOrder
 from backend.jobs.tables import JobRow
 from backend.market import Market
 from backend.matching import receipts
@@ -41,41 +42,58 @@ def submit(
 ) -> JobRow:
     """Signs the order and queues the job; raises `NotFunded`, `OverCap`, `NotMatched`, `BadManifest`, `BadRequest`."""
     draft = _draft(session, market, key, request)
-    access.require_readable(session, Address(key.buyer), draft.manifest)
-    # First whether anybody would serve it: without an offer there is no price to fund.
-    draft.require_match()
+    require_served(session, draft)
     _require_money(market, key, draft)
     caps.commit(session, key, caps.most_base(draft.order), now_time())
-    order, signer = draft.order, market.hosted.delegate(key.id)
-    job = JobRow(
-        id=new_id("job"),
-        key_id=key.id,
-        buyer=key.buyer,
-        job_hash=to_hex(order.job),
-        manifest=draft.manifest.canonical().decode(),
-        order_digest=to_hex(draft.digest),
-        order_message=json.dumps(to_json(order), separators=(",", ":")),
-        order_signature=to_hex(sign(market.domain, order, signer)),
-        state="queued",
-        segments_total=draft.manifest.total_segments,
-        quorum=draft.quorum,
-        check_rate_bps=_check_rate_bps(market, draft),
-        extra=json.dumps(request.metadata),
-        created_ms=now_milliseconds(),
-        request_id=current_request_id(),
-    )
-    session.add(job)
-    access.belongs(session, job.id, access.files_of(draft.manifest), access.EVERY_LANE)
-    receipts.enter(session, market, order)
+    signature = sign(market.domain, draft.order, market.hosted.delegate(key.id))
+    job = place(session, draft, signature, key_id=key.id, metadata=request.metadata)
     idempotency.remember(session, key.buyer, idempotency_key, body, job)
     return job
 
 
-def _check_rate_bps(market: Market, draft: Draft) -> int:
-    if draft.manifest.verify != "exact":
+def require_served(session: Session, priced: PricedOrder) -> None:
+    """Its files are here and some offer meets it; raises `BadRequest`, `NotMatched`.
+
+    Asked before money: without an offer there is no price to fund.
+    """
+    access.require_readable(session, priced.order.buyer, priced.manifest)
+    priced.require_match()
+
+
+def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: str, metadata: dict[str, str]) -> JobRow:
+    """Queues the job of a signed order and enters the order into the book; whatever it asks was checked before.
+
+    `key_id` names the hosted key that signs its vouchers.
+    """
+    market, order = priced.market, priced.order
+    job = JobRow(
+        id=new_id("job"),
+        key_id=key_id,
+        buyer=order.buyer,
+        job_hash=to_hex(order.job),
+        manifest=priced.manifest.canonical().decode(),
+        order_digest=to_hex(priced.digest),
+        order_message=json.dumps(to_json(order), separators=(",", ":")),
+        order_signature=to_hex(signature),
+        state="queued",
+        segments_total=priced.manifest.total_segments,
+        quorum=priced.quorum,
+        check_rate_bps=_check_rate_bps(priced),
+        extra=json.dumps(metadata),
+        created_ms=now_milliseconds(),
+        request_id=current_request_id(),
+    )
+    session.add(job)
+    access.belongs(session, job.id, access.files_of(priced.manifest), access.EVERY_LANE)
+    receipts.enter(session, market, order)
+    return job
+
+
+def _check_rate_bps(priced: PricedOrder) -> int:
+    if priced.manifest.verify != "exact":
         return 0
-    chosen = market.settings.check_rate_bps
-    return check_rate_bps(draft.order) if chosen is None else chosen
+    chosen = priced.market.settings.check_rate_bps
+    return check_rate_bps(priced.order) if chosen is None else chosen
 
 
 def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:
@@ -99,17 +117,17 @@ def require_cap(market: Market, order: Order, delegate: Address) -> None:
         )
 
 
-def require_free(draft: Draft) -> None:
+def require_free(priced: PricedOrder) -> None:
     """The account covers the cheapest lease for each replica; raises `NotFunded`."""
-    if draft.cheapest is None:
+    if priced.cheapest is None:
         return
-    needed = draft.order.replicas * (draft.lock_base(draft.cheapest) + draft.order.fee)
-    if draft.free_base < needed:
+    needed = priced.order.replicas * (priced.lock_base(priced.cheapest) + priced.order.fee)
+    if priced.free_base < needed:
         raise NotFunded(
-            f"the account has {format_dollars(draft.free_base)} free ({draft.free_base} base units), "
+            f"the account has {format_dollars(priced.free_base)} free ({priced.free_base} base units), "
             f"the cheapest leases take {format_dollars(needed)} ({needed}) with their fees",
-            remedy=f"deposit {format_dollars(needed - draft.free_base)} or more (gridlease account deposit)",
-            free_base=str(draft.free_base),
+            remedy=f"deposit {format_dollars(needed - priced.free_base)} or more (gridlease account deposit)",
+            free_base=str(priced.free_base),
             needed_base=str(needed),
         )
 
