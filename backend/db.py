@@ -4,23 +4,26 @@ SQLite takes its write lock when a transaction begins, so that two writers wait 
 PostgreSQL died, the next transaction has a new connection; whether the one before was committed, its rows tell.
 """
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
+from backend.group_commit import ASK_SECONDS, BUSY_SECONDS, GroupCommit, try_begin
 from protocol.clock import now_milliseconds
 
-_BUSY_MILLISECONDS = 10_000
+T = TypeVar("T")
+
 _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = 30_000
 
@@ -33,19 +36,31 @@ class Database:
         self.engine = _engine(url)
         #: of transactions that write
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        self._is_sqlite = self.engine.dialect.name == "sqlite"
+        self._joined = GroupCommit(self.engine, self.sessions)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on any error."""
         with self.sessions() as session:
-            if self.engine.dialect.name == "sqlite":
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            if self._is_sqlite:
+                _begin(session.connection())
             try:
                 yield session
             except BaseException:
                 session.rollback()
                 raise
             session.commit()
+
+    async def written(self, work: Callable[[Session], T]) -> T:
+        """What `work` returns, once its transaction is committed: `write` for the event loop.
+
+        On SQLite it shares one with others that wait, each on its own savepoint; a server does so by itself.
+        """
+        if self._is_sqlite:
+            return await self._joined.run(work)
+        with self.write() as session:
+            return work(session)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -55,7 +70,7 @@ class Database:
 
     def now_ms(self, session: Session) -> int:
         """Unix milliseconds by the database's clock, so that machines need not agree about the time."""
-        if self.engine.dialect.name == "sqlite":
+        if self._is_sqlite:
             return now_milliseconds()
         asked = text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
         return int(session.connection().execute(asked).scalar_one())
@@ -78,6 +93,16 @@ class Database:
         self.engine.dispose()
 
 
+def _begin(connection: Connection) -> None:
+    """Waits for the write lock; where nobody gives it back, SQLite says so in the end."""
+    deadline = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < deadline:
+        if try_begin(connection):
+            return
+        time.sleep(ASK_SECONDS)
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def _engine(url: str) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(
@@ -93,7 +118,7 @@ def _engine(url: str) -> Engine:
                 "keepalives_count": 3,
             },
         )
-    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": _BUSY_MILLISECONDS / 1000})
+    engine = create_engine(url, connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:

@@ -39,8 +39,7 @@ async def principal(request: Request, market: TheMarket, token: Token) -> Princi
     if key is not None:
         _require_scope(key, method, path)
         if not is_noted(key):
-            with market.db.write() as session:
-                note_use(session, key.id)
+            await market.db.written(lambda session: note_use(session, key.id))
     return caller
 
 

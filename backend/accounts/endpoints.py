@@ -57,8 +57,7 @@ async def chain(market: TheMarket) -> ChainInfo:
 async def nonce(market: TheMarket) -> NonceAnswer:
     """A nonce and what else to put into an EIP-4361 message."""
     rules = market.sign_in_rules
-    with market.db.write() as session:
-        row = sign_in.issue_nonce(session)
+    row = await market.db.written(sign_in.issue_nonce)
     return NonceAnswer(
         nonce=row.nonce,
         domain=urlsplit(rules.uri).netloc,
@@ -73,8 +72,7 @@ async def verify(request: VerifyRequest, market: TheMarket) -> Session:
     """Exchanges a signed EIP-4361 message for a session token. The nonce is used up, whatever comes of it."""
     rules = market.sign_in_rules
     nonce = sign_in.nonce_of(request.message, rules)
-    with market.db.write() as session:
-        nonce_time = sign_in.spend_nonce(session, nonce)
+    nonce_time = await market.db.written(lambda session: sign_in.spend_nonce(session, nonce))
 
     def contract(wallet: Address, digest: bytes, signature: bytes) -> bool:
         return _contract_signed(market, wallet, digest, signature)
@@ -83,8 +81,8 @@ async def verify(request: VerifyRequest, market: TheMarket) -> Session:
     address = await to_thread.run_sync(
         sign_in.check, request.message, request.signature, rules, nonce, nonce_time, contract
     )
-    with market.db.write() as session:
-        token, row = sign_in.open_session(session, address, market.settings.session_hours)
+    hours = market.settings.session_hours
+    token, row = await market.db.written(lambda session: sign_in.open_session(session, address, hours))
     return Session(token=token, address=row.address, expires_at=as_datetime(row.expires_time))
 
 
@@ -100,16 +98,19 @@ async def end_session(
     market: TheMarket, caller: Wallet, token: Token, everywhere: Annotated[bool, Query(alias="all")] = False
 ) -> Response:
     """Signs out: the token of this call works no more, or with `all=true` no token of this wallet."""
-    with market.db.write() as session:
-        sign_in.end_sessions(session, caller.address, None if everywhere else token)
+    ended = None if everywhere else token
+    await market.db.written(lambda session: sign_in.end_sessions(session, caller.address, ended))
     return Response(status_code=204)
 
 
 @router.post("/keys", response_model=NewApiKey, status_code=201, operation_id="create_key")
 async def create_key(request: KeyRequest, market: TheMarket, caller: Wallet) -> NewApiKey:
     """A new API key. Approve its delegate on chain with a cap; the wallet is not needed after that."""
-    with market.db.write() as session:
-        secret, row = keys.create_key(session, market.hosted, caller.address, request, test_chain=market.is_test_chain)
+    secret, row = await market.db.written(
+        lambda session: keys.create_key(
+            session, market.hosted, caller.address, request, test_chain=market.is_test_chain
+        )
+    )
     return NewApiKey(key=secret, **_shown(market, row).model_dump())
 
 
@@ -123,26 +124,25 @@ async def list_keys(market: TheMarket, caller: Caller) -> list[ApiKey]:
 @router.patch("/keys/{key_id}", response_model=ApiKey, operation_id="change_key")
 async def change_key(key_id: str, change: KeyChange, market: TheMarket, caller: Wallet) -> ApiKey:
     """Changes name, scopes, caps or expiry. What is absent stays; null takes a cap or the expiry away."""
-    with market.db.write() as session:
-        row = keys.change_key(session, caller.address, key_id, change)
+    row = await market.db.written(lambda session: keys.change_key(session, caller.address, key_id, change))
     return _shown(market, row)
 
 
 @router.post("/keys/{key_id}/rotate", response_model=NewApiKey, operation_id="rotate_key")
 async def rotate_key(key_id: str, request: RotateRequest, market: TheMarket, caller: Wallet) -> NewApiKey:
     """A new secret for the same key. Delegate and caps stay, and the old secret works for the overlap."""
-    with market.db.write() as session:
-        secret, row = keys.rotate_key(
+    secret, row = await market.db.written(
+        lambda session: keys.rotate_key(
             session, caller.address, key_id, request.overlap_seconds, test_chain=market.is_test_chain
         )
+    )
     return NewApiKey(key=secret, **_shown(market, row).model_dump())
 
 
 @router.delete("/keys/{key_id}", status_code=204, operation_id="revoke_key")
 async def revoke_key(key_id: str, market: TheMarket, caller: Wallet) -> Response:
     """Revokes an API key here. Revoke its delegate on chain as well."""
-    with market.db.write() as session:
-        keys.revoke_key(session, caller.address, key_id)
+    await market.db.written(lambda session: keys.revoke_key(session, caller.address, key_id))
     return Response(status_code=204)
 
 

@@ -31,8 +31,7 @@ async def put_file(cid: str, request: Request, response: Response, market: TheMa
         raise BadRequest("the connection broke", remedy="send it again") from error
     try:
         response.status_code = 200 if market.files.size(cid) is not None else 201
-        with market.db.write() as session:
-            size = service.keep(session, market, caller.address, cid, draft)
+        size = await market.db.written(lambda session: service.keep(session, market, caller.address, cid, draft))
     finally:
         draft.unlink(missing_ok=True)
     return FileInfo(cid=cid, sha256=to_hex(digest), size=size)

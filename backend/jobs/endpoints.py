@@ -5,9 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from backend import wake
+from backend.accounts.tables import ApiKeyRow
 from backend.door import Caller, KeyHolder, TheMarket
 from backend.events.pulse import Pulse, news_or_time
 from backend.events.stream import EventStream, Streams, is_over, messages, position_of
@@ -42,16 +43,23 @@ async def submit_job(
         with market.db.read() as session:
             answer = service.quote(session, market, key, job_request)
         return JSONResponse(answer.model_dump(mode="json"))
-    body = await request.body()
-    headers = {}
-    with market.db.write() as session:
+    row, is_new = await _bought(market, key, job_request, idempotency_key, await request.body())
+    if is_new:
+        wake.market()
+    headers = {} if is_new else {"Idempotent-Replayed": "true"}
+    return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+
+
+async def _bought(
+    market: Market, key: ApiKeyRow, request: JobRequest, idempotency_key: str, body: bytes
+) -> tuple[JobRow, bool]:
+    """The request's job, and whether it is new."""
+    with market.db.read() as session:
         row = idempotency.replayed(session, key.buyer, idempotency_key, body)
         if row is not None:
-            headers["Idempotent-Replayed"] = "true"
-        else:
-            row = service.submit(session, market, key, job_request, idempotency_key, body)
-    wake.market()
-    return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+            return row, False
+        signed = service.sign_order(session, market, key, request)
+    return await market.db.written(lambda session: service.submit(session, key, signed, idempotency_key, body))
 
 
 async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, headers: dict[str, str]) -> Response:
@@ -150,9 +158,13 @@ async def job_trace(job_id: str, market: TheMarket, caller: Caller) -> Trace:
 @router.post("/{job_id}/cancel", response_model=Job, operation_id="cancel_job")
 async def cancel(job_id: str, market: TheMarket, caller: Caller) -> Job:
     """Ends a job: what was worked is paid, the rest of the lock comes back. Cancelling twice is one cancel."""
-    with market.db.write() as session:
+
+    def end(session: Session) -> JobRow:
         row = service.own_job(session, caller.address, job_id)
         cancel_job(session, market, row)
+        return row
+
+    row = await market.db.written(end)
     wake.market()
     with market.db.read() as session:
         return view_job(session, market, row)

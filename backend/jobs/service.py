@@ -1,6 +1,7 @@
 """Buying a job: one transaction holds the job, its signed order and its idempotency key."""
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 
@@ -37,18 +38,40 @@ def _draft(session: Session, market: Market, key: ApiKeyRow, request: JobRequest
     return Draft(session, market, Address(key.buyer), Address(key.voucher_signer), request)
 
 
-def submit(
-    session: Session, market: Market, key: ApiKeyRow, request: JobRequest, idempotency_key: str, body: bytes
-) -> JobRow:
-    """Signs the order and queues the job; raises `NotFunded`, `OverCap`, `NotMatched`, `BadManifest`, `BadRequest`."""
+@dataclass(frozen=True, slots=True)
+class SignedDraft:
+    """An order that the buyer's delegate has signed, and that nobody has seen yet."""
+
+    draft: Draft
+    signature: bytes
+
+
+def sign_order(session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> SignedDraft:
+    """All that needs no write, so that none waits for it.
+
+    Raises `NotFunded`, `NotMatched`, `BadManifest`, `BadRequest`.
+    """
     draft = _draft(session, market, key, request)
     require_served(session, draft)
     _require_money(market, key, draft)
+    return SignedDraft(draft, sign(market.domain, draft.order, market.hosted.delegate(key.id)))
+
+
+def submit(
+    session: Session, key: ApiKeyRow, signed: SignedDraft, idempotency_key: str, body: bytes
+) -> tuple[JobRow, bool]:
+    """Queues the job and counts it against the key's caps; raises `OverCap`.
+
+    Whether it is new: a request with the same idempotency key may have been quicker.
+    """
+    row = idempotency.replayed(session, key.buyer, idempotency_key, body)
+    if row is not None:
+        return row, False
+    draft = signed.draft
     caps.commit(session, key, caps.most_base(draft.order), now_time())
-    signature = sign(market.domain, draft.order, market.hosted.delegate(key.id))
-    job = place(session, draft, signature, key_id=key.id, metadata=request.metadata)
+    job = place(session, draft, signed.signature, key_id=key.id, metadata=draft.request.metadata)
     idempotency.remember(session, key.buyer, idempotency_key, body, job)
-    return job
+    return job, True
 
 
 def require_served(session: Session, priced: PricedOrder) -> None:

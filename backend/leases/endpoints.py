@@ -37,8 +37,7 @@ async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
     with market.db.read() as session:
         known = is_noted(session, market, caller.address)
     if not known:
-        with market.db.write() as session:
-            heard(session, caller.address)
+        await market.db.written(lambda session: heard(session, caller.address))
     return caller
 
 
@@ -82,8 +81,8 @@ async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> Lea
 @router.post("/leases/{lease}/usage-commitments", response_model=CommitmentAnswer, operation_id="commit_usage")
 async def commit_usage(lease: str, asked: UsageCommitment, market: TheMarket, caller: Provider) -> CommitmentAnswer:
     """A replica commits to its next segment; asked again, it says when the segment may be shown."""
-    with market.db.write() as session:
-        return CommitmentAnswer(may_reveal=service.commit_usage(session, market, caller, lease, asked))
+    may_reveal = await market.db.written(lambda session: service.commit_usage(session, market, caller, lease, asked))
+    return CommitmentAnswer(may_reveal=may_reveal)
 
 
 @router.post(
@@ -96,8 +95,7 @@ async def report_usage(
     lease: str, report: UsageReport, market: TheMarket, caller: Provider
 ) -> SignedVoucher | JSONResponse:
     """One segment for one voucher. The same again gets the same voucher, or 202 while the segment is not accepted."""
-    with market.db.write() as session:
-        answer = service.report_usage(session, market, caller, lease, report)
+    answer = await market.db.written(lambda session: service.report_usage(session, market, caller, lease, report))
     crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
@@ -107,8 +105,11 @@ async def report_usage(
 @router.post("/leases/{lease}/countersign", status_code=204, operation_id="countersign")
 async def countersign(lease: str, request: Countersignature, market: TheMarket, caller: Provider) -> Response:
     """The provider agrees to the `last` voucher: the lease closes at once and the rest of the lock comes back."""
-    with market.db.write() as session:
-        vouchers.countersign(session, market, service.own_intention(session, caller, lease), request.signature)
+    await market.db.written(
+        lambda session: vouchers.countersign(
+            session, market, service.own_intention(session, caller, lease), request.signature
+        )
+    )
     wake.market()
     return Response(status_code=204)
 
@@ -116,8 +117,11 @@ async def countersign(lease: str, request: Countersignature, market: TheMarket, 
 @router.post("/leases/{lease}/failure", status_code=204, operation_id="report_failure")
 async def report_failure(lease: str, request: FailureReport, market: TheMarket, caller: Provider) -> Response:
     """The provider cannot finish: the job goes on elsewhere."""
-    with market.db.write() as session:
-        ending.report_failure(session, market, service.own_intention(session, caller, lease), request.reason)
+    await market.db.written(
+        lambda session: ending.report_failure(
+            session, market, service.own_intention(session, caller, lease), request.reason
+        )
+    )
     wake.market()
     return Response(status_code=204)
 

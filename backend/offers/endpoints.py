@@ -3,7 +3,7 @@
 import json
 
 from fastapi import APIRouter, Response
-from sqlmodel import col, select
+from sqlmodel import Session, col, select
 
 from backend.door import TheMarket, Wallet
 from backend.matching import receipts
@@ -13,6 +13,7 @@ from protocol.clock import now_time
 from protocol.hashing import Address
 from protocol.resources import Quantities, names_of
 from protocol.units import format_rate
+from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.offers import OfferInfo, OfferPage, OfferRequest
 from protocol.zones import zone_by_number
 
@@ -22,9 +23,12 @@ router = APIRouter(prefix="/v1/offers", tags=["offers"])
 @router.post("", response_model=OfferInfo, status_code=201, operation_id="post_offer")
 async def post_offer(request: OfferRequest, market: TheMarket, caller: Wallet) -> OfferInfo:
     """Puts a signed offer into the book."""
-    with market.db.write() as session:
+
+    def post(session: Session) -> tuple[OfferRow, SignedBookReceipt | None]:
         row = service.post_offer(session, market, caller, request.offer, request.signature)
-        receipt = receipts.signed(session, market, service.offer_of(row))
+        return row, receipts.signed(session, market, service.offer_of(row))
+
+    row, receipt = await market.db.written(post)
     market.live_book.forget()
     return _shown(row, 0, 0).model_copy(update={"book_receipt": receipt})
 
@@ -47,8 +51,7 @@ async def list_offers(market: TheMarket) -> OfferPage:
 @router.delete("/{digest}", status_code=204, operation_id="withdraw_offer")
 async def withdraw_offer(digest: str, market: TheMarket, caller: Wallet) -> Response:
     """Takes an offer out of the book. Leases that are open go on."""
-    with market.db.write() as session:
-        service.withdraw_offer(session, caller, digest)
+    await market.db.written(lambda session: service.withdraw_offer(session, caller, digest))
     market.live_book.forget()
     return Response(status_code=204)
 

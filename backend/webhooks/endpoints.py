@@ -33,8 +33,8 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 @router.post("", response_model=NewWebhook, status_code=201, operation_id="create_webhook")
 async def create_webhook(request: WebhookRequest, market: TheMarket, caller: Caller) -> NewWebhook:
     """A new endpoint. Its secret is in this answer and never again."""
-    with market.db.write() as session:
-        row = service.create(session, caller.address, request, private=market.settings.webhooks_to_private)
+    private = market.settings.webhooks_to_private
+    row = await market.db.written(lambda session: service.create(session, caller.address, request, private=private))
     return _with_secret(market, row)
 
 
@@ -55,34 +55,40 @@ async def get_webhook(webhook_id: str, market: TheMarket, caller: Caller) -> Web
 @router.patch("/{webhook_id}", response_model=Webhook, operation_id="change_webhook")
 async def change_webhook(webhook_id: str, request: WebhookChange, market: TheMarket, caller: Caller) -> Webhook:
     """Changes URL, types or description, disables, or enables again what was disabled."""
-    with market.db.write() as session:
+
+    def change(session: Session) -> WebhookRow:
         row = service.own(session, caller.address, webhook_id)
         service.change(session, row, request, private=market.settings.webhooks_to_private)
-    return _shown(row)
+        return row
+
+    return _shown(await market.db.written(change))
 
 
 @router.delete("/{webhook_id}", status_code=204, operation_id="delete_webhook")
 async def delete_webhook(webhook_id: str, market: TheMarket, caller: Caller) -> Response:
     """Deletes an endpoint with the log of what was sent to it."""
-    with market.db.write() as session:
-        service.remove(session, service.own(session, caller.address, webhook_id))
+    await market.db.written(lambda session: service.remove(session, service.own(session, caller.address, webhook_id)))
     return Response(status_code=204)
 
 
 @router.post("/{webhook_id}/rotate", response_model=NewWebhook, operation_id="rotate_webhook")
 async def rotate_webhook(webhook_id: str, request: RotateRequest, market: TheMarket, caller: Caller) -> NewWebhook:
     """A new secret. Until the overlap is over each message carries a signature by the one before as well."""
-    with market.db.write() as session:
+
+    def rotate(session: Session) -> WebhookRow:
         row = service.own(session, caller.address, webhook_id)
         service.rotate(session, row, request.overlap_seconds)
-    return _with_secret(market, row)
+        return row
+
+    return _with_secret(market, await market.db.written(rotate))
 
 
 @router.post("/{webhook_id}/ping", response_model=WebhookMessage, status_code=202, operation_id="ping_webhook")
 async def ping_webhook(webhook_id: str, market: TheMarket, caller: Caller) -> WebhookMessage:
     """Sends a message of type `webhook.ping`."""
-    with market.db.write() as session:
-        message = service.ping(session, service.own(session, caller.address, webhook_id))
+    message = await market.db.written(
+        lambda session: service.ping(session, service.own(session, caller.address, webhook_id))
+    )
     wake.market()
     return _message(message, [])
 
@@ -106,11 +112,13 @@ async def webhook_messages(
 )
 async def resend(webhook_id: str, message_id: str, market: TheMarket, caller: Caller) -> WebhookMessage:
     """Sends a message again, with the same id and the same bytes, signed anew."""
-    with market.db.write() as session:
-        row = service.own(session, caller.address, webhook_id)
-        message = service.own_message(session, row, message_id)
+
+    def resend(session: Session) -> WebhookMessage:
+        message = service.own_message(session, service.own(session, caller.address, webhook_id), message_id)
         service.resend(session, message)
-        shown = _messages(session, [message])[0]
+        return _messages(session, [message])[0]
+
+    shown = await market.db.written(resend)
     wake.market()
     return shown
 

@@ -1,0 +1,142 @@
+"""Many requests, one transaction: on SQLite each commit waits for the disk, so those that wait for it share one.
+
+Each one's work is in a savepoint of its own: what it raises takes back its own writes alone. Nobody is answered before
+the whole is on the disk, and the event loop serves others meanwhile.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import sessionmaker
+from sqlmodel import Session
+
+T = TypeVar("T")
+
+BUSY_SECONDS: Final = 10.0
+"""For so long a transaction waits for its turn."""
+ASK_SECONDS: Final = 0.001
+"""A turn is asked for so often: SQLite itself would wait up to a tenth of a second between two questions."""
+
+_LONGEST_SECONDS: Final = 0.03
+"""Works that are joined end after so long: other processes want to write too."""
+_GAP_SECONDS: Final = 0.003
+"""After a transaction, for others to take their turn."""
+
+
+def try_begin(connection: Connection) -> bool:
+    """Takes the write lock if it is free."""
+    connection.exec_driver_sql("PRAGMA busy_timeout=0")
+    try:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    except OperationalError as error:
+        if "locked" not in str(error.orig):
+            raise
+        return False
+    finally:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One request's work, run in the request's own context."""
+
+    work: Callable[[Session], Any]
+    context: Context
+    done: "asyncio.Future[Any]"
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Of one event loop."""
+
+    parts: deque[_Part] = field(default_factory=deque)
+    runner: "asyncio.Task[None] | None" = None
+
+
+class GroupCommit:
+    """Of one SQLite database in one process."""
+
+    def __init__(self, engine: Engine, sessions: sessionmaker[Session]) -> None:
+        self._engine, self._sessions = engine, sessions
+        self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
+
+    async def run(self, work: Callable[[Session], T]) -> T:
+        """What the work returns, once it is on the disk; or raises what it raises."""
+        loop = asyncio.get_running_loop()
+        queue = self._queues.setdefault(loop, _Queue())
+        part = _Part(work, copy_context(), loop.create_future())
+        queue.parts.append(part)
+        if queue.runner is None or queue.runner.done():
+            queue.runner = loop.create_task(self._run(queue.parts))
+        answer: T = await part.done
+        return answer
+
+    async def _run(self, parts: deque[_Part]) -> None:
+        while parts:
+            try:
+                with self._engine.connect() as connection:
+                    await self._turn(connection)
+                    answers = self._work(connection, parts)
+                    await self._commit(connection, answers)
+            except BaseException as error:
+                # Nobody who waits now would fare better.
+                while parts:
+                    _fail(parts.popleft(), error)
+                if not isinstance(error, DBAPIError):
+                    raise
+            await asyncio.sleep(_GAP_SECONDS)
+
+    async def _turn(self, connection: Connection) -> None:
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not try_begin(connection):
+            if time.monotonic() > deadline:
+                raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("another process holds the database"))
+            await asyncio.sleep(ASK_SECONDS)
+
+    def _work(self, connection: Connection, parts: deque[_Part]) -> list[tuple[_Part, Any]]:
+        """Runs those that wait, for a while; returns what those came to that raised nothing."""
+        answers = []
+        ends = time.monotonic() + _LONGEST_SECONDS
+        while parts and time.monotonic() < ends:
+            part = parts.popleft()
+            if part.done.done():
+                # Its caller is gone before anything was done for it.
+                continue
+            try:
+                answers.append((part, part.context.run(self._apart, connection, part.work)))
+            except BaseException as error:
+                _fail(part, error)
+                if not isinstance(error, Exception):
+                    raise
+        return answers
+
+    def _apart(self, connection: Connection, work: Callable[[Session], T]) -> T:
+        with self._sessions(bind=connection, join_transaction_mode="create_savepoint") as session:
+            answer = work(session)
+            session.commit()
+            return answer
+
+    async def _commit(self, connection: Connection, answers: list[tuple[_Part, Any]]) -> None:
+        try:
+            await asyncio.to_thread(connection.commit)
+        except DBAPIError as error:
+            for part, _ in answers:
+                _fail(part, error)
+            return
+        for part, answer in answers:
+            if not part.done.done():
+                part.done.set_result(answer)
+
+
+def _fail(part: _Part, error: BaseException) -> None:
+    if not part.done.done():
+        part.done.set_exception(error)
