@@ -1,7 +1,8 @@
 """Rings the worker's bell. A lost ring costs a second: clocks ring too, and the database remembers (threat Q1).
 
-A request does not wait for the broker: a thread of its own rings, once for all who asked meanwhile. A broker that is
-away is asked again a second later.
+A request does not wait for the broker: a thread of its own rings, once for all who asked meanwhile. Between two rings
+it waits, so that each auction has as much to choose from as its bidders can wait for. A broker that is away is asked
+again a second later.
 """
 
 import threading
@@ -19,7 +20,8 @@ QUEUE: Final = "market"
 EXPIRES_SECONDS: Final = 15
 """A ring that nobody heard for so long says nothing any more: later ones have been rung. Clocks may differ by less."""
 
-_PAUSE_SECONDS: Final = 1.0
+_TICK_SECONDS: Final = 0.25
+_AWAY_SECONDS: Final = 1.0
 
 
 def market() -> None:
@@ -69,8 +71,7 @@ class _Bell:
                 # Without this thread nobody would ring for requests any more.
                 log.exception("wake.failed")
                 taken = False
-            if not taken:
-                pause.wait(_PAUSE_SECONDS)
+            pause.wait(_TICK_SECONDS if taken else _AWAY_SECONDS)
 
 
 _bell = _Bell()

@@ -42,7 +42,8 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
     on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in rows])
     block_time = market.mirror.status().block_time
     segments = _undecided(session, job.id)
-    commitments = _commitments(session, rows)
+    # A lane that is alone shows what it has at once.
+    commitments = _commitments(session, rows) if order.replicas > 1 else {}
     checks = session.exec(select(CheckRow).where(CheckRow.job_id == job.id, CheckRow.state != "spent")).all()
     spot = next((check for check in checks if check.purpose == "spot"), None)
     paid = _paid(session, job.id)
@@ -142,6 +143,8 @@ def _paid(session: Session, job_id: str) -> dict[str, int]:
 
 
 def _accepted(session: Session, job_id: str, wanted: set[int]) -> dict[int, lanes.Value]:
+    if not wanted:
+        return {}
     statement = select(UsageRow).where(
         UsageRow.job_id == job_id, UsageRow.verdict == "paid", col(UsageRow.sequence).in_(wanted)
     )
