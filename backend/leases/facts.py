@@ -42,8 +42,7 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
     on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in rows])
     block_time = market.mirror.status().block_time
     segments = _undecided(session, job.id)
-    # A lane that is alone shows what it has at once.
-    commitments = _commitments(session, rows) if order.replicas > 1 else {}
+    commitments = _commitments(session, rows)
     checks = session.exec(select(CheckRow).where(CheckRow.job_id == job.id, CheckRow.state != "spent")).all()
     spot = next((check for check in checks if check.purpose == "spot"), None)
     paid = _paid(session, job.id)
