@@ -4,7 +4,6 @@ SQLite takes its write lock when a transaction begins, so that two writers wait 
 PostgreSQL died, the next transaction has a new connection; whether the one before was committed, its rows tell.
 """
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,15 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
-from backend.group_commit import ASK_SECONDS, BUSY_SECONDS, GroupCommit, try_begin
+from backend.group_commit import GroupCommit
+from backend.write_turns import BUSY_SECONDS, WriteTurns
 from protocol.clock import now_milliseconds
 
 T = TypeVar("T")
@@ -37,20 +38,26 @@ class Database:
         #: of transactions that write
         self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
-        self._joined = GroupCommit(self.engine, self.sessions)
+        self._turns = WriteTurns(self.engine.url.database if self._is_sqlite else None)
+        self._joined = GroupCommit(self.engine, self.sessions, self._turns)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on any error."""
         with self.sessions() as session:
             if self._is_sqlite:
-                _begin(session.connection())
+                self._turns.take(session.connection())
             try:
                 yield session
             except BaseException:
                 session.rollback()
                 raise
-            session.commit()
+            try:
+                session.commit()
+            except DBAPIError:
+                # The connection may still be in the transaction, and would keep it open for whoever gets it next.
+                session.invalidate()
+                raise
 
     async def written(self, work: Callable[[Session], T]) -> T:
         """What `work` returns, once its transaction is committed: `write` for the event loop.
@@ -91,16 +98,6 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
-
-
-def _begin(connection: Connection) -> None:
-    """Waits for the write lock; where nobody gives it back, SQLite says so in the end."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    while time.monotonic() < deadline:
-        if try_begin(connection):
-            return
-        time.sleep(ASK_SECONDS)
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _engine(url: str) -> Engine:

@@ -14,35 +14,16 @@ from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
-T = TypeVar("T")
+from backend.write_turns import WriteTurns
 
-BUSY_SECONDS: Final = 10.0
-"""For so long a transaction waits for its turn."""
-ASK_SECONDS: Final = 0.001
-"""A turn is asked for so often: SQLite itself would wait up to a tenth of a second between two questions."""
+T = TypeVar("T")
 
 _LONGEST_SECONDS: Final = 0.03
 """Works that are joined end after so long: other processes want to write too."""
-_GAP_SECONDS: Final = 0.003
-"""After a transaction, for others to take their turn."""
-
-
-def try_begin(connection: Connection) -> bool:
-    """Takes the write lock if it is free."""
-    connection.exec_driver_sql("PRAGMA busy_timeout=0")
-    try:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    except OperationalError as error:
-        if "locked" not in str(error.orig):
-            raise
-        return False
-    finally:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(BUSY_SECONDS * 1000)}")
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +46,8 @@ class _Queue:
 class GroupCommit:
     """Of one SQLite database in one process."""
 
-    def __init__(self, engine: Engine, sessions: sessionmaker[Session]) -> None:
-        self._engine, self._sessions = engine, sessions
+    def __init__(self, engine: Engine, sessions: sessionmaker[Session], turns: WriteTurns) -> None:
+        self._engine, self._sessions, self._turns = engine, sessions, turns
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
     async def run(self, work: Callable[[Session], T]) -> T:
@@ -84,23 +65,15 @@ class GroupCommit:
         while parts:
             try:
                 with self._engine.connect() as connection:
-                    await self._turn(connection)
-                    answers = self._work(connection, parts)
-                    await self._commit(connection, answers)
+                    connection.begin()
+                    await self._turns.take_on_loop(connection)
+                    await self._commit(connection, self._work(connection, parts))
             except BaseException as error:
                 # Nobody who waits now would fare better.
                 while parts:
                     _fail(parts.popleft(), error)
                 if not isinstance(error, DBAPIError):
                     raise
-            await asyncio.sleep(_GAP_SECONDS)
-
-    async def _turn(self, connection: Connection) -> None:
-        deadline = time.monotonic() + BUSY_SECONDS
-        while not try_begin(connection):
-            if time.monotonic() > deadline:
-                raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("another process holds the database"))
-            await asyncio.sleep(ASK_SECONDS)
 
     def _work(self, connection: Connection, parts: deque[_Part]) -> list[tuple[_Part, Any]]:
         """Runs those that wait, for a while; returns what those came to that raised nothing."""
@@ -129,6 +102,8 @@ class GroupCommit:
         try:
             await asyncio.to_thread(connection.commit)
         except DBAPIError as error:
+            # It may still be in the transaction, and would keep it open for whoever gets it next.
+            connection.invalidate()
             for part, _ in answers:
                 _fail(part, error)
             return

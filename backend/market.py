@@ -11,6 +11,7 @@ from backend.files.store import FileStore
 from backend.leases.onchain import LeasesOnChain
 from backend.limits import RateLimits
 from backend.offers.live import LiveBook
+from backend.offers.presence import Presence
 from backend.operations.settings import OperationsSettings
 from backend.settings import MarketSettings
 from backend.submission.node import Node
@@ -50,6 +51,10 @@ class Market:
     @cached_property
     def live_book(self) -> LiveBook:
         return LiveBook(self.mirror, self.settings.provider_silence_seconds)
+
+    @cached_property
+    def presence(self) -> Presence:
+        return Presence(self.db, self.settings.provider_silence_seconds)
 
     @cached_property
     def leases_on_chain(self) -> LeasesOnChain:

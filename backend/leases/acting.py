@@ -27,6 +27,9 @@ log = structlog.get_logger()
 _ROUNDS: Final = 16
 """Each round decides something for good; what is left after so many waits for the next step."""
 
+_TOGETHER: Final = 8
+"""Jobs that are judged in one transaction: whoever buys meanwhile waits for it."""
+
 
 def judge(session: Session, market: Market, job: JobRow) -> None:
     """Decides and does what is due for the job, until nothing is."""
@@ -42,7 +45,7 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
 
 
 def sweep(market: Market) -> None:
-    """Judges each job whose leases do not simply run on, each in a transaction of its own."""
+    """Judges each job whose leases do not simply run on, a few in one transaction."""
     with market.db.read() as session:
         live = select(
             LeaseIntention.lease, LeaseIntention.job_id, LeaseIntention.provider, LeaseIntention.progress_time
@@ -52,9 +55,11 @@ def sweep(market: Market) -> None:
             return
         ours = {job_id for _, job_id, _, _ in rows}
         troubled = ours & (_troubled(session, market, rows) | _undecided(session))
-    for job_id in sorted(troubled):
+    jobs = sorted(troubled)
+    for start in range(0, len(jobs), _TOGETHER):
         with market.db.write() as session:
-            judge(session, market, session.get_one(JobRow, job_id))
+            for job_id in jobs[start : start + _TOGETHER]:
+                judge(session, market, session.get_one(JobRow, job_id))
 
 
 def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, str, int]]) -> set[str]:

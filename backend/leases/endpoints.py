@@ -8,7 +8,6 @@ from fastapi.responses import JSONResponse
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
 from backend.leases import ending, service, vouchers, work
-from backend.offers.service import heard, is_noted
 from protocol.wire.leases import (
     CommitmentAnswer,
     Countersignature,
@@ -26,10 +25,7 @@ router = APIRouter(prefix="/v1/provider", tags=["provider"])
 
 async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
     """The signed-in provider, noted as alive."""
-    with market.db.read() as session:
-        known = is_noted(session, market, caller.address)
-    if not known:
-        await market.db.written(lambda session: heard(session, caller.address))
+    market.presence.hear(caller.address)
     return caller
 
 

@@ -1,6 +1,7 @@
 """Gathers what `backend.leases.lanes` decides about: the market's rows, and the leases as the mirror has them."""
 
 import json
+from functools import lru_cache
 
 from sqlmodel import Session, col, select
 
@@ -14,7 +15,6 @@ from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex, sha256_of_cid, to_hex
-from protocol.manifest import Manifest
 from protocol.wire.jobs import ENDED
 
 _WALL_GRACE_SECONDS = 60
@@ -78,17 +78,25 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
 
 def _rules(market: Market, job: JobRow) -> lanes.Rules:
     order, settings = order_of(job), market.settings
-    manifest = Manifest.parse(json.loads(job.manifest))
+    is_exact, wall_seconds = _promise(job.manifest)
     return lanes.Rules(
         replicas=order.replicas,
         quorum=max(job.quorum, order.replicas // 2 + 1),
         max_leases=order.max_leases,
-        is_exact=manifest.verify == "exact",
+        is_exact=is_exact,
         notice_seconds=order.notice,
         silence_seconds=settings.provider_silence_seconds,
         patience_seconds=settings.lane_patience_seconds,
-        wall_seconds=manifest.limits.wall_seconds + _WALL_GRACE_SECONDS,
+        wall_seconds=wall_seconds + _WALL_GRACE_SECONDS,
     )
+
+
+# It was checked when the job came in.
+@lru_cache(4096)
+def _promise(manifest: str) -> tuple[bool, int]:
+    """Whether anybody can run it again to the same result, and the seconds that it may take."""
+    read = json.loads(manifest)
+    return read["verify"] == "exact", read["limits"]["wall_seconds"]
 
 
 def _on_chain(lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:

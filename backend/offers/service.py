@@ -9,6 +9,7 @@ from backend.accounts.service import Principal
 from backend.errors import NotFound, OfferRefused
 from backend.market import Market
 from backend.matching import receipts
+from backend.offers.presence import heard
 from backend.offers.tables import OfferRow, ProviderRow
 from protocol.clock import now_time
 from protocol.hashing import Address, from_hex, to_hex
@@ -44,7 +45,7 @@ def post_offer(session: Session, market: Market, caller: Principal, message: Any
     row.withdrawn = False
     session.add(row)
     receipts.enter(session, market, offer)
-    heard(session, offer.provider)
+    heard(session, [offer.provider])
     return row
 
 
@@ -99,16 +100,6 @@ def set_aside(session: Session, key: str) -> None:
     row = session.get_one(OfferRow, key)
     row.withdrawn = True
     session.add(row)
-
-
-def heard(session: Session, provider: Address) -> None:
-    """The provider is alive."""
-    session.merge(ProviderRow(address=provider, heard_time=now_time()))
-
-
-def is_noted(session: Session, market: Market, provider: Address) -> bool:
-    """Heard so lately that to write it again would tell nobody anything: agents call every few seconds."""
-    return silent_seconds(session, provider) < market.settings.provider_silence_seconds // 4
 
 
 def silent_seconds(session: Session, provider: str) -> int:

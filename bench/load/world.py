@@ -72,7 +72,9 @@ async def agents_of(
         async with gate:
             await agent.join()
 
+    begun = time.monotonic()
     await asyncio.gather(*(join(agent) for agent in agents))
+    print(f"{number} agents joined in {time.monotonic() - begun:.0f} s", flush=True)
     tasks = [asyncio.create_task(agent.serve(poll_seconds)) for agent in agents]
     try:
         yield tally

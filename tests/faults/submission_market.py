@@ -23,7 +23,7 @@ from backend.leases.ending import cancel_job
 from backend.leases.segments import usages
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.offers.service import heard
+from backend.offers.presence import heard
 from backend.settings import MarketSettings
 from protocol.clock import now_milliseconds, now_time
 from protocol.errors import ChainError, MirrorError
@@ -75,7 +75,7 @@ def serve(market: Market) -> None:
     """What providers and buyers do: two segments for each lease, then the buyer cancels and the provider agrees."""
     with market.db.write() as session:
         for address in PROVIDERS:
-            heard(session, address)
+            heard(session, [address])
     with market.db.read() as session:
         waiting = list(_waiting(session))
     for lease in waiting:
