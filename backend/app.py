@@ -23,6 +23,7 @@ from backend.offers.endpoints import router as offers
 from backend.operations import endpoints as operations
 from backend.operations.requests import Requests
 from backend.operations.sweeper import Sweeper
+from backend.orders.endpoints import router as orders
 from backend.webhooks.endpoints import router as webhooks
 
 
@@ -62,6 +63,6 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     app.add_middleware(Requests)
     operations.install(app, market)
 
-    for router in (accounts, uploads, files, offers, jobs, auctions, leases, webhooks, docs):
+    for router in (accounts, uploads, files, offers, jobs, orders, auctions, leases, webhooks, docs):
         app.include_router(router)
     return app

@@ -151,6 +151,12 @@ class OfferRefused(RequestRefused):
     code = "offer_refused"
 
 
+class OrderRefused(RequestRefused):
+    """An order that a buyer signed and that this market cannot serve."""
+
+    code = "order_refused"
+
+
 class UsageRefused(RequestRefused):
     """A usage receipt that no voucher answers."""
 
@@ -200,6 +206,7 @@ STATUSES: dict[type[GridleaseError], int] = {
     IdempotencyConflict: 422,
     BadRequest: 400,
     OfferRefused: 422,
+    OrderRefused: 422,
     UsageRefused: 422,
     TooManyStreams: 429,
     MirrorBehind: 503,

@@ -7,6 +7,7 @@ from typing import Final
 
 from eth_abi.abi import encode
 
+from backend.market import Market
 from protocol.errors import RpcRefused
 from protocol.hashing import Address, from_hex, keccak256, to_hex
 from protocol.rpc import Rpc
@@ -27,3 +28,11 @@ def accepts(node: Rpc, wallet: Address, digest: bytes, signature: bytes, gas: in
         # It reverted, or wanted more gas.
         return False
     return isinstance(answer, str) and len(answer) <= 2 + 2 * 4096 and from_hex(answer)[:32] == _VALID
+
+
+def signed(market: Market, wallet: Address, digest: bytes, signature: bytes, gas: int) -> bool:
+    """`accepts`, asked of the market's first node; raises `NodeUnavailable`, `WrongChain`."""
+    settings = market.settings
+    with Rpc(settings.rpc_urls[0], settings.contract_wallet_seconds) as node:
+        node.require_chain(market.deployment.chain_id)
+        return accepts(node, wallet, digest, signature, gas)

@@ -6,15 +6,13 @@ from urllib.parse import urlsplit
 from anyio import to_thread
 from fastapi import APIRouter, Query, Response
 
-from backend.accounts import caps, keys, sign_in
-from backend.accounts.contract_wallet import accepts
+from backend.accounts import caps, contract_wallet, keys, sign_in
 from backend.accounts.service import as_datetime
 from backend.accounts.tables import ApiKeyRow
 from backend.door import Caller, TheMarket, Token, Wallet
 from backend.market import Market
 from protocol.clock import now_time
 from protocol.hashing import Address, to_hex
-from protocol.rpc import Rpc
 from protocol.wire.accounts import (
     AccountInfo,
     ApiKey,
@@ -75,7 +73,7 @@ async def verify(request: VerifyRequest, market: TheMarket) -> Session:
     nonce_time = await market.db.written(lambda session: sign_in.spend_nonce(session, nonce))
 
     def contract(wallet: Address, digest: bytes, signature: bytes) -> bool:
-        return _contract_signed(market, wallet, digest, signature)
+        return contract_wallet.signed(market, wallet, digest, signature, market.settings.contract_wallet_gas)
 
     # In a thread: the grammar is slow, and a contract wallet's node may be slower. Neither holds up anybody else.
     address = await to_thread.run_sync(
@@ -84,13 +82,6 @@ async def verify(request: VerifyRequest, market: TheMarket) -> Session:
     hours = market.settings.session_hours
     token, row = await market.db.written(lambda session: sign_in.open_session(session, address, hours))
     return Session(token=token, address=row.address, expires_at=as_datetime(row.expires_time))
-
-
-def _contract_signed(market: Market, wallet: Address, digest: bytes, signature: bytes) -> bool:
-    settings = market.settings
-    with Rpc(settings.rpc_url.split(",")[0].strip(), settings.contract_wallet_seconds) as node:
-        node.require_chain(market.deployment.chain_id)
-        return accepts(node, wallet, digest, signature, settings.contract_wallet_gas)
 
 
 @router.delete("/auth/session", status_code=204, operation_id="end_session")
@@ -160,6 +151,7 @@ async def account(market: TheMarket, caller: Caller) -> AccountInfo:
         open_leases=row.open_leases,
         epoch=row.epoch,
         beneficiary=row.beneficiary,
+        voucher_signer=market.hosted.voucher_signer(caller.address).address,
         delegate=key.allowance if key else None,
         key=key,
         block_number=status.block_number,

@@ -20,8 +20,9 @@ class HostedKeys:
     def delegate(self, key_id: str) -> LocalKey:
         return LocalKey.derive(self._seed, f"delegate/{key_id}")
 
-    def voucher_signer(self, key_id: str) -> LocalKey:
-        return LocalKey.derive(self._seed, f"voucher/{key_id}")
+    def voucher_signer(self, holder: str) -> LocalKey:
+        """`holder`: an API key's id, or the address of a buyer that signs its orders itself."""
+        return LocalKey.derive(self._seed, f"voucher/{holder}")
 
     def webhook_secret(self, webhook_id: str, generation: int) -> bytes:
         """32 bytes that sign what goes to an endpoint; the next generation gives another."""

@@ -15,6 +15,7 @@ _READS: Final = frozenset({"GET", "HEAD"})
 _ROOMS: Final[tuple[tuple[str, Scope | None, Scope | None], ...]] = (
     # (first part of the path, scope to read, scope to write)
     ("/v1/jobs", "jobs:read", "jobs:write"),
+    ("/v1/orders", "jobs:read", "jobs:write"),
     ("/v1/files", "files", "files"),
     ("/v1/account", "account:read", None),
     ("/v1/keys", "account:read", None),

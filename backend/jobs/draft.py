@@ -41,7 +41,8 @@ class Draft(PricedOrder):
         nearest = cheapest(book, dearest, market.deployment.min_notice)
         self.request = request
         self._context = replace(context, market_rate=nearest.offer.rate if nearest else None)
-        super().__init__(market, book, manifest, self._build(request), quorum_of(request), account.free_base)
+        quorum = quorum_of(request.replicas, request.quorum)
+        super().__init__(market, book, manifest, self._build(request), quorum, account.free_base)
 
     def _build(self, request: JobRequest) -> Order:
         return build_order(request, Manifest.parse(request.manifest), self._context)

@@ -20,7 +20,7 @@ def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow 
     """
     if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
         raise BadRequest("Idempotency-Key must have 1 to 255 printable characters", remedy="send a random one")
-    _hold(session, principal, key)
+    hold(session, principal, key)
     statement = select(IdempotencyRow).where(IdempotencyRow.principal == principal, IdempotencyRow.key == key)
     row = session.exec(statement).first()
     if row is None:
@@ -30,14 +30,17 @@ def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow 
     return session.get(JobRow, row.job_id)
 
 
-def _hold(session: Session, principal: str, key: str) -> None:
-    """On SQLite the transaction holds all; on PostgreSQL a lock of the key's own, until the transaction ends."""
+def hold(session: Session, principal: str, key: str) -> None:
+    """Nobody else is at the key until the transaction ends; raises `InFlight` if somebody is.
+
+    On SQLite the transaction holds all, on PostgreSQL a lock of the key's own.
+    """
     if session.connection().dialect.name != "postgresql":
         return
     number = int.from_bytes(hashlib.sha256(f"{principal}/{key}".encode()).digest()[:8], "big", signed=True)
     held = session.connection().execute(text("SELECT pg_try_advisory_xact_lock(:number)"), {"number": number}).scalar()
     if not held:
-        raise InFlight("a request with this Idempotency-Key is being worked on")
+        raise InFlight("the same request is being worked on")
 
 
 def remember(session: Session, principal: str, key: str, body: bytes, job: JobRow) -> None:

@@ -79,20 +79,20 @@ def leases_of(request: JobRequest) -> int:
     return request.max_leases
 
 
-def quorum_of(request: JobRequest) -> int:
+def quorum_of(replicas: int, asked: int | None) -> int:
     """Replicas that must agree; raises `BadRequest` for a minority.
 
     It is the market's to keep. In the order it would ask for an arbiter, and hosted orders have none.
     """
-    majority = request.replicas // 2 + 1
-    if request.quorum is None:
+    majority = replicas // 2 + 1
+    if asked is None:
         return majority
-    if not majority <= request.quorum <= request.replicas:
+    if not majority <= asked <= replicas:
         raise BadRequest(
-            f"a quorum of {request.quorum} is not more than half of {request.replicas} replicas, and at most all",
-            remedy=f"set quorum from {majority} to {request.replicas}, or leave it out",
+            f"a quorum of {asked} is not more than half of {replicas} replicas, and at most all",
+            remedy=f"set quorum from {majority} to {replicas}, or leave it out",
         )
-    return request.quorum
+    return asked
 
 
 def check_rate_bps(order: Order) -> int:

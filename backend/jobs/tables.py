@@ -15,7 +15,8 @@ class JobRow(SQLModel, table=True):
         Index("ix_jobs_settle_due", "id", sqlite_where=text("settle_due"), postgresql_where=text("settle_due")),
     )
     id: str = Field(primary_key=True, max_length=40)
-    key_id: str = Field(index=True, max_length=40)
+    #: whose hosted key signs its vouchers: an API key's id, or the buyer itself where its own wallet signed the order
+    key_id: str = Field(index=True, max_length=42)
     buyer: str = Field(max_length=42)
     #: SHA-256 of the manifest, 0x hex
     job_hash: str = Field(index=True, max_length=66)
@@ -25,7 +26,8 @@ class JobRow(SQLModel, table=True):
     order_digest: str = Field(index=True, unique=True, max_length=66)
     #: camelCase JSON
     order_message: str
-    order_signature: str = Field(max_length=132)
+    #: of any length: a contract wallet says what it takes
+    order_signature: str
     #: JobState
     state: str = Field(index=True, max_length=16)
     #: why it failed, or why it still waits

@@ -76,7 +76,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         sequence_bound=bound,
         offers=tuple(book),
         orders=tuple(orders),
-        order_signatures={entry.digest: from_hex(job.order_signature, 65) for entry, job in found.orders},
+        order_signatures={entry.digest: from_hex(job.order_signature) for entry, job in found.orders},
         left_out=_left_out(session, now, bound, taking_part),
     )
     lines = snapshot.lines()

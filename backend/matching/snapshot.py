@@ -54,7 +54,7 @@ class Snapshot:
     sequence_bound: int
     offers: tuple[BookOffer, ...]
     orders: tuple[BookOrder, ...]
-    #: 65 bytes of each order, by digest
+    #: of each order, by digest: 65 bytes of a key, or what its buyer's contract takes
     order_signatures: dict[bytes, bytes]
     left_out: tuple[LeftOut, ...]
 
@@ -110,7 +110,7 @@ class Snapshot:
                 offers.append(_offer(domain, line))
             elif line["kind"] == "order":
                 orders.append(_order(domain, line))
-                signatures[orders[-1].digest] = from_hex(line["signature"], 65)
+                signatures[orders[-1].digest] = from_hex(line["signature"])
             else:
                 left_out.append(LeftOut(digest=from_hex(line["hash"], 32), why=line["why"]))
         return cls(

@@ -155,6 +155,8 @@ class AccountInfo(Wire):
     epoch: Base
     #: who alone withdraws; null = the account itself
     beneficiary: Account | None
+    #: key that signs vouchers for orders that the wallet signs itself
+    voucher_signer: Account
     delegate: DelegateInfo | None
     #: the API key that asks: its caps, and what is left of them
     key: ApiKey | None = None

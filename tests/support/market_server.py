@@ -261,6 +261,7 @@ class _Handler(BaseHTTPRequestHandler):
             open_leases=1,
             epoch=0,
             beneficiary=self.server.state.beneficiary,
+            voucher_signer=DELEGATE,
             delegate=DelegateInfo(address=DELEGATE, remaining_base=2_000_000, until_time=1_800_000_000),
             block_number=7,
             block_hash=to_hex(bytes(32)),

@@ -2,44 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-import httpx
 import pytest
 
 from protocol.clock import now_time
-from protocol.hashing import Address, checksum_address, keccak256, to_hex
-from protocol.keys import LocalKey
-from protocol.signin import sign_text
 from tests.support.accounts_market import MarketWorld, market_world
 from tests.support.anvil import Anvil, running_anvil
+from tests.support.contract_wallets import CODES, OWNER, THIEF, address_of, sign_in
 
 pytestmark = pytest.mark.node
-
-OWNER: Final = LocalKey.derive(bytes(32), "owner")
-THIEF: Final = LocalKey.derive(bytes(32), "thief")
-
-
-def wallet_of(owner: Address) -> str:
-    """Says yes to what `owner` signed: ecrecover of the digest, r, s and v in the call, compared with the owner."""
-    copy = "600435 5f52 606435 604052 608435 606052 60a435 5f1a 602052"
-    recover = "6020 6080 6080 5f 6001 5a fa 50"
-    answer = f"608051 73{owner[2:].lower()} 14 631626ba7e 02 60e01b 5f52 60205f f3"
-    return "0x" + (copy + recover + answer).replace(" ", "")
-
-
-CODES: Final = {
-    "owned": wallet_of(OWNER.address),
-    "burns gas for ever": "0x5b5f56",
-    "reverts": "0x5f5ffd",
-    "answers nothing": "0x00",
-    "answers one byte": "0x600160 5f5360015ff3".replace(" ", ""),
-    "answers a megabyte": "0x62100000 5ff3".replace(" ", ""),
-}
-
-
-def address_of(name: str) -> Address:
-    return checksum_address(keccak256(name.encode())[12:])
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +26,6 @@ def node() -> Iterator[Anvil]:
 def world(tmp_path: Path, node: Anvil) -> Iterator[MarketWorld]:
     with market_world(tmp_path, rpc_url=node.url) as made:
         yield made
-
-
-def sign_in(world: MarketWorld, wallet: Address, signer: LocalKey) -> httpx.Response:
-    message = world.message(OWNER).replace(OWNER.address, wallet)
-    signature = to_hex(sign_text(signer, message))
-    return world.call("POST", "/v1/auth/verify", json={"message": message, "signature": signature})
 
 
 def test_a_contract_wallet_signs_in_by_its_owners_signature_and_by_no_other(world: MarketWorld) -> None:

@@ -95,11 +95,11 @@ def test_each_replica_has_room_for_retries_and_a_lane_is_given_their_time() -> N
 
 @pytest.mark.parametrize(("replicas", "majority"), [(1, 1), (2, 2), (3, 2), (4, 3), (5, 3)])
 def test_a_quorum_is_more_than_half_and_at_most_all(replicas: int, majority: int) -> None:
-    assert quorum_of(JobRequest(manifest=_manifest(), replicas=replicas)) == majority
+    assert quorum_of(replicas, None) == majority
     for wrong in (majority - 1, replicas + 1):
         if wrong:
             with pytest.raises(BadRequest, match="more than half"):
-                quorum_of(JobRequest(manifest=_manifest(), replicas=replicas, quorum=wrong))
+                quorum_of(replicas, wrong)
 
 
 @given(bond=st.integers(0, 10**9), rate=st.integers(1, 2**32 - 1), quantity=st.integers(1, 10**9))

@@ -16,7 +16,7 @@ from protocol.hashing import cid_of, sha256, to_hex
 from protocol.messages import sign, to_json
 from protocol.signin import sign_text
 from tests.support.accounts_market import MODULE, MarketWorld, Somebody, job_body
-from tests.support.builders import make_offer
+from tests.support.builders import make_offer, make_order
 from tests.support.stored_mirror import DEPLOYMENT
 from tests.unit.backend.test_files import TUS, begin, metadata
 
@@ -25,6 +25,9 @@ PUBLIC: Final = frozenset({"livez", "readyz", "chain", "nonce", "verify", "list_
 
 ENDLESS: Final = frozenset({"job_events"})
 """A stream that A would read for as long as its job lives."""
+
+QUOTES: Final = frozenset({"prepare_order"})
+"""Its answer names the provider of a live offer, as `list_offers` does, and A is one."""
 
 NAMED_BY_CONTENT: Final = frozenset({"put_file"})
 """Whoever holds the bytes may store them too; who only knows their name is refused with 400."""
@@ -108,6 +111,8 @@ def body_of(operation: str, owner: Somebody, things: Things) -> dict[str, Any]:
             "headers": {"idempotency-key": "one"},
         },
         "cancel_job": {},
+        "prepare_order": {"json": job_body(cid)},
+        "submit_order": {"json": _order_of(owner, things)},
         "commit_usage": {"json": {"sequence": 1, "commitment": "0x" + "00" * 32}},
         "create_webhook": {"json": {"url": "https://hooks.example/of-b"}},
         "change_webhook": {"json": {"url": "https://hooks.example/of-b"}},
@@ -119,6 +124,17 @@ def body_of(operation: str, owner: Somebody, things: Things) -> dict[str, Any]:
         "report_failure": {"json": {"reason": "taken"}},
     }
     return bodies[operation]
+
+
+def _order_of(owner: Somebody, things: Things) -> dict[str, Any]:
+    """An order that A signed and did not send."""
+    manifest = job_body(things.ids["cid"])["manifest"]
+    order = make_order(buyer=owner.address)
+    return {
+        "manifest": manifest,
+        "order": to_json(order),
+        "signature": to_hex(sign(DEPLOYMENT.domain, order, owner.key)),
+    }
 
 
 def operations(world: MarketWorld) -> list[tuple[str, str, str]]:
@@ -188,7 +204,7 @@ def test_no_route_gives_or_changes_anything_of_somebody_else(
     for operation, method, path, options in asked:
         answer = stranger.call(method, path, by_key=by_key, **options)
         if operation not in PUBLIC and any(
-            secret in answer.text for secret in _not_asked(secrets, path + str(options))
+            secret in answer.text for secret in _private(operation, owner, _not_asked(secrets, path + str(options)))
         ):
             wrong.append((operation, answer.status_code, "names a thing of A's"))
         if not _is_right(operation, path, things, answer):
@@ -204,6 +220,10 @@ def test_no_route_gives_or_changes_anything_of_somebody_else(
 def _not_asked(secrets: list[str], question: str) -> list[str]:
     """A refusal may say the id that was asked for."""
     return [secret for secret in secrets if secret not in question]
+
+
+def _private(operation: str, owner: Somebody, secrets: list[str]) -> list[str]:
+    return [secret for secret in secrets if operation not in QUOTES or secret != owner.address]
 
 
 def _is_right(operation: str, path: str, things: Things, answer: httpx.Response) -> bool:

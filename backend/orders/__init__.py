@@ -1,0 +1,1 @@
+"""Orders that buyers sign themselves, by a wallet or any other key of their own."""
