@@ -1,22 +1,27 @@
 """The buyer's account on a market: balances, API keys, and signing in with a wallet (EIP-4361)."""
 
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from urllib.parse import quote, urlsplit
 
 from pydantic import RootModel, SecretStr
 
-from client.errors import BadLogin
+from client.errors import BadLogin, NotFound
 from client.http import Http
 from protocol.clock import now_at
 from protocol.hashing import to_hex
 from protocol.keys import Signer
 from protocol.signin import sign_in_message, sign_text
 from protocol.wire.accounts import (
+    ALL_SCOPES,
     AccountInfo,
     ApiKey,
     ChainInfo,
+    KeyChange,
     KeyRequest,
     NewApiKey,
     NonceAnswer,
+    RotateRequest,
+    Scope,
     Session,
     VerifyRequest,
 )
@@ -27,20 +32,52 @@ class KeyList(RootModel[list[ApiKey]]):
 
 
 class Keys:
-    """API keys of the signed-in wallet; needs a session, not an API key."""
+    """API keys of the signed-in wallet; all but `all` and `get` need a session, not an API key."""
 
     def __init__(self, http: Http) -> None:
         self._http = http
 
-    def create(self, name: str) -> NewApiKey:
-        """A new key. Its secret is in this answer and never again."""
-        return self._http.post("/v1/keys", NewApiKey, KeyRequest(name=name))
+    def create(
+        self,
+        name: str,
+        *,
+        scopes: Sequence[Scope] = ALL_SCOPES,
+        cap_base: int | None = None,
+        daily_cap_base: int | None = None,
+        expires_time: int | None = None,
+    ) -> NewApiKey:
+        """A new key. Its secret is in this answer and never again. Caps in base units, expiry in unix seconds."""
+        request = KeyRequest(
+            name=name,
+            scopes=list(scopes),
+            cap_base=cap_base,
+            daily_cap_base=daily_cap_base,
+            expires_time=expires_time,
+        )
+        return self._http.post("/v1/keys", NewApiKey, request)
 
     def all(self) -> list[ApiKey]:
         return self._http.get("/v1/keys", KeyList).root
 
+    def get(self, key_id: str) -> ApiKey:
+        """Raises `NotFound`."""
+        for key in self.all():
+            if key.id == key_id:
+                return key
+        raise NotFound("not_found", 404, f"no API key {key_id[:80]!r}", "`gridlease keys list` shows them")
+
+    def change(self, key_id: str, change: KeyChange) -> ApiKey:
+        """Only what was set in `change`; None takes a cap or the expiry away."""
+        return self._http.patch(f"/v1/keys/{quote(key_id, safe='')}", ApiKey, change)
+
+    def rotate(self, key_id: str, *, overlap_seconds: int = 86_400) -> NewApiKey:
+        """A new secret for the same key; the old one works for so long."""
+        path = f"/v1/keys/{quote(key_id, safe='')}/rotate"
+        return self._http.post(path, NewApiKey, RotateRequest(overlap_seconds=overlap_seconds))
+
     def revoke(self, key_id: str) -> None:
-        self._http.request("DELETE", f"/v1/keys/{key_id}")
+        """At this market. Its delegate stays approved on chain until you revoke that too."""
+        self._http.request("DELETE", f"/v1/keys/{quote(key_id, safe='')}")
 
 
 def balances(http: Http) -> AccountInfo:
@@ -69,3 +106,8 @@ def sign_in(http: Http, wallet: Signer, chain: ChainInfo) -> Session:
 def with_session(http: Http, session: Session) -> Http:
     """The same market, as the signed-in wallet."""
     return Http(http.url, SecretStr(session.token))
+
+
+def end_session(http: Http) -> None:
+    """Signs out: the token works no more."""
+    http.request("DELETE", "/v1/auth/session")

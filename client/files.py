@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from client.errors import FileChanged, FileMismatch, NotFound
+from client.errors import FileChanged, FileMismatch, MarketRefused, NotFound
 from client.http import Http
+from client.uploads import OnProgress, Unfinished, Upload
 from protocol.hashing import cid_of, sha256, sha256_of_cid, to_hex
 from protocol.wire.files import FileInfo
 
 PIECE_BYTES: Final = 1 << 20
+WHOLE_BYTES: Final = 8 << 20
+"""What is not larger goes in one request."""
 
 Source = Path | bytes
 """A local file, or its bytes."""
@@ -27,10 +30,11 @@ def cid_of_source(source: Source) -> str:
 
 
 class Files:
-    """The market's files."""
+    """The market's files. With a folder for `unfinished` ones, a later process goes on where one was stopped."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, unfinished: Path | None = None) -> None:
         self._http = http
+        self._unfinished = Unfinished(unfinished)
 
     def stat(self, cid: str) -> FileInfo | None:
         """None if the market does not hold the file. Raises `BadCid`."""
@@ -41,12 +45,18 @@ class Files:
             return None
         return FileInfo(cid=cid, sha256=to_hex(digest), size=int(response.headers.get("content-length", "0")))
 
-    def put(self, source: Source | str) -> str:
-        """Sends a file unless the market holds it already, and returns its CID. Raises `FileChanged`."""
+    def put(self, source: Source | str, on_progress: OnProgress | None = None) -> str:
+        """Sends a file unless the market holds it already, and returns its CID. Raises `FileChanged`.
+
+        A large one goes in pieces; `on_progress` hears of each.
+        """
         local = Path(source) if isinstance(source, str) else source
         cid = cid_of_source(local)
         if self.stat(cid) is None:
             size = len(local) if isinstance(local, bytes) else local.stat().st_size
+            if size > WHOLE_BYTES:
+                self._put_in_pieces(local, cid, size, on_progress)
+                return cid
             self._http.request(
                 "PUT",
                 f"/v1/files/{cid}",
@@ -54,6 +64,14 @@ class Files:
                 headers={"content-length": str(size), "content-type": "application/octet-stream"},
             )
         return cid
+
+    def _put_in_pieces(self, local: Source, cid: str, size: int, on_progress: OnProgress | None) -> None:
+        try:
+            Upload(self._http, self._unfinished, local, cid, size).send(on_progress)
+        except MarketRefused:
+            if isinstance(local, Path) and cid_of_source(local) != cid:
+                raise FileChanged(str(local)) from None
+            raise
 
     def get(self, cid: str, to: Path | str, *, size: int | None = None) -> Path:
         """Downloads to the file `to`, which appears only when its hash is right; raises `FileMismatch`.
@@ -85,8 +103,8 @@ class Files:
     def _receive(self, cid: str, size: int | None, write: Callable[[bytes], object]) -> bytes:
         hasher = hashlib.sha256()
         received = 0
-        with self._http.stream(f"/v1/files/{cid}") as pieces:
-            for piece in pieces:
+        with self._http.stream(f"/v1/files/{cid}") as incoming:
+            for piece in incoming.pieces:
                 received += len(piece)
                 if size is not None and received > size:
                     raise FileMismatch(cid, f"more than its {size} bytes")

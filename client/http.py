@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import httpx
@@ -10,17 +11,26 @@ import orjson
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from client.errors import BadAnswer, MarketRefused, MarketUnavailable, refused
-from protocol.wire.problems import Problem
+from protocol.wire.problems import MEDIA_TYPE, Problem
 
 ATTEMPTS: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 10.0
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "PUT", "DELETE"})
 _COME_BACK: Final = frozenset({429, 502, 503, 504})
+_GATEWAY: Final = frozenset({502, 503, 504})
 
 M = TypeVar("M", bound=BaseModel)
 Body = bytes | Callable[[], Iterable[bytes]] | None
 """Bytes, or a function that starts the stream anew for each attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """An answer whose body is still coming."""
+
+    status: int
+    pieces: Iterator[bytes]
 
 
 class Http:
@@ -67,6 +77,12 @@ class Http:
         response = self.request("POST", path, content=content, headers=sent, params=params, wait_seconds=wait_seconds)
         return self._decode(f"POST {path}", model, response)
 
+    def patch(self, path: str, model: type[M], change: BaseModel) -> M:
+        """The decoded answer to PATCH with only those fields of `change` that were set."""
+        content = change.model_dump_json(exclude_unset=True).encode()
+        response = self.request("PATCH", path, content=content, headers={"content-type": "application/json"})
+        return self._decode(f"PATCH {path}", model, response)
+
     def request(
         self,
         method: str,
@@ -93,18 +109,18 @@ class Http:
         )
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
+    def stream(self, path: str, headers: Mapping[str, str] | None = None) -> Iterator[Incoming]:
         """The body of a GET, piece by piece; refusals are raised before the first piece."""
 
         def open_stream() -> httpx.Response:
-            response = self._client.send(self._client.build_request("GET", path), stream=True)
+            response = self._client.send(self._client.build_request("GET", path, headers=headers), stream=True)
             if response.status_code >= 300:
                 response.read()
             return response
 
         response = self._repeat("GET", path, {}, open_stream)
         try:
-            yield self._pieces(response)
+            yield Incoming(response.status_code, self._pieces(response))
         finally:
             response.close()
 
@@ -137,6 +153,8 @@ class Http:
                 if response.is_success:
                     return response
                 if not left or response.status_code not in _COME_BACK:
+                    if response.status_code in _GATEWAY and not _is_problem(response):
+                        raise MarketUnavailable(self.url, f"a gateway says {response.status_code}")
                     raise _refusal(f"{method} {path}", response)
                 pause = max(pause, _retry_after(response))
             time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
@@ -160,6 +178,10 @@ def _refusal(what: str, response: httpx.Response) -> MarketRefused | BadAnswer:
             return refused(f"http_{response.status_code}", response.status_code, f"{what} gave {response.status_code}")
         return BadAnswer(what, f"HTTP {response.status_code} without problem+json")
     return refused(problem.code, response.status_code, problem.detail, problem.remedy, problem.model_extra)
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    return bool(response.headers.get("content-type", "").startswith(MEDIA_TYPE))
 
 
 def _retry_after(response: httpx.Response) -> float:

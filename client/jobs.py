@@ -2,12 +2,13 @@
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypedDict
 
 from pydantic import ValidationError
 
 from client.errors import JobNotEnded, MarketUnavailable, NotFound
+from client.events import JobEvent, job_events
 from client.http import Http
 from protocol.errors import BadManifest
 from protocol.manifest import Manifest
@@ -33,6 +34,10 @@ class Terms(TypedDict, total=False):
     duration_seconds: int
     #: leases in all, when providers fail
     max_leases: int
+    #: the same said otherwise: leases after those that are opened first
+    retries: int
+    #: unix seconds by which the last lease has ended
+    deadline_time: int
     #: providers that run the job side by side
     replicas: int
     #: replicas that must agree about each segment
@@ -86,6 +91,10 @@ class Jobs:
     def logs(self, job_id: str) -> str:
         """What the job printed so far. Untrusted text: it may hold terminal escapes."""
         return self._http.request("GET", f"/v1/jobs/{_segment(job_id)}/logs").text
+
+    def events(self, job_id: str, *, after: int = 0) -> Iterator[JobEvent]:
+        """What happens to the job, as it happens, until its work and its money have ended; after event `after`."""
+        return job_events(self._http, f"/v1/jobs/{_segment(job_id)}/events", after)
 
     def trace(self, job_id: str) -> list[TraceStep] | None:
         """State and work after each segment; None if the market does not show it."""

@@ -4,7 +4,7 @@ from gridlease import Client
 outcome = Client().run("train.wasm", out="results", max_price="0.05")
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +13,15 @@ from typing import Any, Self, Unpack
 from client.account import Keys, balances, chain_info
 from client.drafts import Draft, draft_of
 from client.errors import JobFailed, NotLoggedIn, NotMatched
+from client.events import JobEvent
 from client.files import Files, cid_of_source
 from client.http import Http
 from client.jobs import Jobs, Terms, request_for
+from client.orders import Orders, sign_order
 from client.settings import resolve
 from client.verify import Check, check_job, download
+from client.webhooks import Webhooks
+from protocol.keys import Signer
 from protocol.manifest import Manifest
 from protocol.wire.accounts import AccountInfo, ChainInfo
 from protocol.wire.jobs import Job, Page, Quote
@@ -48,8 +52,17 @@ class Client:
     or call `close`.
     """
 
-    def __init__(self, url: str | None = None, key: str | None = None, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout_seconds: float = 30.0,
+        unfinished: Path | None = None,
+    ) -> None:
+        """`unfinished`: a folder that remembers uploads which a process did not finish, for the next one to go on."""
         access = resolve(url, key)
+        self._unfinished = unfinished
         self.url = access.url
         self._has_key = access.key is not None
         self.http = Http(access.url, access.key, timeout_seconds=timeout_seconds)
@@ -66,12 +79,22 @@ class Client:
     @cached_property
     def files(self) -> Files:
         """`put`, `get`, `read`, `stat`."""
-        return Files(self._keyed())
+        return Files(self._keyed(), self._unfinished)
 
     @cached_property
     def keys(self) -> Keys:
-        """API keys; needs a session token as the client's key."""
+        """API keys; to change any, the client's key must be a wallet's session token."""
         return Keys(self._keyed())
+
+    @cached_property
+    def orders(self) -> Orders:
+        """Orders that your own key signs: `prepare`, `submit`."""
+        return Orders(self._keyed())
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Where the market sends the account's events."""
+        return Webhooks(self._keyed())
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -93,6 +116,14 @@ class Client:
         """Uploads what is local and buys the job. Raises `NotFunded`, `NotMatched`, `MarketRefused`."""
         return self.submit_manifest(self.upload(job), idempotency_key=idempotency_key, **terms)
 
+    def submit_signed(self, job: AnyJob, wallet: Signer, **terms: Unpack[Terms]) -> Job:
+        """Like `submit`, by an order that `wallet` signs here: no delegate is needed, and no cap of the API key counts.
+
+        `wallet` must be the account's own. Raises `BadAnswer` if the market's draft is not what was asked for.
+        """
+        request = request_for(self.upload(job), terms)
+        return self.orders.submit(sign_order(self.orders.prepare(request), request, wallet, self.chain()))
+
     def upload(self, job: AnyJob) -> Manifest:
         """Sends the job's local files and gives its manifest."""
         return draft_of(job).bind(self.files.put)
@@ -112,6 +143,10 @@ class Client:
     def logs(self, job_id: str) -> str:
         """What the job printed so far."""
         return self.jobs.logs(job_id)
+
+    def events(self, job: Job | str, *, after: int = 0) -> Iterator[JobEvent]:
+        """What happens to the job, as it happens, until its work and its money have ended; after event `after`."""
+        return self.jobs.events(_id(job), after=after)
 
     def cancel(self, job: Job | str) -> Job:
         """Ends the job; what was metered so far is paid."""

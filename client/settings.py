@@ -82,6 +82,11 @@ def login_path() -> Path:
     return folder / "login.json"
 
 
+def uploads_path() -> Path:
+    """Folder that remembers the uploads that were not finished."""
+    return login_path().parent / "uploads"
+
+
 def load_login() -> Login | None:
     """None if nobody logged in; raises `BadLogin` if the file is not readable as one."""
     path = login_path()

@@ -35,9 +35,12 @@ class Listed:
 COMMANDS: Final[dict[str, Listed]] = {
     "login": Listed(help="Remember a market and an API key, or make one with your wallet.", panel=_BUY),
     "account": Listed(help="Balance, deposit, withdraw, and the cap of your API key.", panel=_BUY),
+    "keys": Listed(help="Make, cap, rotate and revoke the API keys of your programs.", panel=_BUY),
     "files": Listed(help="Upload and download files by content (CID).", panel=_BUY),
     "run": Listed(help="Buy a job: upload, pay per segment, check, download.", panel=_BUY),
     "job": Listed(help="Follow, list and cancel jobs, read their logs.", panel=_BUY),
+    "orders": Listed(help="Buy with orders that your own wallet signs.", panel=_BUY),
+    "webhooks": Listed(help="Have the market call you about your jobs.", panel=_BUY),
     "verify": Listed(help="Check a proof of a payment, a lease or the history, offline.", panel=_BUY),
     "audit": Listed(help="Check that an auction was held by the rule.", panel=_BUY, extra="server"),
     "provider": Listed(help="Offer this machine and be paid for verified work.", panel=_SELL, extra="provider"),

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from client.sdk import Client
+from client.settings import uploads_path
 from protocol.units import BASE_PER_DOLLAR, format_dollars
 
 JSON_HELP = "Print one JSON document on stdout, also for errors."
@@ -80,4 +81,4 @@ def moment(time: int) -> str:
 
 def market(timeout_seconds: float = 30.0) -> Client:
     """The market of the environment or of the stored login."""
-    return Client(timeout_seconds=timeout_seconds)
+    return Client(timeout_seconds=timeout_seconds, unfinished=uploads_path())

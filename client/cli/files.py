@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from client.cli.console import JSON_HELP, facts, market, print_json, say
+from client.cli.progress import sending
 from client.errors import NotFound
 
 app = typer.Typer(name="files", add_completion=False, no_args_is_help=True, help="Files by content (CID).")
@@ -20,11 +21,15 @@ def put(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Upload files unless the market has them already; print their CIDs."""
+    """Upload files unless the market has them already; print their CIDs.
+
+    Files over 8 MiB go in pieces: after a broken connection, or Ctrl-C and the same command again, they go on.
+    """
     stored: dict[str, str] = {}
     with market(timeout_seconds=120.0) as client:
         for path in paths:
-            stored[str(path)] = client.files.put(path)
+            with sending(path.name, quiet=as_json) as on_progress:
+                stored[str(path)] = client.files.put(path, on_progress)
             if not as_json:
                 typer.echo(f"{stored[str(path)]}  {path}")
     if as_json:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from client.cli.console import JSON_HELP, facts, market, plain, print_json, say, table
+from client.cli.job_events import event_json, event_words
 from client.cli.outcome import job_facts, show_outcome
 from client.cli.run import follow
 from client.errors import BadAnswer
@@ -59,6 +60,25 @@ def logs(job_id: JobId, as_json: AsJson = False) -> None:
     else:
         # A file gets the bytes as they are, a terminal nothing that could steer it.
         typer.echo(plain(text) if sys.stdout.isatty() else text, nl=False)
+
+
+@app.command(epilog="Examples: gridlease job events job_01j… · gridlease job events job_01j… --after 12 --json | jq .")
+def events(
+    job_id: JobId,
+    after: Annotated[int, typer.Option(min=0, help="Go on after this event.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document for each event, a line each.")] = False,
+) -> None:
+    """What happens to a job, as it happens: states, segments, what it prints, leases and payments.
+
+    Ends when work and money have ended. A broken connection goes on where it broke; so does `--after`.
+    """
+    try:
+        with market() as client:
+            for event in client.jobs.events(job_id, after=after):
+                after = event.number
+                typer.echo(event_json(event) if as_json else event_words(event))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"Go on from here: gridlease job events {job_id} --after {after}") from None
 
 
 @app.command(epilog="Example: gridlease job cancel job_01j…")

@@ -4,6 +4,7 @@ from typing import Any
 
 from client.cli.console import facts, plain, print_json, say
 from client.cli.progress import who
+from client.errors import NotMatched
 from client.sdk import Outcome
 from protocol.units import format_dollars
 from protocol.wire.jobs import Job, Quote
@@ -76,3 +77,13 @@ def quote_words(quote: Quote) -> str:
     held = format_dollars(quote.lock_base or 0)
     where = f"{quote.provider[:8]}… in {quote.zone or 'no zone'}"
     return f"{where}, holds {held} at most, pays only metered work, fee {format_dollars(quote.fee_base)}"
+
+
+def require_match(quote: Quote) -> None:
+    """Raises `NotMatched` with why each offer was refused, if none would take the order now."""
+    if quote.would_match:
+        return
+    refusals = [refusal.model_dump(mode="json") for refusal in quote.refusals]
+    nearest = quote.refusals[0].remedy if quote.refusals else "no provider is online; try again later"
+    detail = f"none of {quote.offers} live offers meets the order"
+    raise NotMatched("not_matched", 0, detail, nearest, {"refusals": refusals})

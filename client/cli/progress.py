@@ -6,9 +6,18 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from client.cli.console import plain, say
+from client.uploads import OnProgress
 from protocol.units import format_dollars
 from protocol.wire.jobs import Job
 
@@ -65,6 +74,18 @@ def _drawn(progress: Progress) -> Watcher:
         )
 
     return show
+
+
+@contextmanager
+def sending(name: str, *, quiet: bool) -> Iterator[OnProgress | None]:
+    """A bar over the bytes of an upload, on a terminal; it shows only where a file goes in pieces."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=32), DownloadColumn())
+    with Progress(*columns, TransferSpeedColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(plain(name), total=None, visible=False)
+        yield lambda sent, total: progress.update(task, completed=sent, total=total, visible=True)
 
 
 def _told() -> Watcher:

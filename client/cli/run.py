@@ -7,16 +7,31 @@ from typing import Annotated
 import typer
 
 from client.cli.console import JSON_HELP, confirm, market, print_json, refuse_usage, say
-from client.cli.outcome import quote_words, show_outcome, show_quote
+from client.cli.outcome import quote_words, require_match, show_outcome, show_quote
+from client.cli.policy import (
+    AttestedBy,
+    AttestedTraits,
+    AttestedZone,
+    Deadline,
+    DistinctZones,
+    Energy,
+    MaxCarbon,
+    MaxLeases,
+    MaxPrice,
+    NotZones,
+    Policy,
+    Quorum,
+    Replicas,
+    Retries,
+    Zones,
+)
 from client.cli.progress import watching
 from client.drafts import WALL_SECONDS, WORK, Draft, is_module
-from client.errors import BadAnswer, MarketUnavailable, NotMatched
+from client.errors import BadAnswer, MarketUnavailable
 from client.jobs import Terms
 from client.sdk import Client, require_success
 from protocol.manifest import Manifest
-from protocol.units import parse_dollars
-from protocol.wire.jobs import Job, Needs, Quote
-from protocol.zones import zone_by_id
+from protocol.wire.jobs import Job, Quote
 
 app = typer.Typer(name="run", add_completion=False)
 
@@ -47,14 +62,20 @@ def run(
         int | None, typer.Option(min=1, metavar="SECONDS", help=f"Time limit in seconds. Default {WALL_SECONDS}.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", file_okay=False, help="Folder for the outputs.")] = None,
-    max_price: Annotated[
-        str | None, typer.Option("--max-price", metavar="DOLLARS", help="Whole job at most; given, nothing is asked.")
-    ] = None,
-    zones: Annotated[
-        list[str] | None, typer.Option("--zone", help="Only in this grid zone, such as DE; repeat.")
-    ] = None,
-    not_zones: Annotated[list[str] | None, typer.Option("--not-zone", help="Not in this grid zone; repeat.")] = None,
-    max_leases: Annotated[int, typer.Option(min=1, max=16, help="Leases in all, when providers fail.")] = 4,
+    max_price: MaxPrice = None,
+    zones: Zones = None,
+    not_zones: NotZones = None,
+    distinct_zones: DistinctZones = False,
+    max_carbon: MaxCarbon = None,
+    energy: Energy = None,
+    replicas: Replicas = 1,
+    quorum: Quorum = None,
+    attested_by: AttestedBy = None,
+    attested: AttestedTraits = None,
+    attested_zone: AttestedZone = False,
+    deadline: Deadline = None,
+    retries: Retries = None,
+    max_leases: MaxLeases = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Quote only; say why offers do not match.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before buying.")] = False,
@@ -65,7 +86,22 @@ def run(
     Ctrl-C detaches: the job goes on, and `gridlease job wait` picks it up again.
     """
     draft = _draft(command, _pairs("--input", inputs), _pairs("--env", environment), segments, work, memory, wall)
-    terms = _terms(max_price, zones or [], not_zones or [], max_leases)
+    terms = Policy(
+        max_price=max_price,
+        zones=zones,
+        not_zones=not_zones,
+        distinct_zones=distinct_zones,
+        max_carbon=max_carbon,
+        energy=energy,
+        replicas=replicas,
+        quorum=quorum,
+        attested_by=attested_by,
+        attested=attested,
+        attested_zone=attested_zone,
+        deadline=deadline,
+        retries=retries,
+        max_leases=max_leases,
+    ).terms()
     with market(timeout_seconds=120.0) as client:
         if dry_run or not (yes or max_price):
             quote = client.quote(draft, **terms)
@@ -147,20 +183,6 @@ def _pairs(option: str, texts: Iterable[str] | None) -> dict[str, str]:
     return pairs
 
 
-def _terms(max_price: str | None, zones: list[str], not_zones: list[str], max_leases: int) -> Terms:
-    for zone in (*zones, *not_zones):
-        zone_by_id(zone)
-    if max_price is not None:
-        # Dollars as people type them; the market gets plain digits.
-        parse_dollars(max_price)
-        max_price = max_price.strip().removeprefix("$").replace(",", "")
-    return Terms(needs=Needs(zones_in=zones, zones_out=not_zones), max_price=max_price, max_leases=max_leases)
-
-
 def _consent(quote: Quote) -> None:
-    if not quote.would_match:
-        refusals = [refusal.model_dump(mode="json") for refusal in quote.refusals]
-        nearest = quote.refusals[0].remedy if quote.refusals else "no provider is online; try again later"
-        detail = f"none of {quote.offers} live offers meets the order"
-        raise NotMatched("not_matched", 0, detail, nearest, {"refusals": refusals})
+    require_match(quote)
     confirm(f"Buy this job from {quote_words(quote)}.", yes=False)
