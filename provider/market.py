@@ -29,8 +29,11 @@ from protocol.wire.leases import (
 from protocol.wire.offers import OfferInfo, OfferPage, OfferRequest
 from protocol.wire.problems import Problem
 from provider.errors import MarketRefused, MarketUnavailable
+from provider.uploads import Pieces
 
 MAX_FILE_BYTES: Final = 256 * 1024**2
+WHOLE_BYTES: Final = 8 * 1024**2
+"""What is not larger goes in one request."""
 _COME_BACK: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _FIRST_REFUSAL: Final = 400
 
@@ -81,6 +84,7 @@ class _Answer:
     what: str
     status: int
     body: bytes
+    headers: dict[str, str]
 
 
 class HttpMarket:
@@ -92,6 +96,7 @@ class HttpMarket:
         # Redirects stay off: a token must not follow one to another host.
         self._http = httpx.Client(base_url=self.url, timeout=timeout_seconds, follow_redirects=False)
         self._token: str | None = None
+        self._pieces = Pieces(self._headers_of)
 
     def close(self) -> None:
         self._http.close()
@@ -120,8 +125,14 @@ class HttpMarket:
 
     def store(self, data: bytes) -> str:
         cid = cid_of(sha256(data))
-        self._as_provider("PUT", f"/v1/files/{cid}", data)
+        if len(data) > WHOLE_BYTES:
+            self._pieces.store(cid, data)
+        else:
+            self._as_provider("PUT", f"/v1/files/{cid}", data)
         return cid
+
+    def _headers_of(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, str]:
+        return self._as_provider(method, path, body, headers).headers
 
     def commit_usage(self, lease: bytes, commitment: UsageCommitment) -> bool:
         path = f"/v1/provider/leases/{to_hex(lease)}/usage-commitments"
@@ -139,16 +150,18 @@ class HttpMarket:
     def report_failure(self, lease: bytes, reason: str) -> None:
         self._as_provider("POST", f"/v1/provider/leases/{to_hex(lease)}/failure", FailureReport(reason=reason[:500]))
 
-    def _as_provider(self, method: str, path: str, body: BaseModel | bytes | None = None) -> _Answer:
+    def _as_provider(
+        self, method: str, path: str, body: BaseModel | bytes | None = None, more: dict[str, str] | None = None
+    ) -> _Answer:
         if self._token is None:
             self._sign_in()
         try:
-            return self._ask(method, path, body, token=self._token)
+            return self._ask(method, path, body, self._token, more)
         except MarketRefused as error:
             if error.status != httpx.codes.UNAUTHORIZED:
                 raise
         self._sign_in()
-        return self._ask(method, path, body, token=self._token)
+        return self._ask(method, path, body, self._token, more)
 
     def _sign_in(self) -> None:
         asked = _decoded(NonceAnswer, self._ask("POST", "/v1/auth/nonce"))
@@ -159,15 +172,23 @@ class HttpMarket:
         body = VerifyRequest(message=message, signature=to_hex(sign_text(self._key, message)))
         self._token = _decoded(Session, self._ask("POST", "/v1/auth/verify", body)).token
 
-    def _ask(self, method: str, path: str, body: BaseModel | bytes | None = None, token: str | None = None) -> _Answer:
-        headers = {"authorization": f"Bearer {token}"} if token else {}
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        body: BaseModel | bytes | None = None,
+        token: str | None = None,
+        more: dict[str, str] | None = None,
+    ) -> _Answer:
+        headers = ({"authorization": f"Bearer {token}"} if token else {}) | (more or {})
         content = body.model_dump_json().encode() if isinstance(body, BaseModel) else body
         if isinstance(body, BaseModel):
             headers["content-type"] = "application/json"
         what = f"{method} {path}"
         try:
             with self._http.stream(method, path, content=content, headers=headers) as response:
-                answer = _Answer(what=what, status=response.status_code, body=_bounded(what, response))
+                told = dict(response.headers)
+                answer = _Answer(what=what, status=response.status_code, body=_bounded(what, response), headers=told)
         except httpx.HTTPError as error:
             raise MarketUnavailable(what, str(error) or type(error).__name__) from error
         if answer.status in _COME_BACK:
