@@ -63,6 +63,11 @@ def submit(
         return known, False
     manifest = Manifest.parse(signed.manifest)
     account = market.mirror.account(order.buyer)
+    if account.beneficiary is not None:
+        raise OrderRefused(
+            f"{order.buyer} has a beneficiary, so the ledger lets it buy nothing",
+            remedy="give its money back to it first (gridlease account beneficiary --none)",
+        )
     require_terms(order, manifest, _rules(market, order.buyer, account.epoch))
     if market.mirror.cancelled([(order.buyer, order_digest)]):
         raise OrderRefused("the order is cancelled on chain", remedy="prepare another, with another salt")

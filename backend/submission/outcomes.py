@@ -17,7 +17,16 @@ from protocol.hashing import from_hex, to_hex
 
 log = structlog.get_logger()
 
-BUYER_FAULTS = {Skip.BUYER_FUNDS, Skip.DELEGATE_CAP, Skip.ORDER_EXPIRED, Skip.ORDER_CANCELLED, Skip.ORDER_EPOCH}
+BUYER_FAULTS = {
+    Skip.BUYER_FUNDS,
+    Skip.BUYER_GUARDED,
+    Skip.DELEGATE_CAP,
+    # A contract wallet may say yes to the market and no to the ledger.
+    Skip.ORDER_SIGNATURE,
+    Skip.ORDER_EXPIRED,
+    Skip.ORDER_CANCELLED,
+    Skip.ORDER_EPOCH,
+}
 """No other offer would help: the job fails with the ledger's word."""
 
 

@@ -8,7 +8,7 @@ import pytest
 from eth_account.messages import encode_typed_data
 
 from protocol.clock import now_time
-from protocol.events import DelegateApproved, Deposited, MessageCancelled
+from protocol.events import BeneficiarySet, DelegateApproved, Deposited, MessageCancelled
 from protocol.hashing import Address, checksum_address, from_hex, keccak256, to_hex
 from protocol.keys import LocalKey
 from protocol.messages import Domain, digest, from_json, recover, sign
@@ -259,6 +259,14 @@ def test_a_cancelled_order_is_not_taken(world: MarketWorld, buyer: Somebody, bod
     draft = prepared(buyer, body)
     world.stored.grow([[MessageCancelled(buyer.address, from_hex(draft["digest"], 32))]])
     assert "cancelled on chain" in refused(send(buyer, signed(draft, buyer.key, body)))
+
+
+def test_an_account_whose_money_is_anothers_buys_nothing(
+    world: MarketWorld, buyer: Somebody, body: dict[str, Any]
+) -> None:
+    request = signed(prepared(buyer, body), buyer.key, body)
+    world.stored.grow([[BeneficiarySet(buyer.address, OWNER.address)]])
+    assert "account beneficiary --none" in refused(send(buyer, request))
 
 
 def test_an_api_key_carries_a_wallets_order_and_its_own_caps_do_not_count(

@@ -133,7 +133,8 @@ def test_who_lacks_one_orders_attestation_keeps_its_offer_and_never_gets_that_jo
         assert session.get(PassedOverRow, ("job_1", "0x2")) is not None
 
 
-def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(database: Database) -> None:
-    job, offer = _settle(database, Skip.BUYER_FUNDS)
+@pytest.mark.parametrize("reason", [Skip.BUYER_FUNDS, Skip.BUYER_GUARDED, Skip.ORDER_SIGNATURE])
+def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(database: Database, reason: Skip) -> None:
+    job, offer = _settle(database, reason)
     assert not offer.withdrawn
-    assert (job.state, job.failure) == ("failed", "the ledger refused the order: buyer_funds")
+    assert (job.state, job.failure) == ("failed", f"the ledger refused the order: {reason.name.lower()}")
