@@ -31,8 +31,8 @@ def create(
 ) -> None:
     """Send events to a URL, signed as Standard Webhooks say; prints the secret to check them with, this once.
 
-    What is not answered with 2xx is sent again, later and later, for a day or so; an endpoint that never answers is
-    disabled. Events may come twice or out of order: their number in the job says which is which.
+    What is not answered with 2xx is sent again, later and later, for three days; an endpoint where nothing succeeds for
+    five days is disabled. Events may come twice or out of order: their number in the job says which is which.
     """
     with market() as client:
         made = client.webhooks.create(url, types=_known(types) or ("job.*", "lease.*"), description=description)
