@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from client.drafts import Draft
     from client.errors import JobFailed, JobNotEnded, MarketRefused, MarketUnavailable, NotFunded, NotMatched
+    from client.events import JobEvent
     from client.sdk import Client, Outcome
     from protocol.errors import GridleaseError
     from protocol.manifest import Manifest
@@ -19,6 +20,7 @@ __all__ = [
     "Draft",
     "GridleaseError",
     "Job",
+    "JobEvent",
     "JobFailed",
     "JobNotEnded",
     "Manifest",
@@ -36,6 +38,7 @@ _HOMES: Final[dict[str, str]] = {
     "Draft": "client.drafts",
     "GridleaseError": "protocol.errors",
     "Job": "protocol.wire.jobs",
+    "JobEvent": "client.events",
     "JobFailed": "client.errors",
     "JobNotEnded": "client.errors",
     "Manifest": "protocol.manifest",

@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from backend.errors import InFlight
 from backend.matching import auction
 from backend.matching.snapshot import Snapshot
+from backend.orders import service
 from protocol.events import Deposited
+from protocol.hashing import from_hex
+from protocol.messages import from_json
+from protocol.terms import Order
+from protocol.wire.orders import SignedOrder
 from tests.support.accounts_market import MODULE, MarketWorld, job_body, market_world
 from tests.support.databases import Database
+from tests.support.postgres import Postgres
 from tests.support.signed_orders import prepared, signed
 
 
@@ -52,3 +59,24 @@ def test_a_contract_wallets_long_signature_is_kept_whole(world: MarketWorld, mon
     book = world.call("GET", "/v1/auctions/1").json()["snapshot"]
     assert signature in book
     assert Snapshot.parse(book).text() == book
+
+
+@pytest.mark.database
+def test_of_two_servers_with_the_same_order_one_makes_the_job_and_one_says_to_ask_again(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    with market_world(tmp_path, Database("postgresql", lambda _: postgres.new_database())) as world:
+        world.somebody("provider").offer(capacity=9)
+        buyer = world.somebody("buyer")
+        world.stored.grow([[Deposited(buyer.address, buyer.address, 5_000_000)]])
+        body = job_body(buyer.put(MODULE))
+        request = SignedOrder.model_validate(signed(prepared(buyer, body), buyer.key, body))
+        order, signature = from_json(Order, request.order), from_hex(request.signature)
+        with world.market.db.write() as one:
+            job, is_new = service.submit(one, world.market, request, order, signature, None)
+            with pytest.raises(InFlight), world.market.db.write() as two:
+                service.submit(two, world.market, request, order, signature, None)
+        assert is_new
+        with world.market.db.write() as later:
+            again, is_new = service.submit(later, world.market, request, order, signature, None)
+            assert (again.id, is_new) == (job.id, False)
