@@ -6,10 +6,12 @@ from fastapi import APIRouter, Header, Request, Response
 from sqlmodel import Session
 
 from backend import wake
+from backend.accounts.service import Principal
 from backend.door import Caller, TheMarket
 from backend.jobs import idempotency
 from backend.jobs.endpoints import answer_with
 from backend.jobs.tables import JobRow
+from backend.market import Market
 from backend.orders import service
 from backend.orders.signing import authority
 from protocol.hashing import from_hex
@@ -36,24 +38,31 @@ async def submit_order(
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Buys a job with an order that its buyer signed. The same order again, with or without a key, is the same job."""
-    body = await request.body()
-    order = service.own_order(caller, signed)
-    with market.db.read() as session:
-        row = service.job_of(session, market, order)
-    is_new = False
-    if row is None:
-        signature, delegate = await authority(market, order, from_hex(signed.signature))
-
-        def submit(session: Session) -> tuple[JobRow, bool]:
-            row = idempotency.replayed(session, caller.address, idempotency_key, body) if idempotency_key else None
-            if row is not None:
-                return row, False
-            row, is_new = service.submit(session, market, signed, order, signature, delegate)
-            if idempotency_key:
-                idempotency.remember(session, caller.address, idempotency_key, body, row)
-            return row, is_new
-
-        row, is_new = await market.db.written(submit)
+    row, is_new = await _bought(market, caller, signed, idempotency_key, await request.body())
+    if is_new:
         wake.market()
     headers = {} if is_new else {"Idempotent-Replayed": "true"}
     return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+
+
+async def _bought(
+    market: Market, caller: Principal, signed: SignedOrder, idempotency_key: str, body: bytes
+) -> tuple[JobRow, bool]:
+    """The order's job, and whether it is new."""
+    order = service.own_order(caller, signed)
+    with market.db.read() as session:
+        row = service.job_of(session, market, order)
+    if row is not None:
+        return row, False
+    signature, delegate = await authority(market, order, from_hex(signed.signature))
+
+    def submit(session: Session) -> tuple[JobRow, bool]:
+        row = idempotency.replayed(session, caller.address, idempotency_key, body) if idempotency_key else None
+        if row is not None:
+            return row, False
+        row, is_new = service.submit(session, market, signed, order, signature, delegate)
+        if idempotency_key:
+            idempotency.remember(session, caller.address, idempotency_key, body, row)
+        return row, is_new
+
+    return await market.db.written(submit)
