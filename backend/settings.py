@@ -56,6 +56,8 @@ class MarketSettings(RoomSettings):
     provider_silence_seconds: int = Field(default=20, ge=2)
     #: a voucher older than this is redeemed though its lease runs on
     redeem_after_seconds: int = Field(default=15, ge=1)
+    #: a lease that a reorg took from a job that has ended is asked for again after so long, then after twice as long
+    reopen_after_seconds: int = Field(default=30, ge=1)
     #: how long a provider may take to countersign the last voucher before it is sent one-sided
     countersign_seconds: int = Field(default=10, ge=1)
     #: a replica that keeps the others waiting for longer loses its lease, though its provider is heard

@@ -11,14 +11,14 @@ from backend.jobs.service import end_job
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.leases import lanes
 from backend.leases.facts import gather, intentions_of
-from backend.leases.segments import usages, vouched_base, waiting_segment
+from backend.leases.segments import undo_from, vouched_base, waiting_segment
 from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
 from backend.leases.vouchers import pay
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.submission import intents
 from protocol.clock import now_time
-from protocol.events import LeaseState
+from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex
 from protocol.wire.jobs import ENDED, ResultInfo
 
@@ -142,6 +142,9 @@ def give_up(session: Session, job: JobRow, action: lanes.Close | lanes.Drop) -> 
         intention.closing_reason = int(action.reason)
         intention.caught = action.is_caught
         intents.add(session, "close", intention.lease, {"reason": int(action.reason)})
+    else:
+        # Should a reorg undo its end it is closed: nobody works under it, and the lane's next fill waits for that.
+        intention.closing_reason = int(EndReason.UNRESPONSIVE)
     job.failure = action.why
     note(session, job, action.why)
 
@@ -169,10 +172,15 @@ def _undo_waiting(session: Session, intention: LeaseIntention, verdict: str) -> 
 
 def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept) -> None:
     on_chain = market.mirror.leases_by_id([from_hex(lease, 32) for lease in action.leases])
+    if len(on_chain) < len(action.leases):
+        # A reorg came in between; decided again, they are not running.
+        return
+    rows = []
     for lease in action.leases:
-        row = session.get_one(UsageRow, (lease, action.sequence))
-        pay(market, job, row, on_chain[from_hex(lease, 32)])
         intention = session.get_one(LeaseIntention, lease)
+        row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
+        rows.append(row)
+        pay(session, market, job, row, on_chain[from_hex(lease, 32)])
         intention.state = "running"
         intention.progress_time = now_time()
         if row.last:
@@ -180,10 +188,10 @@ def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept)
             intention.last_signed_time = now_time()
         session.add(row)
         session.add(intention)
-    _advance(session, job, session.get_one(UsageRow, (action.leases[0], action.sequence)))
+    advance(session, job, rows[0])
 
 
-def _advance(session: Session, job: JobRow, row: UsageRow) -> None:
+def advance(session: Session, job: JobRow, row: UsageRow) -> None:
     """The job is as far as this accepted segment, if it was not further before."""
     session.flush()
     job.cost_base = vouched_base(session, job.id)
@@ -224,19 +232,7 @@ def _strike(session: Session, job: JobRow, action: lanes.Strike) -> None:
     ):
         row.verdict = "struck"
         session.add(row)
-    # What was asked about the segments before stays asked; a new end draws again.
-    for check in session.exec(select(CheckRow).where(CheckRow.job_id == job.id)):
-        if check.purpose == "spot" or check.sequence >= action.sequence:
-            check.state = "spent"
-            session.add(check)
-    for printed in session.exec(
-        select(JobLogRow).where(JobLogRow.job_id == job.id, JobLogRow.sequence >= action.sequence)
-    ):
-        session.delete(printed)
-    session.flush()
-    rows = usages(session, job.id)
-    job.segments_done = rows[-1].sequence if rows else 0
-    job.work = rows[-1].job_work if rows else 0
+    undo_from(session, job, action.sequence)
     note(session, job, action.why)
 
 

@@ -51,7 +51,7 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
             lease=row.lease,
             fill=row.fill,
             provider=row.provider,
-            chain=_on_chain(on_chain.get(from_hex(row.lease, 32)), block_time),
+            chain=_on_chain(row, on_chain.get(from_hex(row.lease, 32)), block_time),
             ended_time=row.ended_time if row.state == "ended" else None,
             silent_seconds=silent_seconds(session, row.provider) if row.state != "ended" else 0,
             base=row.base_sequence,
@@ -99,8 +99,9 @@ def _promise(manifest: str) -> tuple[bool, int]:
     return read["verify"] == "exact", read["limits"]["wall_seconds"]
 
 
-def _on_chain(lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:
-    if lease is None:
+def _on_chain(row: LeaseIntention, lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:
+    if lease is None or lease.provider != row.provider:
+        # After a reorg somebody else can have it; what follows from that is `backend.leases.reorgs`'s.
         return None
     has_run_out = lease.state is LeaseState.OPEN and block_time >= lease.deadline_time
     return lanes.OnChain(
@@ -124,7 +125,9 @@ def _commitments(session: Session, rows: list[LeaseIntention]) -> dict[str, Comm
         select(CommitmentRow)
         .outerjoin(
             UsageRow,
-            (col(UsageRow.lease) == col(CommitmentRow.lease)) & (col(UsageRow.sequence) == col(CommitmentRow.sequence)),
+            (col(UsageRow.lease) == col(CommitmentRow.lease))
+            & (col(UsageRow.sequence) == col(CommitmentRow.sequence))
+            & (col(UsageRow.verdict) != "lapsed"),
         )
         .where(col(CommitmentRow.lease).in_(live), col(UsageRow.lease).is_(None))
     )

@@ -1,9 +1,10 @@
 """Segments as they are stored: what a lane was paid for, and what the job's lanes agree about."""
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
 from sqlmodel import Session, col, select
 
-from backend.leases.tables import UsageRow
+from backend.jobs.tables import JobLogRow, JobRow
+from backend.leases.tables import CheckRow, LeaseIntention, UsageRow
 from protocol.wire.jobs import TraceStep
 
 
@@ -29,11 +30,33 @@ def trace_of(rows: list[UsageRow]) -> list[TraceStep]:
     return [TraceStep(state_hash=row.state_hash, work=row.job_work) for row in rows]
 
 
+def is_of_lease() -> ColumnElement[bool]:
+    """Joins segments to the lease that can pay for them."""
+    return (col(UsageRow.lease) == col(LeaseIntention.lease)) & (col(UsageRow.provider) == col(LeaseIntention.provider))
+
+
+def undo_from(session: Session, job: JobRow, sequence: int) -> None:
+    """The job's segments from this one on are accepted no more: how far it is follows from those that still are."""
+    # What was asked about the segments before stays asked; a new end draws again.
+    for check in session.exec(select(CheckRow).where(CheckRow.job_id == job.id)):
+        if check.purpose == "spot" or check.sequence >= sequence:
+            check.state = "spent"
+            session.add(check)
+    for printed in session.exec(select(JobLogRow).where(JobLogRow.job_id == job.id, JobLogRow.sequence >= sequence)):
+        session.delete(printed)
+    session.flush()
+    rows = usages(session, job.id)
+    job.segments_done = rows[-1].sequence if rows else 0
+    job.work = rows[-1].job_work if rows else 0
+    session.add(job)
+
+
 def vouched_base(session: Session, job_id: str) -> int:
-    """Base units of the highest vouchers of all leases of the job."""
+    """Base units of the highest vouchers of all leases of the job, each to the provider that has the lease."""
     highest = (
         select(func.max(UsageRow.cumulative_base).label("most"))
-        .where(UsageRow.job_id == job_id)
+        .join(LeaseIntention, is_of_lease())
+        .where(LeaseIntention.job_id == job_id)
         .group_by(col(UsageRow.lease))
         .subquery()
     )

@@ -82,11 +82,11 @@ def report_usage(
     intention = own_intention(session, caller, lease)
     receipt = from_json(UsageReceipt, report.usage_receipt)
     job = session.get_one(JobRow, intention.job_id)
-    row = session.get(UsageRow, (intention.lease, receipt.sequence))
-    if row is not None:
+    row = session.get(UsageRow, (intention.lease, intention.provider, receipt.sequence))
+    if row is not None and row.verdict != "lapsed":
         _require_same(row, receipt)
         signed = voucher_of(row)
-        if signed is not None:
+        if signed is not None and row.verdict != "waiting":
             return signed
         _require_running(market, intention, job)
     else:
@@ -95,9 +95,8 @@ def report_usage(
         row = _taken_in(session, market, job, intention, receipt, report)
     judge(session, market, job)
     crash_points.reach("voucher.signed")
-    return voucher_of(row) or Waiting(
-        sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas"
-    )
+    signed = voucher_of(row) if row.verdict != "waiting" else None
+    return signed or Waiting(sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas")
 
 
 def _taken_in(
@@ -112,8 +111,9 @@ def _taken_in(
     if report.result is not None:
         info = checked_result(market, job, trace_of(before), receipt, report)
     _keep_files(session, market, job, intention, receipt, report)
-    row = UsageRow(
+    sent = UsageRow(
         lease=intention.lease,
+        provider=intention.provider,
         sequence=receipt.sequence,
         job_id=job.id,
         lane=lane,
@@ -128,10 +128,14 @@ def _taken_in(
         log_text=report.log_text,
         received_time=now_time(),
     )
+    lapsed = session.get(UsageRow, (sent.lease, sent.provider, sent.sequence))
+    if lapsed is not None:
+        # Its voucher stays good, whatever becomes of what was sent now.
+        for name in ("voucher_message", "voucher_signature", "cumulative_base", "signed_time"):
+            setattr(sent, name, getattr(lapsed, name))
     intention.progress_time = now_time()
     session.add(intention)
-    session.add(row)
-    return row
+    return session.merge(sent)
 
 
 def _keep_files(
@@ -169,6 +173,8 @@ def _require_running(market: Market, intention: LeaseIntention, job: JobRow) -> 
     found = market.mirror.lease(from_hex(intention.lease, 32))
     if found is None:
         raise LeaseNotRunning("the mirror does not have this lease yet")
+    if found.provider != intention.provider:
+        raise LeaseNotRunning("the chain gave the lease to another provider", remedy="stop; the chain decides")
     if intention.state == "ended" or job.state in ENDED:
         raise LeaseNotRunning("the lease was ended by the market", remedy="stop; what was vouched for is paid")
     if found.state is not LeaseState.OPEN or market.mirror.status().block_time >= found.deadline_time:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import update
 from sqlmodel import Session, col, func, select
 
+from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.leases.vouchers import voucher_of
 from backend.market import Market
@@ -31,6 +32,7 @@ class _Ours(NamedTuple):
 class _Vouched(NamedTuple):
     """The highest voucher of a lease."""
 
+    provider: str
     sequence: int
     cumulative_base: int
     signed_time: int
@@ -61,7 +63,7 @@ def ask(market: Market) -> None:
             kind, payload = end
             asked[kind].append((one.lease, payload))
         if _may_redeem(market, one, lease, vouched.get(one.lease)):
-            redeemed.append((one.lease, vouched[one.lease].sequence))
+            redeemed.append((one.lease, vouched[one.lease]))
     if asked or redeemed or settled:
         _store(market, asked, redeemed, settled)
 
@@ -69,14 +71,17 @@ def ask(market: Market) -> None:
 def _store(
     market: Market,
     asked: Mapping[str, list[tuple[str, dict[str, Any]]]],
-    redeemed: list[tuple[str, int]],
+    redeemed: list[tuple[str, _Vouched]],
     settled: list[str],
 ) -> None:
     """All of it twice is all of it once."""
     with market.db.write() as session:
         for kind, wanted in asked.items():
             intents.add_all(session, kind, wanted)
-        vouchers = {lease: voucher_of(session.get_one(UsageRow, (lease, sequence))) for lease, sequence in redeemed}
+        vouchers = {
+            lease: voucher_of(session.get_one(UsageRow, (lease, vouched.provider, vouched.sequence)))
+            for lease, vouched in redeemed
+        }
         intents.add_all(
             session, "redeem", [(lease, signed.model_dump()) for lease, signed in vouchers.items() if signed]
         )
@@ -96,16 +101,21 @@ def _unsettled(session: Session) -> list[_Ours]:
 
 
 def _vouched(session: Session) -> dict[str, _Vouched]:
-    """Of each unsettled lease with a voucher, the one that replaces all others."""
-    newest = (
-        select(UsageRow.lease, func.max(UsageRow.sequence).label("sequence"))
-        .join(LeaseIntention, col(LeaseIntention.lease) == col(UsageRow.lease))
+    """Of each unsettled lease with a voucher to its provider, the one that replaces all others."""
+    highest = (
+        select(UsageRow.lease, UsageRow.provider, func.max(UsageRow.cumulative_base).label("most"))
+        .join(LeaseIntention, is_of_lease())
         .where(col(LeaseIntention.settled).is_(False), col(UsageRow.voucher_message).is_not(None))
-        .group_by(col(UsageRow.lease))
+        .group_by(col(UsageRow.lease), col(UsageRow.provider))
         .subquery()
     )
-    rows = select(UsageRow.lease, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time).join(
-        newest, (col(UsageRow.lease) == newest.c.lease) & (col(UsageRow.sequence) == newest.c.sequence)
+    rows = select(
+        UsageRow.lease, UsageRow.provider, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time
+    ).join(
+        highest,
+        (col(UsageRow.lease) == highest.c.lease)
+        & (col(UsageRow.provider) == highest.c.provider)
+        & (col(UsageRow.cumulative_base) == highest.c.most),
     )
     return {lease: _Vouched(*rest) for lease, *rest in session.exec(rows)}
 

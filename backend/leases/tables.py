@@ -62,12 +62,15 @@ class UsageRow(SQLModel, table=True):
 
     __tablename__ = "usage_receipts"
     lease: str = Field(primary_key=True, max_length=66)
+    #: a reorg can give the same lease to another one, which no voucher of this one pays
+    provider: str = Field(primary_key=True, max_length=42)
     #: segment of the job, from 1
     sequence: int = Field(primary_key=True)
     job_id: str = Field(index=True, max_length=40)
     #: replica
     lane: int = 0
-    #: waiting → paid → struck (paid, and found wrong later) | odd (not what the others sent) | void (its lease ended)
+    #: waiting → paid → struck (paid, and found wrong later) | odd (not what the others sent) | void (its lease ended) |
+    #: lapsed (paid, and a reorg took the lease: it counts again if the provider has the lease again)
     verdict: str = Field(default="paid", max_length=8)
     #: camelCase JSON
     receipt_message: str

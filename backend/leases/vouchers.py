@@ -19,13 +19,16 @@ from protocol.units import earned_down
 from protocol.wire.leases import SignedVoucher
 
 
-def pay(market: Market, job: JobRow, row: UsageRow, lease: LeaseRow) -> None:
+def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow) -> None:
     """Signs the voucher of a segment that is accepted, into its row."""
     receipt = from_json(UsageReceipt, json.loads(row.receipt_message))
+    # One that was signed before a reorg stays good: no later one says less.
+    before = _highest(session, row.lease, row.provider)
+    earned_base = max(earned_down(lease.meter, lease.rate, receipt.work), before.cumulative_base if before else 0)
     voucher = Voucher(
         lease=receipt.lease,
         provider=lease.provider,
-        cumulative=min(earned_down(lease.meter, lease.rate, receipt.work), lease.locked_base),
+        cumulative=min(earned_base, lease.locked_base),
         result=receipt.result,
         last=row.result_info is not None,
     )
@@ -44,10 +47,17 @@ def voucher_of(row: UsageRow) -> SignedVoucher | None:
     return SignedVoucher(voucher=json.loads(row.voucher_message), signature=row.voucher_signature)
 
 
-def highest_voucher(session: Session, lease: str) -> UsageRow | None:
-    """The segment whose voucher replaces all others of the lease; once signed, it stays good."""
-    statement = select(UsageRow).where(UsageRow.lease == lease, col(UsageRow.voucher_message).is_not(None))
-    return session.exec(statement.order_by(col(UsageRow.sequence).desc()).limit(1)).first()
+def highest_voucher(session: Session, intention: LeaseIntention) -> UsageRow | None:
+    """The segment whose voucher replaces all others of the lease to its provider; once signed, it stays good."""
+    return _highest(session, intention.lease, intention.provider)
+
+
+def _highest(session: Session, lease: str, provider: str) -> UsageRow | None:
+    statement = select(UsageRow).where(
+        UsageRow.lease == lease, UsageRow.provider == provider, col(UsageRow.voucher_message).is_not(None)
+    )
+    highest = (col(UsageRow.cumulative_base).desc(), col(UsageRow.sequence).desc())
+    return session.exec(statement.order_by(*highest).limit(1)).first()
 
 
 def countersign(session: Session, market: Market, intention: LeaseIntention, signature: str) -> None:
@@ -70,7 +80,7 @@ def last_voucher(session: Session, market: Market, intention: LeaseIntention) ->
     """
     if intention.last_signed_time is None:
         return None
-    highest = highest_voucher(session, intention.lease)
+    highest = highest_voucher(session, intention)
     if highest is not None and highest.last:
         return voucher_of(highest)
     job = session.get_one(JobRow, intention.job_id)

@@ -49,10 +49,15 @@ class DatabaseGauges(Collector):
         yield _by_labels("jobs", "Jobs that have not ended, by state.", ["state"], session.exec(waiting))
         live = (
             select(IntentRow.kind, IntentRow.state, func.count())
-            .where(col(IntentRow.state).in_(("pending", "assigned")))
+            .where(col(IntentRow.state).in_(("pending", "assigned", "skipped")))
             .group_by(col(IntentRow.kind), col(IntentRow.state))
         )
-        yield _by_labels("intents", "Intents that are not resolved.", ["kind", "state"], session.exec(live))
+        yield _by_labels(
+            "intents",
+            "Intents that are not resolved; opens are when they are final.",
+            ["kind", "state"],
+            session.exec(live),
+        )
         moving = (
             select(TransactionRow.state, func.count())
             .where(col(TransactionRow.state).not_in(_SETTLED))

@@ -1,5 +1,8 @@
 """What became of the intents: read from the mirror, never from our own transactions."""
 
+import json
+from collections.abc import Sequence
+
 import structlog
 from sqlmodel import Session, col, select
 
@@ -7,13 +10,19 @@ from backend import crash_points
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.acting import close_lane, reopen
+from backend.leases.reorgs import adopt, confirm, is_owed, withdraw
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import set_aside
+from backend.offers.tables import OfferRow
+from backend.submission import intents, openings
+from backend.submission.openings import Fate, Found
 from backend.submission.tables import IntentRow, TransactionRow
 from indexer.queries import LeaseRow
-from protocol.events import LeaseState, Skip, Skipped
-from protocol.hashing import from_hex, to_hex
+from protocol.clock import now_time
+from protocol.events import LeaseState, Skip
+from protocol.hashing import from_hex
+from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
 
@@ -39,29 +48,59 @@ OFFER_FAULTS = {
 }
 """No order would do better with this offer now: without a reaction the cheapest one would be tried for ever."""
 
+_FOR_EVER = {
+    Skip.OFFER_EXPIRED,
+    Skip.OFFER_CANCELLED,
+    Skip.OFFER_EPOCH,
+    Skip.ORDER_EXPIRED,
+    Skip.ORDER_CANCELLED,
+    Skip.ORDER_EPOCH,
+}
+"""To ask again for the same order and offer is of no use."""
+
 
 def settle(market: Market) -> None:
-    """Resolves the intents of mined transactions that the mirror has seen."""
-    status = market.mirror.status()
+    """Resolves the intents of mined transactions that the mirror has seen; writes only if there are such."""
+    with market.db.read() as session:
+        found = openings.look(session, market)
+        resolved = _resolved(session, market)
+    if not found and not resolved:
+        return
     with market.db.write() as session:
-        statement = (
-            select(IntentRow, TransactionRow)
-            .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
-            .where(IntentRow.state == "assigned", col(TransactionRow.state).in_(("MINED", "FINAL")))
-        )
-        for intent, transaction in session.exec(statement).all():
-            if transaction.mined_block is None or transaction.mined_block > status.block_number:
-                continue
-            if intent.kind == "open":
-                _settle_open(session, market, intent, transaction)
-            elif intent.kind == "redeem" or _is_past(market, intent) or transaction.state == "FINAL":
-                _resolve(session, intent, "done")
+        for one in found:
+            _settle_open(session, market, one)
+        for number in resolved:
+            _resolve(session, session.get_one(IntentRow, number), "done")
         crash_points.reach("intents.resolved")
 
 
-def _is_past(market: Market, intent: IntentRow) -> bool:
+def _resolved(session: Session, market: Market) -> list[int]:
+    """Intents other than opens that are done: what they were for is so, or is asked for again as long as it is not."""
+    statement = (
+        select(IntentRow, TransactionRow.state)
+        .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
+        .where(
+            IntentRow.state == "assigned",
+            IntentRow.kind != "open",
+            col(TransactionRow.state).in_(("MINED", "FINAL")),
+            col(TransactionRow.mined_block) <= market.mirror.status().block_number,
+        )
+        .order_by(col(IntentRow.id))
+    )
+    rows: Sequence[tuple[IntentRow, str]] = session.exec(statement).all()
+    if not rows:
+        return []
+    leases = market.mirror.leases_by_id([from_hex(intent.subject, 32) for intent, _ in rows])
+    return [
+        intent.id
+        for intent, state in rows
+        if intent.id is not None
+        and (intent.kind == "redeem" or state == "FINAL" or _is_past(intent, leases.get(from_hex(intent.subject, 32))))
+    ]
+
+
+def _is_past(intent: IntentRow, lease: LeaseRow | None) -> bool:
     """The lease is no longer as the intent found it."""
-    lease = market.mirror.lease(from_hex(intent.subject, 32))
     if lease is None:
         return False
     if intent.kind == "close":
@@ -75,66 +114,100 @@ def refuse(market: Market, intent_id: int, why: str) -> None:
     """One that cannot be sent: its simulation reverts, or no call can be made of it."""
     with market.db.write() as session:
         intent = session.get_one(IntentRow, intent_id)
-        if intent.kind == "open":
-            set_aside(session, session.get_one(LeaseIntention, intent.subject).offer_digest)
-            _reopen(session, market, intent, None, why[:200])
-        else:
-            _resolve(session, intent, "dropped", why[:500])
+        intention = session.get(LeaseIntention, intent.subject) if intent.kind == "open" else None
+        _resolve(session, intent, "dropped", why[:500])
+        if intention is not None:
+            if session.get(OfferRow, intention.offer_digest) is not None:
+                set_aside(session, intention.offer_digest)
+            _reopen(session, market, intention, None, why[:200])
     log.info("intent.refused", intent=intent_id, kind=intent.kind, subject=intent.subject, reason=why[:200])
 
 
-def _settle_open(session: Session, market: Market, intent: IntentRow, transaction: TransactionRow) -> None:
-    lease = market.mirror.lease(from_hex(intent.subject, 32))
-    if lease is not None:
-        _adopt(session, session.get_one(LeaseIntention, intent.subject), lease)
-        _resolve(session, intent, "done")
+def _settle_open(session: Session, market: Market, found: Found) -> None:
+    intent = session.get_one(IntentRow, found.opening.intent)
+    if intent.state != found.opening.state:
+        # One before it in this look, about the same lease, has said what is to be said.
         return
-    skip = _skip_of(market, intent, transaction)
-    if skip is None and transaction.succeeded:
-        # The mirror is in the middle of a reorg: neither opened nor skipped in the blocks it has.
-        return
-    _reopen(session, market, intent, skip, skip.name.lower() if skip else "the transaction failed")
+    intention = session.get(LeaseIntention, intent.subject)
+    match found.fate:
+        case Fate.CONFIRMED if intention is not None:
+            confirm(session, market, intention)
+        case Fate.OTHERWISE if found.lease is not None:
+            _take_back(session, intent)
+            if intention is None or intention.provider != found.lease.provider:
+                adopt(session, market, found.lease)
+        case Fate.DONE:
+            if intention is not None:
+                confirm(session, market, intention)
+            _resolve(session, intent, "done" if intent.state == "assigned" else "dropped", intent.note)
+        case Fate.SKIPPED:
+            _skipped(session, market, intent, intention, found)
+        case Fate.HELD if intention is not None:
+            _ask_again(session, market, intent, intention)
+        case Fate.OVER:
+            _resolve(session, intent, "dropped", intent.note)
 
 
-def _adopt(session: Session, intention: LeaseIntention, lease: LeaseRow) -> None:
-    """After a reorg an earlier proposal of the fill can be the one that opened it: the ledger decides."""
-    if intention.provider != lease.provider:
-        log.warning("lease.adopted", lease=intention.lease, proposed=intention.provider, provider=lease.provider)
-        intention.provider = lease.provider
-        intention.offer_digest = to_hex(lease.offer)
-        intention.rate = lease.rate
-        intention.zone = lease.zone
-        session.add(intention)
+def _take_back(session: Session, intent: IntentRow) -> None:
+    """The lease is there after all, and not asked for anew: this intent watches it, unless one that was sent does."""
+    live = session.exec(
+        select(IntentRow).where(
+            IntentRow.kind == "open", IntentRow.subject == intent.subject, col(IntentRow.state).in_(intents.LIVE)
+        )
+    ).first()
+    if live is not None and live.state == "pending":
+        _resolve(session, live, "dropped", "it was opened before")
+        session.flush()
+        live = None
+    if live is None:
+        _resolve(session, intent, "assigned")
 
 
-def _reopen(session: Session, market: Market, intent: IntentRow, skip: Skip | None, word: str) -> None:
-    """The fill was not used: the same lease id is proposed again, to whoever fits then."""
-    intention = session.get_one(LeaseIntention, intent.subject)
-    job = session.get_one(JobRow, intention.job_id)
-    _resolve(session, intent, "dropped", word)
+def _skipped(
+    session: Session, market: Market, intent: IntentRow, intention: LeaseIntention | None, found: Found
+) -> None:
+    word = found.skip.name.lower() if found.skip else "the transaction failed"
     log.warning("lease.skipped", lease=intent.subject, reason=word)
+    _resolve(session, intent, "dropped" if found.is_final else "skipped", word)
+    if intention is None:
+        return
+    job = session.get_one(JobRow, intention.job_id)
+    if job.state in ENDED and found.skip not in _FOR_EVER and is_owed(session, job, intention):
+        # Its work is done and vouched for: the same lease is asked for again, so that it can be paid.
+        _resolve(session, intent, "skipped", word)
+        return
+    _reopen(session, market, intention, found.skip, word)
+
+
+def _ask_again(session: Session, market: Market, intent: IntentRow, intention: LeaseIntention) -> None:
+    """The lease of a job that has ended is asked for again from time to time, as long as order and offer are good."""
+    job = session.get_one(JobRow, intention.job_id)
+    offer = session.get(OfferRow, intention.offer_digest)
+    now = now_time()
+    if job.state not in ENDED or offer is None or now >= min(offer.expiry_time, order_of(job).expiry):
+        _resolve(session, intent, "dropped", intent.note)
+        _reopen(session, market, intention, None, intent.note or "")
+        return
+    waited = intent.created_time - (job.ended_ms or 0) // 1000
+    if now - intent.created_time >= max(market.settings.reopen_after_seconds, waited):
+        _resolve(session, intent, "dropped", intent.note)
+        intents.add(session, "open", intent.subject, json.loads(intent.payload))
+
+
+def _reopen(session: Session, market: Market, intention: LeaseIntention, skip: Skip | None, word: str) -> None:
+    """The fill was not used: the same lease id is proposed again, to whoever fits then."""
+    job = session.get_one(JobRow, intention.job_id)
     if skip in OFFER_FAULTS:
         set_aside(session, intention.offer_digest)
     if skip is Skip.ATTESTATION:
         # What one order's auditor does not attest is no fault of the offer: others may take it.
         session.merge(PassedOverRow(job_id=job.id, provider=intention.provider))
-    session.delete(intention)
-    session.flush()
+    withdraw(session, job, intention, word)
     if skip in BUYER_FAULTS:
         replicas = order_of(job).replicas
         close_lane(session, market, job, intention.fill, replicas, f"the ledger refused the order: {word}")
     else:
         reopen(session, market, job, f"the ledger skipped the match: {word}")
-
-
-def _skip_of(market: Market, intent: IntentRow, transaction: TransactionRow) -> Skip | None:
-    subject = from_hex(intent.subject, 32)
-    if transaction.tx_hash is None:
-        return None
-    for row in market.mirror.events(tx_hash=from_hex(transaction.tx_hash, 32), limit=500):
-        if isinstance(row.event, Skipped) and row.event.id == subject:
-            return row.event.reason
-    return None
 
 
 def _resolve(session: Session, intent: IntentRow, state: str, note: str | None = None) -> None:

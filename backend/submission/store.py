@@ -118,6 +118,8 @@ def note_answer(session: Session, transaction_id: int, tx_hash: str, answer: Ans
 def mark(session: Session, mark_: Mark) -> int:
     """Stores what became of a transaction; returns how many intents it gave back."""
     row = session.get_one(TransactionRow, mark_.transaction.id)
+    if mark_.watched and not row.watched:
+        _rewatch(session, mark_.transaction.id)
     place = mark_.place
     changes: dict[str, Any] = {
         "state": mark_.state,
@@ -140,6 +142,29 @@ def mark(session: Session, mark_: Mark) -> int:
     return released
 
 
+def _rewatch(session: Session, transaction_id: int) -> None:
+    """A reorg was deeper than finality: what the transaction opened is looked at again."""
+    for row in session.exec(
+        select(IntentRow).where(
+            IntentRow.transaction_id == transaction_id, IntentRow.kind == "open", IntentRow.state == "done"
+        )
+    ):
+        if not _is_asked_again(session, row):
+            row.state = "assigned"
+            session.add(row)
+            session.flush()
+
+
+def _is_asked_again(session: Session, row: IntentRow) -> bool:
+    again = select(IntentRow.id).where(
+        IntentRow.kind == row.kind,
+        IntentRow.subject == row.subject,
+        IntentRow.id != row.id,
+        col(IntentRow.state).in_(("pending", "assigned")),
+    )
+    return session.exec(again).first() is not None
+
+
 def _release(session: Session, transaction_id: int) -> int:
     """Its intents are to be done again, also those that were done in a block which is gone: twice is harmless."""
     rows = session.exec(
@@ -149,13 +174,7 @@ def _release(session: Session, transaction_id: int) -> int:
     ).all()
     released = 0
     for row in rows:
-        asked_again = select(IntentRow.id).where(
-            IntentRow.kind == row.kind,
-            IntentRow.subject == row.subject,
-            IntentRow.id != row.id,
-            col(IntentRow.state).in_(("pending", "assigned")),
-        )
-        if session.exec(asked_again).first() is None:
+        if not _is_asked_again(session, row):
             row.state = "pending"
             released += 1
         row.transaction_id = None

@@ -26,7 +26,8 @@ class IntentRow(SQLModel, table=True):
     subject: str = Field(index=True, max_length=66)
     #: JSON of what the call needs
     payload: str
-    #: pending → assigned → done | dropped
+    #: pending → assigned → done | dropped. An `open` stays assigned until a final block has its lease, and is skipped
+    #: (the ledger passed it over) until that is final, or it is asked again
     state: str = Field(index=True, max_length=16)
     transaction_id: int | None = Field(default=None, index=True)
     #: why it was dropped

@@ -5,6 +5,7 @@ any statement to its database, as a kill would, and the next process begins from
 """
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,23 +22,25 @@ from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.settings import MarketSettings
-from backend.submission.tables import IntentRow
-from protocol.calls import encode_call
+from backend.submission.plan import UNDER_WAY
+from backend.submission.tables import IntentRow, TransactionRow
+from protocol.calls import encode_call, signed_voucher
 from protocol.chain import Chain
 from protocol.clock import now_at, now_milliseconds, now_time
 from protocol.deployment import Deployment
-from protocol.hashing import Address, cid_of, from_hex, keccak256, sha256, to_hex
+from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, Address, cid_of, from_hex, keccak256, sha256, to_hex
+from protocol.ids import lease_id
 from protocol.keys import LocalKey
 from protocol.manifest import Manifest
 from protocol.messages import digest, from_json, sign, to_json
 from protocol.resources import Quantities, pack_traits
 from protocol.results import JobResult, TraceLeaf
 from protocol.signin import sign_in_message, sign_text
-from protocol.terms import Offer, UsageReceipt, Voucher
+from protocol.terms import Offer, Order, UsageReceipt, Voucher
 from protocol.units import METER_WORK
 from protocol.wire.accounts import NonceAnswer
 from protocol.wire.jobs import ENDED
-from tests.support.anvil import BUYER, MATCHER, Anvil
+from tests.support.anvil import BUYER, DEPLOYER, MATCHER, Anvil
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
 
@@ -45,6 +48,10 @@ SEGMENTS: Final = 2
 WORK: Final = 10**8
 """Raw work of each segment."""
 MODULE: Final = b"\0asm\1\0\0\0"
+CAPACITY: Final = 2
+"""Leases that an agent serves at once."""
+#: after so many the node calls a block final
+_FINAL_BLOCKS: Final = 70
 _CAP_BASE: Final = 90 * DOLLAR
 _NOTICE_SECONDS: Final = 10
 
@@ -64,16 +71,17 @@ class Agent:
         self.is_away = False
         #: lease → base units of the highest voucher that it holds
         self.held_base: dict[str, int] = {}
+        self.terms: Offer | None = None
 
     def offer(self) -> None:
-        offer = Offer(
+        self.terms = offer = Offer(
             provider=self.key.address,
             quantities=Quantities(cpu_eighths=64, memory_quarter_gib=64, disk_gib=100).pack(),
             traits=pack_traits(["wasi-det/1"]),
             zone=self.number + 1,
             meter=METER_WORK,
             rate=2_000_000 + self.number,
-            capacity=2,
+            capacity=CAPACITY,
             min_duration=10,
             max_duration=86_400,
             notice=_NOTICE_SECONDS,
@@ -150,6 +158,65 @@ class Agent:
         self._life.call("POST", path, {"signature": signature}, self.token, may_refuse=True)
 
 
+class Rival:
+    """Another buyer of the same providers, by another market: what it leases takes their capacity."""
+
+    def __init__(self, life: "MarketLife") -> None:
+        self._life = life
+        #: by lease
+        self._orders: dict[bytes, tuple[Order, Agent]] = {}
+
+    def take(self, agent: Agent, copies: int) -> None:
+        """Before anybody else in the next block."""
+        assert agent.terms is not None
+        domain = self._life.domain
+        matches = []
+        for _ in range(copies):
+            order = self._life.world.order(
+                quantity=10**6,
+                max_rate=agent.terms.rate,
+                voucher_signer=BUYER.address,
+                matcher=ZERO_ADDRESS,
+                fee=0,
+            )
+            matches.append((_values(order), sign(domain, order, BUYER), 0, 0))
+            self._orders[lease_id(digest(domain, order), 0)] = (order, agent)
+        offers = [(_values(agent.terms), sign(domain, agent.terms, agent.key))]
+        self._send("open", offers, matches, ZERO_HASH)
+
+    def leave(self) -> None:
+        """Its leases end unpaid, by both sides' word."""
+        items = []
+        for lease, (order, agent) in self._orders.items():
+            found = self._life.chain.lease(lease)
+            if found is not None and found.state.name != "CLOSED":
+                voucher = Voucher(lease=lease, provider=agent.key.address, cumulative=0, result=ZERO_HASH, last=True)
+                signed = signed_voucher(voucher, sign(self._life.domain, voucher, BUYER))
+                items.append((_values(order), 0, signed, agent.key.sign_digest(digest(self._life.domain, voucher))))
+        if items:
+            self._send("closeLast", items)
+
+    def locked_base(self) -> int:
+        """What its leases hold."""
+        found = [self._life.chain.lease(lease) for lease in self._orders]
+        return sum(lease.locked_base - lease.paid_base for lease in found if lease and lease.state.name != "CLOSED")
+
+    def _send(self, name: str, *arguments: Any) -> None:
+        call = {
+            "from": DEPLOYER.address,
+            "to": self._life.deployment.ledger,
+            "data": to_hex(encode_call("ComputeLedger", name, *arguments)),
+            "gas": hex(3_000_000),
+            "maxFeePerGas": hex(10**13),
+            "maxPriorityFeePerGas": hex(10**12),
+        }
+        self._life.node.rpc.call("eth_sendTransaction", call)
+
+
+def _values(message: Offer | Order) -> tuple[Any, ...]:
+    return tuple(getattr(message, name) for name in message.TYPES)
+
+
 class MarketLife:
     """The market with its buyer and agents."""
 
@@ -171,6 +238,7 @@ class MarketLife:
             notice_seconds=_NOTICE_SECONDS,
             countersign_seconds=1,
             redeem_after_seconds=1,
+            reopen_after_seconds=1,
             finality_blocks=8,
         )
         self._loop = asyncio.new_event_loop()
@@ -190,7 +258,9 @@ class MarketLife:
             agent.offer()
             agent.leases()
         self.jobs: list[str] = []
+        self.rival = Rival(self)
         # What was set up stays, whatever is reorganised later; from here on blocks come only when they are asked for.
+        self._begun_block = node.rpc.block_number()
         node.mine(16)
         self.followed.catch_up()
         node.rpc.call("evm_setAutomine", False)
@@ -312,9 +382,14 @@ class MarketLife:
             self.node.mine()
         self.followed.catch_up()
 
-    def reorg(self, depth: int) -> None:
-        """The newest blocks are replaced by empty ones: their transactions are gone until somebody sends them again."""
-        self.node.reorg(depth)
+    def reorg(self, depth: int, taken: Agent | None = None) -> None:
+        """The newest blocks are replaced by empty ones: their transactions are gone until somebody sends them again.
+
+        The one that is taken has no room any more when they are.
+        """
+        self.node.reorg(min(depth, self.node.rpc.block_number() - self._begun_block))
+        if taken is not None:
+            self.rival.take(taken, CAPACITY)
         self.mine()
 
     def silence(self, agent: Agent) -> None:
@@ -331,18 +406,20 @@ class MarketLife:
         """What is in the ledger belongs to somebody; nobody was paid more than was vouched for."""
         accounts = {who: self.chain.account(who) for who in self.everybody()}
         with self.market.db.read() as session:
-            ours = list(session.exec(select(LeaseIntention)))
-            vouched: dict[str, int] = {}
+            ours = set(session.exec(select(IntentRow.subject)))
+            vouched: dict[tuple[str, str], int] = {}
             for row in session.exec(select(UsageRow)):
-                vouched[row.lease] = max(vouched.get(row.lease, 0), row.cumulative_base)
-        leases = {row.lease: self.chain.lease(from_hex(row.lease, 32)) for row in ours}
+                vouched[row.lease, row.provider] = max(vouched.get((row.lease, row.provider), 0), row.cumulative_base)
+        leases = {lease: self.chain.lease(from_hex(lease, 32)) for lease in ours}
         opened = {lease: found for lease, found in leases.items() if found is not None}
         kept = sum(found.locked_base - found.paid_base for found in opened.values() if found.state.name != "CLOSED")
+        kept += self.rival.locked_base()
         free = sum(account.free_base + account.bonded_base for account in accounts.values())
         held = self._token_balance(self.deployment.ledger)
         assert free + kept == held, f"accounts hold {free}, leases {kept}, the ledger's tokens are {held}"
         for lease, found in opened.items():
-            assert found.paid_base <= vouched.get(lease, 0), f"{lease} was paid {found.paid_base}"
+            most = vouched.get((lease, found.provider), 0)
+            assert found.paid_base <= most, f"{lease} was paid {found.paid_base} of {most}"
         for agent in self.agents:
             paid = sum(found.paid_base for found in opened.values() if found.provider == agent.key.address)
             assert accounts[agent.key.address].free_base == paid
@@ -355,7 +432,11 @@ class MarketLife:
         """Everybody does what is theirs until nothing is left to do; fails where something is stuck."""
         for agent in self.agents:
             agent.is_away = False
-        for _ in range(60):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if not self._under_way():
+                # What a reorg dropped has come back by now, and found the rival there.
+                self.rival.leave()
             for agent in self.agents:
                 for lease in agent.leases():
                     agent.work(lease)
@@ -366,10 +447,22 @@ class MarketLife:
                 break
         else:
             raise AssertionError(f"not at rest: {self._unrest()}; refused last: {self.refused[-3:]}")
-        # As many blocks as make everything final.
-        for _ in range(3):
-            self.mine(self.settings.finality_blocks)
+        # As many blocks as make everything final; the mirror asks every two seconds what is.
+        self.node.mine(_FINAL_BLOCKS)
+        while self._not_final():
+            assert time.monotonic() < deadline + 30, self._not_final()
+            self.mine()
             self.step()
+
+    def _under_way(self) -> list[int | None]:
+        with self.market.db.read() as session:
+            waiting = col(TransactionRow.state).in_(UNDER_WAY)
+            return list(session.exec(select(TransactionRow.id).where(waiting)))
+
+    def _not_final(self) -> list[str]:
+        with self.market.db.read() as session:
+            rows = session.exec(select(IntentRow).where(col(IntentRow.state).not_in(("done", "dropped"))))
+            return [f"{row.kind} {row.subject} {row.state}" for row in rows]
 
     def _rests(self) -> bool:
         return not self._unrest()
@@ -377,14 +470,20 @@ class MarketLife:
     def _unrest(self) -> list[str]:
         with self.market.db.read() as session:
             jobs = [f"job {row.id} {row.state}" for row in session.exec(select(JobRow)) if row.state not in ENDED]
-            live = col(IntentRow.state).in_(("pending", "assigned"))
-            intents = [f"{row.kind} {row.subject} {row.state}" for row in session.exec(select(IntentRow).where(live))]
-            ours = [from_hex(row.lease, 32) for row in session.exec(select(LeaseIntention))]
+            # An open that was mined waits for nothing but its finality.
+            mined = select(TransactionRow.id).where(col(TransactionRow.state).not_in(UNDER_WAY))
+            waits = (col(IntentRow.state) == "pending") | (
+                (col(IntentRow.state) == "assigned")
+                & ((col(IntentRow.kind) != "open") | col(IntentRow.transaction_id).not_in(mined))
+            )
+            intents = [f"{row.kind} {row.subject} {row.state}" for row in session.exec(select(IntentRow).where(waits))]
+            known = {row.lease for row in session.exec(select(LeaseIntention))}
+            ours = [from_hex(lease, 32) for lease in set(session.exec(select(IntentRow.subject)))]
+        on_chain = self.followed.mirror.leases_by_id(ours)
         leases = [
-            f"lease {to_hex(row.lease)} {row.state.name}"
-            for row in self.followed.mirror.leases_by_id(ours).values()
-            if row.state.name != "CLOSED"
+            f"lease {to_hex(row.lease)} {row.state.name}" for row in on_chain.values() if row.state.name != "CLOSED"
         ]
+        leases += [f"lease {lease} gone" for lease in known if from_hex(lease, 32) not in on_chain]
         return [*jobs, *intents, *leases]
 
     def check_books(self) -> None:
@@ -397,8 +496,9 @@ class MarketLife:
         for agent in self.agents:
             for lease, held in agent.held_base.items():
                 found = self.chain.lease(from_hex(lease, 32))
-                assert found is not None, lease
-                assert found.paid_base == min(held, found.locked_base), (lease, held, found)
+                # A reorg can give the lease to nobody or to another, for whom the voucher is not.
+                if found is not None and found.provider == agent.key.address:
+                    assert found.paid_base == min(held, found.locked_base), (lease, held, found)
 
 
 def state(job_hash: bytes, sequence: int) -> bytes:

@@ -113,7 +113,11 @@ class SubmissionWorld:
         """What is still to be done, in words; None when all is."""
         with self.db.read() as session:
             open_jobs = session.exec(select(JobRow.id).where(col(JobRow.state) != "canceled")).all()
-            intents = session.exec(select(IntentRow.id).where(col(IntentRow.state).in_(("pending", "assigned")))).all()
+            # An open that is not final yet is nothing to wait for.
+            waits = (col(IntentRow.state) == "pending") | (
+                (col(IntentRow.state) == "assigned") & (col(IntentRow.kind) != "open")
+            )
+            intents = session.exec(select(IntentRow.id).where(waits)).all()
             unmined = session.exec(select(TransactionRow.id).where(col(TransactionRow.state).in_(UNDER_WAY))).all()
             leases = session.exec(select(LeaseIntention.lease)).all()
         if open_jobs or intents or unmined:

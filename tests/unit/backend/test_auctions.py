@@ -215,6 +215,7 @@ class TestReplicas:
 
     def _put(self, market: Market, row: LeaseIntention, state: LeaseState, **changes: Any) -> None:
         plain = {
+            "provider": row.provider,
             "fill": row.fill,
             "state": state,
             "rate": row.rate,

@@ -19,7 +19,7 @@ from protocol.events import Deposited, LedgerEvent
 from protocol.hashing import to_hex
 from tests.support.asgi_reader import Answer, ask
 from tests.support.databases import Database
-from tests.support.paper_market import BUYER, STRANGER, PaperMarket, closed, paid, paper_market
+from tests.support.paper_market import BUYER, PROVIDER, STRANGER, PaperMarket, closed, paid, paper_market
 from tests.support.stored_mirror import StoredMirror
 
 
@@ -54,6 +54,7 @@ def _report(paper: PaperMarket, lease: bytes, segment: int, *, state: str = "run
         session.add(
             UsageRow(
                 lease=to_hex(lease),
+                provider=PROVIDER.address,
                 sequence=segment,
                 job_id="job_1",
                 receipt_message="{}",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -30,11 +31,15 @@ class SkippingMirror:
     def __init__(self, reason: Skip) -> None:
         self._reason = reason
 
-    def status(self) -> Any:
-        return SimpleNamespace(block_number=9, block_time=1)
+    @contextmanager
+    def snapshot(self) -> Iterator["SkippingMirror"]:
+        yield self
 
-    def lease(self, _lease: bytes) -> None:
-        return None
+    def status(self) -> Any:
+        return SimpleNamespace(block_number=9, block_time=1, finalized_number=0)
+
+    def is_canonical(self, _block_hash: bytes) -> bool:
+        return True
 
     def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
         return {}

@@ -11,6 +11,8 @@ from sqlmodel import Session, select
 
 import backend
 from backend.db import Database as MarketDatabase
+from backend.leases.segments import vouched_base
+from backend.leases.tables import UsageRow
 from backend.submission import intents, store
 from backend.submission.fees import Fees
 from backend.submission.plan import Attempt, Mark, Place, State, Transaction
@@ -140,6 +142,19 @@ def test_the_final_are_left_alone_until_the_chain_has_lost_them(db: MarketDataba
         assert store.newest_nonce(session, KEY.address) == 3
 
 
+def test_what_was_opened_below_finality_is_looked_at_again_when_a_reorg_was_deeper(db: MarketDatabase) -> None:
+    with db.write() as session:
+        number = _add(session, 3, "0xa")
+        for subject, state in (("0x1", "done"), ("0x2", "done"), ("0x3", "dropped")):
+            _carried(session, subject, number, state)
+        intents.add(session, "open", "0x2", {})
+        mark = Mark(transaction=_only(session), state=State.FINAL, place=PLACE, mined_hash="0xa", watched=False)
+        store.mark(session, mark)
+        assert _states(session) == ["done", "done", "dropped", "pending"]
+        store.mark(session, Mark(transaction=_only(session), state=State.SENT))
+        assert _states(session) == ["assigned", "done", "dropped", "pending"]
+
+
 def test_an_operator_sees_how_many_there_are_in_each_state(db: MarketDatabase) -> None:
     with db.write() as session:
         _add(session, 3, "0xa")
@@ -169,3 +184,28 @@ def test_transactions_of_the_older_schema_keep_their_bytes_as_the_first_attempt(
         assert (found.state, found.attempts[0].fees) == (State.SENT, Fees(7, 5))
         assert store.call_of(session, 1) == ("open", to_hex(b"call"), 99)
         assert store.raw_of(session, to_hex(tx_hash)) == to_hex(raw)
+
+
+def test_usage_receipts_of_the_older_schema_are_their_leases_providers(market: MarketDatabase) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(backend.__file__).parent / "migrations"))
+    config.attributes["engine"] = market.engine
+    command.upgrade(config, "0007")
+    with market.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO lease_intentions (lease, job_id, fill, provider, offer_digest, rate, zone, state, base_work, "
+            "base_sequence, proposed_time, progress_time, caught, closing_reason, settled) VALUES "
+            "('0x1', 'job_1', 0, '0xA', '0x', 1, 0, 'running', 0, 0, 0, 0, false, 0, false)"
+        )
+        for lease in ("0x1", "0x2"):
+            connection.exec_driver_sql(
+                "INSERT INTO usage_receipts (lease, sequence, job_id, receipt_message, receipt_signature, state_hash, "
+                "job_work, lease_work, checkpoint_cid, cumulative_base, last, signed_time) VALUES "
+                f"('{lease}', 1, 'job_1', '', '', '', 1, 1, '', 7, false, 0)"
+            )
+    for revision in ("0008", "0007", "0008"):
+        (command.downgrade if revision == "0007" else command.upgrade)(config, revision)
+    with market.read() as session:
+        rows = session.exec(select(UsageRow).order_by(UsageRow.lease)).all()
+        assert [(row.lease, row.provider, row.cumulative_base) for row in rows] == [("0x1", "0xA", 7), ("0x2", "", 7)]
+        assert vouched_base(session, "job_1") == 7

@@ -1,0 +1,202 @@
+"""Opens are never believed before they are final: a reorg can take a lease back, or give it to another provider.
+
+Until then each is compared with the mirror at every step, in one look at both. What follows is decided without them,
+and written only where there is something to write.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Final
+
+from sqlalchemy import SQLColumnExpression, select
+from sqlmodel import Session, col
+
+from backend.leases.tables import LeaseIntention
+from backend.market import Market
+from backend.submission.intents import LIVE
+from backend.submission.plan import State
+from backend.submission.tables import IntentRow, TransactionRow
+from indexer.queries import LeaseRow, Reads
+from protocol.events import Skip, Skipped
+from protocol.hashing import from_hex
+
+_CHUNK: Final = 1000
+_EVENTS_OF_A_TRANSACTION: Final = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """An open that is not settled for good, and the transaction that carried it last."""
+
+    intent: int
+    #: id
+    lease: bytes
+    #: assigned · skipped
+    state: str
+    tx_hash: str | None
+    #: where the transaction is
+    block_number: int
+    block_hash: str
+    succeeded: bool
+    #: no reorg that is expected moves the transaction
+    is_final: bool
+    #: of the proposal; None where it was given up
+    provider: str | None
+    #: the mirror has shown it before
+    is_confirmed: bool
+
+
+class Fate(Enum):
+    """What the mirror says of an open."""
+
+    #: the lease is there as it was proposed, for the first time
+    CONFIRMED = auto()
+    #: it is there, and not as proposed, or though it was given up
+    OTHERWISE = auto()
+    #: it is there for good
+    DONE = auto()
+    #: the ledger passed it over, or the transaction failed
+    SKIPPED = auto()
+    #: it was skipped before, and the lease was not given up: its job has ended, and waits to pay for it
+    HELD = auto()
+    #: it was skipped before, and that is final
+    OVER = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A fate that asks for something to be written."""
+
+    opening: Opening
+    fate: Fate
+    lease: LeaseRow | None = None
+    #: None where the transaction failed
+    skip: Skip | None = None
+    is_final: bool = False
+
+
+def look(session: Session, market: Market) -> list[Found]:
+    """All opens about which there is something to write, oldest first."""
+    openings = list(_watched(session))
+    if not openings:
+        return []
+    live = _live(session, [opening for opening in openings if opening.state == "skipped"])
+    with market.mirror.snapshot() as now:
+        leases = _leases(now, openings)
+        missing = [opening for opening in openings if opening.state == "assigned" and opening.lease not in leases]
+        skips = _skips(now, missing)
+        status = now.status()
+        return list(decide(openings, leases, skips, live, status.block_number, status.finalized_number or 0))
+
+
+def decide(
+    openings: Iterable[Opening],
+    leases: Mapping[bytes, LeaseRow],
+    skips: Mapping[int, Skip | None],
+    live: Collection[bytes],
+    block_number: int,
+    finalized_number: int,
+) -> Iterator[Found]:
+    """`skips`: of the opens that the mirror's blocks passed over, why. `live`: leases that are being asked for anew."""
+    for opening in openings:
+        lease = leases.get(opening.lease)
+        is_final = opening.is_final and opening.block_number <= finalized_number
+        if lease is not None:
+            fate = _there(opening, lease, is_final and lease.opened_block <= finalized_number, live)
+            if fate is not None:
+                yield Found(opening=opening, fate=fate, lease=lease)
+        elif opening.block_number > block_number:
+            continue
+        elif opening.state == "assigned":
+            if opening.intent in skips:
+                yield Found(opening=opening, fate=Fate.SKIPPED, skip=skips[opening.intent], is_final=is_final)
+        elif opening.provider is not None and opening.lease not in live:
+            yield Found(opening=opening, fate=Fate.HELD, is_final=is_final)
+        elif is_final:
+            yield Found(opening=opening, fate=Fate.OVER, is_final=True)
+
+
+def _there(opening: Opening, lease: LeaseRow, is_final: bool, live: Collection[bytes]) -> Fate | None:
+    if opening.provider != lease.provider:
+        return Fate.OTHERWISE
+    if is_final:
+        return Fate.DONE
+    if opening.state == "skipped":
+        # Whoever asks for it anew watches it.
+        return None if opening.lease in live else Fate.OTHERWISE
+    return None if opening.is_confirmed else Fate.CONFIRMED
+
+
+def _watched(session: Session) -> Iterator[Opening]:
+    """Those whose transaction is in some block; of the others there is nothing to say yet."""
+    columns: list[SQLColumnExpression[Any]] = [
+        col(IntentRow.id).label("intent"),
+        col(IntentRow.subject).label("lease"),
+        col(IntentRow.state),
+        col(TransactionRow.tx_hash),
+        col(TransactionRow.mined_block),
+        col(TransactionRow.mined_hash),
+        col(TransactionRow.succeeded),
+        col(TransactionRow.watched),
+        col(LeaseIntention.provider),
+        col(LeaseIntention.state).label("lease_state"),
+    ]
+    statement = (
+        select(*columns)
+        .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
+        .outerjoin(LeaseIntention, col(LeaseIntention.lease) == col(IntentRow.subject))
+        .where(
+            col(IntentRow.kind) == "open",
+            col(IntentRow.state).in_(("assigned", "skipped")),
+            col(TransactionRow.state).not_in((State.SIGNED, State.SENT)),
+            col(TransactionRow.mined_block).is_not(None),
+        )
+        .order_by(col(IntentRow.id))
+    )
+    for row in session.connection().execute(statement):
+        yield Opening(
+            intent=row.intent,
+            lease=from_hex(row.lease, 32),
+            state=row.state,
+            tx_hash=row.tx_hash,
+            block_number=row.mined_block,
+            block_hash=row.mined_hash,
+            succeeded=bool(row.succeeded),
+            is_final=not row.watched,
+            provider=row.provider,
+            is_confirmed=row.lease_state != "proposed",
+        )
+
+
+def _live(session: Session, skipped: list[Opening]) -> set[bytes]:
+    if not skipped:
+        return set()
+    statement = select(col(IntentRow.subject)).where(col(IntentRow.kind) == "open", col(IntentRow.state).in_(LIVE))
+    wanted = {opening.lease for opening in skipped}
+    return wanted & {from_hex(lease, 32) for lease in session.connection().execute(statement).scalars()}
+
+
+def _leases(now: Reads, openings: list[Opening]) -> dict[bytes, LeaseRow]:
+    found: dict[bytes, LeaseRow] = {}
+    for start in range(0, len(openings), _CHUNK):
+        found |= now.leases_by_id([opening.lease for opening in openings[start : start + _CHUNK]])
+    return found
+
+
+def _skips(now: Reads, missing: list[Opening]) -> dict[int, Skip | None]:
+    """Why the mirror's own blocks passed them over, by intent; nothing of one whose block the mirror has not."""
+    blocks = {opening.block_hash for opening in missing}
+    known = {block_hash for block_hash in blocks if now.is_canonical(from_hex(block_hash, 32))}
+    missing = [opening for opening in missing if opening.block_hash in known]
+    said: dict[tuple[str, bytes], Skip] = {}
+    for tx_hash in {opening.tx_hash for opening in missing if opening.tx_hash is not None and opening.succeeded}:
+        for row in now.events(tx_hash=from_hex(tx_hash, 32), limit=_EVENTS_OF_A_TRANSACTION):
+            if isinstance(row.event, Skipped):
+                said[tx_hash, row.event.id] = row.event.reason
+    skips: dict[int, Skip | None] = {}
+    for opening in missing:
+        skip = said.get((opening.tx_hash or "", opening.lease))
+        if skip is not None or not opening.succeeded:
+            skips[opening.intent] = skip
+    return skips
