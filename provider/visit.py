@@ -71,6 +71,12 @@ class LeaseLapsed(GridleaseError):
     code = "lease_lapsed"
 
 
+class LeaseGone(ChainError):
+    """The chain has the lease no more. It may come back, so that its journal stays open."""
+
+    code = "lease_gone"
+
+
 def pauses() -> Iterator[float]:
     """Seconds to wait before each new attempt."""
     pause = 0.1
@@ -260,7 +266,7 @@ class Visit:
         on_chain, block = self._site.ledger.lease(self._agreement.lease), self._site.ledger.latest()
         self._looked, self._block_time = time.monotonic(), block.time
         if on_chain is None:
-            raise LeaseLapsed("the chain has it no more")
+            raise LeaseGone("a reorg took the lease; it is served again when it comes back")
         return on_chain
 
     def _require_open(self) -> None:

@@ -14,6 +14,7 @@ from protocol.messages import digest, from_json, to_json
 from protocol.replicas import usage_commitment
 from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.leases import LeaseWork, Resume
+from provider import visit
 from provider.errors import MarketRefused, VoucherRefused
 from provider.journal import all_journals
 from tests.support.provider_market import DOMAIN, NOW, OPERATOR, Crash, World, make_order, refused, unavailable
@@ -187,6 +188,24 @@ def test_a_job_that_may_use_more_work_than_the_order_pays_is_refused(tmp_path: P
 
 def test_nothing_starts_before_the_lease_is_on_chain(world: World) -> None:
     opened, world.ledger.state = world.ledger.state, None
+    assert not world.serve()
+    world.ledger.state = opened
+    assert world.serve()
+    _assert_completed(world)
+
+
+def test_a_lease_that_a_reorg_takes_is_gone_on_with_when_it_comes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(visit, "LOOK_SECONDS", 0.0)
+    opened = world.ledger.state
+
+    def take(reported: int) -> None:
+        world.ledger.state = None if reported == 2 else opened
+
+    world.market.after = take
+    with pytest.raises(visit.LeaseGone):
+        world.serve()
     assert not world.serve()
     world.ledger.state = opened
     assert world.serve()
