@@ -19,7 +19,7 @@ from hypothesis.stateful import (
 
 from backend import wake
 from tests.support.anvil import Anvil, require_anvil
-from tests.support.market_life import Agent, MarketLife
+from tests.support.market_life import SEGMENTS, Agent, MarketLife
 
 pytestmark = pytest.mark.node
 
@@ -34,11 +34,21 @@ class Life(RuleBasedStateMachine):
 
     life: MarketLife | None = None
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(segments=st.integers(0, SEGMENTS), depth=st.integers(0, 6), taken=st.none() | _AGENTS)
+    def begin(self, segments: int, depth: int, taken: int | None) -> None:
+        """A life of twenty events is short: it begins with two leases that have run, and are gone again."""
         self._folder = tempfile.TemporaryDirectory()
         self._node = Anvil().start()
         self.life = MarketLife(Path(self._folder.name), self._node)
+        for _ in range(2):
+            self.life.buy()
+        self.life.step()
+        self.life.mine()
+        self.life.step()
+        for _ in range(segments):
+            self.serve_all()
+        if depth:
+            self.reorg(depth, taken)
 
     @property
     def now(self) -> MarketLife:
@@ -59,6 +69,11 @@ class Life(RuleBasedStateMachine):
     @rule(blocks=st.integers(1, 3))
     def mine(self, blocks: int) -> None:
         self.now.mine(blocks)
+
+    @rule()
+    def serve_all(self) -> None:
+        for agent in self.now.agents:
+            self.serve(agent.number)
 
     @rule(number=_AGENTS)
     def serve(self, number: int) -> None:
@@ -89,9 +104,13 @@ class Life(RuleBasedStateMachine):
     def cancel(self, data: Any) -> None:
         self.now.cancel(data.draw(st.sampled_from(self.now.jobs)))
 
-    @rule(depth=st.integers(1, 5))
-    def reorg(self, depth: int) -> None:
-        self.now.reorg(depth)
+    @rule(depth=st.integers(1, 20), taken=st.none() | _AGENTS)
+    def reorg(self, depth: int, taken: int | None) -> None:
+        self.now.reorg(depth, None if taken is None else self._agent(taken))
+
+    @rule()
+    def the_rival_leaves(self) -> None:
+        self.now.rival.leave()
 
     @rule(statements=st.integers(1, 60))
     def crash(self, statements: int) -> None:
