@@ -119,6 +119,13 @@ class LeaseRow:
     opened_log_index: int = 0
 
 
+class Holder(NamedTuple):
+    """Who has a lease, and since which block: what is asked of many at once."""
+
+    provider: Address
+    opened_block: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRow:
     """What a provider claims of a lease."""

@@ -5,7 +5,7 @@ and written only where there is something to write.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from backend.market import Market
 from backend.submission.intents import LIVE
 from backend.submission.plan import State
 from backend.submission.tables import IntentRow, TransactionRow
-from indexer.queries import LeaseRow, Reads
+from indexer.queries import Holder, LeaseRow, Reads
 from protocol.events import Skip, Skipped
 from protocol.hashing import from_hex
 
@@ -70,6 +70,7 @@ class Found:
 
     opening: Opening
     fate: Fate
+    #: where it is otherwise than proposed
     lease: LeaseRow | None = None
     #: None where the transaction failed
     skip: Skip | None = None
@@ -83,16 +84,18 @@ def look(session: Session, market: Market) -> list[Found]:
         return []
     live = _live(session, [opening for opening in openings if opening.state == "skipped"])
     with market.mirror.snapshot() as now:
-        leases = _leases(now, openings)
-        missing = [opening for opening in openings if opening.state == "assigned" and opening.lease not in leases]
+        holders = _holders(now, openings)
+        missing = [opening for opening in openings if opening.state == "assigned" and opening.lease not in holders]
         skips = _skips(now, missing)
         status = now.status()
-        return list(decide(openings, leases, skips, live, status.block_number, status.finalized_number or 0))
+        found = list(decide(openings, holders, skips, live, status.block_number, status.finalized_number or 0))
+        leases = now.leases_by_id([one.opening.lease for one in found if one.fate is Fate.OTHERWISE])
+        return [replace(one, lease=leases.get(one.opening.lease)) for one in found]
 
 
 def decide(
     openings: Iterable[Opening],
-    leases: Mapping[bytes, LeaseRow],
+    holders: Mapping[bytes, Holder],
     skips: Mapping[int, Skip | None],
     live: Collection[bytes],
     block_number: int,
@@ -100,12 +103,12 @@ def decide(
 ) -> Iterator[Found]:
     """`skips`: of the opens that the mirror's blocks passed over, why. `live`: leases that are being asked for anew."""
     for opening in openings:
-        lease = leases.get(opening.lease)
+        holder = holders.get(opening.lease)
         is_final = opening.is_final and opening.block_number <= finalized_number
-        if lease is not None:
-            fate = _there(opening, lease, is_final and lease.opened_block <= finalized_number, live)
+        if holder is not None:
+            fate = _there(opening, holder, is_final and holder.opened_block <= finalized_number, live)
             if fate is not None:
-                yield Found(opening=opening, fate=fate, lease=lease)
+                yield Found(opening=opening, fate=fate)
         elif opening.block_number > block_number:
             continue
         elif opening.state == "assigned":
@@ -117,8 +120,8 @@ def decide(
             yield Found(opening=opening, fate=Fate.OVER, is_final=True)
 
 
-def _there(opening: Opening, lease: LeaseRow, is_final: bool, live: Collection[bytes]) -> Fate | None:
-    if opening.provider != lease.provider:
+def _there(opening: Opening, holder: Holder, is_final: bool, live: Collection[bytes]) -> Fate | None:
+    if opening.provider != holder.provider:
         return Fate.OTHERWISE
     if is_final:
         return Fate.DONE
@@ -177,10 +180,10 @@ def _live(session: Session, skipped: list[Opening]) -> set[bytes]:
     return wanted & {from_hex(lease, 32) for lease in session.connection().execute(statement).scalars()}
 
 
-def _leases(now: Reads, openings: list[Opening]) -> dict[bytes, LeaseRow]:
-    found: dict[bytes, LeaseRow] = {}
+def _holders(now: Reads, openings: list[Opening]) -> dict[bytes, Holder]:
+    found: dict[bytes, Holder] = {}
     for start in range(0, len(openings), _CHUNK):
-        found |= now.leases_by_id([opening.lease for opening in openings[start : start + _CHUNK]])
+        found |= now.holders([opening.lease for opening in openings[start : start + _CHUNK]])
     return found
 
 

@@ -9,10 +9,10 @@ from sqlalchemy import BigInteger, Select, bindparam, select
 from indexer.levels import finality_of
 from indexer.read.connected import Connected
 from indexer.reading import claim_row, dispute_row, holds_at, lease_row, payment_row, select_leases
-from indexer.rows import ClaimRow, DisputeRow, LeaseRow, PaymentRow, Place, Total
+from indexer.rows import ClaimRow, DisputeRow, Holder, LeaseRow, PaymentRow, Place, Total
 from indexer.tables import TABLES
 from protocol.events import LeaseState
-from protocol.hashing import from_hex
+from protocol.hashing import checksum_address, from_hex
 
 _CLAIMS: Final = TABLES["claim_versions"]
 _DISPUTES: Final = TABLES["disputes"]
@@ -55,6 +55,13 @@ class LeaseReads(Connected):
         with self._read():
             rows = self._leases(self._all(select_leases().where(_LEASES.c.lease.in_(list(leases)))))
         return {row.lease: row for row in rows}
+
+    def holders(self, leases: Iterable[bytes]) -> dict[bytes, Holder]:
+        """Of those that are open or were; a tenth of the work of `leases_by_id`."""
+        columns = (_LEASES.c.lease, _LEASES.c.provider, _LEASES.c.opened_block)
+        rows = self._all(select(*columns).where(_LEASES.c.lease.in_(list(leases))))
+        providers = {row["provider"]: checksum_address(row["provider"]) for row in rows}
+        return {row["lease"]: Holder(providers[row["provider"]], row["opened_block"]) for row in rows}
 
     def leases(
         self,

@@ -1,10 +1,11 @@
 """What the mirror says of opens that are not final: a pure function of both."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from backend.submission.openings import Fate, Opening, decide
+from indexer.queries import Holder
 from protocol.events import Skip
+from protocol.hashing import Address
 
 LEASE = bytes(32)
 OURS, OTHERS = "0xA", "0xB"
@@ -35,9 +36,8 @@ def _fates(
     head: int = 9,
     final: int = 0,
 ) -> list[tuple[Fate, bool]]:
-    lease: Any = SimpleNamespace(provider=provider, opened_block=5)
-    leases = {LEASE: lease} if provider else {}
-    found = decide([opening], leases, skips or {}, {LEASE} if live else set(), head, final)
+    holders = {LEASE: Holder(Address(provider), 5)} if provider else {}
+    found = decide([opening], holders, skips or {}, {LEASE} if live else set(), head, final)
     return [(one.fate, one.is_final) for one in found]
 
 

@@ -41,6 +41,9 @@ class SkippingMirror:
     def is_canonical(self, _block_hash: bytes) -> bool:
         return True
 
+    def holders(self, _leases: Any) -> dict[bytes, Any]:
+        return {}
+
     def leases_by_id(self, _leases: Any) -> dict[bytes, Any]:
         return {}
 

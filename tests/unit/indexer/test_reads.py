@@ -239,3 +239,13 @@ def test_a_total_is_exact_while_counting_is_cheap(stored: StoredMirror, monkeypa
     estimated = stored.mirror.count_events()
     assert estimated.estimate
     assert 60 <= estimated.count <= 100
+
+
+def test_who_has_a_lease_is_what_its_whole_row_says_and_nobody_after_a_rollback(stored: StoredMirror) -> None:
+    stored.grow([[], *random_events(4, sizes(4))])
+    rows = stored.mirror.leases(limit=500)
+    assert rows
+    ids = [row.lease for row in rows]
+    assert stored.mirror.holders([*ids, bytes(32)]) == {row.lease: (row.provider, row.opened_block) for row in rows}
+    stored.replace(1, [[]])
+    assert stored.mirror.holders(ids) == {}
