@@ -16,6 +16,7 @@ from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import LeaseState
 from protocol.hashing import from_hex
+from protocol.wire.leases import SignedVoucher
 
 _CHUNK: Final = 500
 
@@ -32,7 +33,6 @@ class _Ours(NamedTuple):
 class _Vouched(NamedTuple):
     """The highest voucher of a lease."""
 
-    provider: str
     sequence: int
     cumulative_base: int
     signed_time: int
@@ -63,7 +63,7 @@ def ask(market: Market) -> None:
             kind, payload = end
             asked[kind].append((one.lease, payload))
         if _may_redeem(market, one, lease, vouched.get(one.lease)):
-            redeemed.append((one.lease, vouched[one.lease]))
+            redeemed.append((one.lease, vouched[one.lease].sequence))
     if asked or redeemed or settled:
         _store(market, asked, redeemed, settled)
 
@@ -71,23 +71,26 @@ def ask(market: Market) -> None:
 def _store(
     market: Market,
     asked: Mapping[str, list[tuple[str, dict[str, Any]]]],
-    redeemed: list[tuple[str, _Vouched]],
+    redeemed: list[tuple[str, int]],
     settled: list[str],
 ) -> None:
     """All of it twice is all of it once."""
     with market.db.write() as session:
         for kind, wanted in asked.items():
             intents.add_all(session, kind, wanted)
-        vouchers = {
-            lease: voucher_of(session.get_one(UsageRow, (lease, vouched.provider, vouched.sequence)))
-            for lease, vouched in redeemed
-        }
+        vouchers = {lease: _voucher(session, lease, sequence) for lease, sequence in redeemed}
         intents.add_all(
             session, "redeem", [(lease, signed.model_dump()) for lease, signed in vouchers.items() if signed]
         )
         for start in range(0, len(settled), _CHUNK):
             some = col(LeaseIntention.lease).in_(settled[start : start + _CHUNK])
             session.exec(update(LeaseIntention).where(some).values(settled=True))
+
+
+def _voucher(session: Session, lease: str, sequence: int) -> SignedVoucher | None:
+    provider = session.get_one(LeaseIntention, lease).provider
+    row = session.get(UsageRow, (lease, provider, sequence))
+    return voucher_of(row) if row is not None else None
 
 
 def _unsettled(session: Session) -> list[_Ours]:
@@ -109,9 +112,7 @@ def _vouched(session: Session) -> dict[str, _Vouched]:
         .group_by(col(UsageRow.lease), col(UsageRow.provider))
         .subquery()
     )
-    rows = select(
-        UsageRow.lease, UsageRow.provider, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time
-    ).join(
+    rows = select(UsageRow.lease, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time).join(
         highest,
         (col(UsageRow.lease) == highest.c.lease)
         & (col(UsageRow.provider) == highest.c.provider)
