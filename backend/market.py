@@ -50,11 +50,11 @@ class Market:
 
     @cached_property
     def live_book(self) -> LiveBook:
-        return LiveBook(self.mirror, self.settings.provider_silence_seconds)
+        return LiveBook(self.mirror, self.settings.silence_seconds)
 
     @cached_property
     def presence(self) -> Presence:
-        return Presence(self.db, self.settings.provider_silence_seconds)
+        return Presence(self.db, self.settings.silence_seconds)
 
     @cached_property
     def leases_on_chain(self) -> LeasesOnChain:

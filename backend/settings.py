@@ -10,7 +10,10 @@ from protocol.settings import RoomSettings
 
 
 class MarketSettings(RoomSettings):
-    """Environment variables with the prefix GRIDLEASE_, such as GRIDLEASE_RPC_URL."""
+    """Environment variables with the prefix GRIDLEASE_, such as GRIDLEASE_RPC_URL.
+
+    No name begins with `provider_`: GRIDLEASE_PROVIDER_ is the prefix of an agent, which may run beside a market.
+    """
 
     #: one node's JSON-RPC or several, by commas: the first that is well is used, more than half decide what is final
     rpc_url: str = "http://127.0.0.1:8545"
@@ -53,7 +56,7 @@ class MarketSettings(RoomSettings):
     #: seconds of notice in the orders that this market signs; offers that want more do not match
     notice_seconds: int = Field(default=60, ge=10)
     #: a provider not heard for this long gets no new lease, and loses the one it holds
-    provider_silence_seconds: int = Field(default=20, ge=2)
+    silence_seconds: int = Field(default=20, ge=2)
     #: a voucher older than this is redeemed though its lease runs on
     redeem_after_seconds: int = Field(default=15, ge=1)
     #: a lease that a reorg took from a job that has ended is asked for again after so long, then after twice as long

@@ -78,7 +78,7 @@ def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, s
         if lease is None:
             continue
         has_ended = lease.state is not LeaseState.OPEN or status.block_time >= lease.deadline_time
-        is_silent = now - heard.get(provider, 0) > market.settings.provider_silence_seconds
+        is_silent = now - heard.get(provider, 0) > market.settings.silence_seconds
         if has_ended or is_silent or now - progress_time > market.settings.lane_patience_seconds:
             troubled.add(job_id)
     return troubled

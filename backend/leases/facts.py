@@ -85,7 +85,7 @@ def _rules(market: Market, job: JobRow) -> lanes.Rules:
         max_leases=order.max_leases,
         is_exact=is_exact,
         notice_seconds=order.notice,
-        silence_seconds=settings.provider_silence_seconds,
+        silence_seconds=settings.silence_seconds,
         patience_seconds=settings.lane_patience_seconds,
         wall_seconds=wall_seconds + _WALL_GRACE_SECONDS,
     )

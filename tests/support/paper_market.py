@@ -174,7 +174,7 @@ def paper_market(
         "files_dir": folder / "files",
         "seed_file": folder / "market.seed",
         "submission_key_file": key_file,
-        "provider_silence_seconds": 3600,
+        "silence_seconds": 3600,
     }
     market = Market(MarketSettings(**{**plain, **settings}))
     market.mirror = stored.mirror

@@ -139,7 +139,7 @@ def small_market(folder: Path, world: LedgerWorld, market_url: str, broker_url: 
         "submission_key_file": str(key_file),
         "port": str(port),
         # Nobody serves the offer, and nobody is missed.
-        "provider_silence_seconds": "3600",
+        "silence_seconds": "3600",
     }
     market = Market(MarketSettings(**settings))  # type: ignore[arg-type]
     market.db.migrate()

@@ -60,7 +60,7 @@ def _lie(segment: Segment) -> Segment:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarketWorld]:
     """A market with five providers. The two cheapest are a liar and one that dies in its third segment."""
-    settings = {"notice_seconds": 10, "provider_silence_seconds": 4, "countersign_seconds": 2}
+    settings = {"notice_seconds": 10, "silence_seconds": 4, "countersign_seconds": 2}
     with pytest.MonkeyPatch.context() as patch:
         # The loop of the world is awake anyway.
         patch.setattr(wake, "market", lambda: None)

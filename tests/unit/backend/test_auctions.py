@@ -85,7 +85,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),
-            settings=MarketSettings(provider_silence_seconds=60),
+            settings=MarketSettings(silence_seconds=60),
         ),
     )
     database.close()

@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from backend.operations.config import masked
 from backend.settings import MarketSettings
-from gridlease.operating import market
+from gridlease.operating import _rooms, market
 from protocol.settings import SettingsFolderMissing
+from provider.settings import _PREFIX as AGENTS
 
 
 def _shown(*arguments: str) -> dict[str, dict[str, str]]:
@@ -65,3 +66,8 @@ def test_a_folder_of_settings_that_is_not_there_stops_the_process(monkeypatch: p
     monkeypatch.setenv("GRIDLEASE_SETTINGS_DIR", "/no/such/folder")
     with pytest.raises(SettingsFolderMissing, match="mount it"):
         MarketSettings()
+
+
+def test_no_setting_of_a_market_is_taken_for_its_own_by_an_agent_in_the_same_environment() -> None:
+    variables = [f"GRIDLEASE_{field}".upper() for room in _rooms() for field in room.model_fields]
+    assert [name for name in variables if name.startswith(AGENTS)] == []
