@@ -5,6 +5,7 @@ are refused: what nobody counts nobody may do.
 """
 
 import ipaddress
+import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -26,6 +27,8 @@ Who = Literal["address", "credential"]
 _SCOPE_KEY: Final = "gridlease.allowances"
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REDIS_SECONDS: Final = 0.5
+_REST_SECONDS: Final = 1.0
+"""A store that failed is not asked for so long: to wait for one that hangs would take every thread."""
 _STORE_FAILURES: Final = (StorageError, OSError)
 
 
@@ -62,6 +65,7 @@ class RateLimits:
             ("credential", "sign-in"): RateLimitItemPerMinute(settings.credential_writes_per_minute),
         }
         self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._rests_until = 0.0
         self._shared = None
         if settings.limits_url != "memory://":
             self._shared = SlidingWindowCounterRateLimiter(_store(settings.limits_url))
@@ -71,12 +75,20 @@ class RateLimits:
         item = self._items[who, kind]
         if self._shared is None:
             return _take(self._here, item, who, kind, identity)
-        try:
-            return await to_thread.run_sync(_take, self._shared, item, who, kind, identity)
-        except _STORE_FAILURES as error:
-            if kind != "read":
-                raise LimitsUnknown("the rate limits cannot be counted") from error
-            return _take(self._here, item, who, kind, identity)
+        if time.monotonic() >= self._rests_until:
+            try:
+                return await to_thread.run_sync(self._take_shared, self._shared, item, who, kind, identity)
+            except _STORE_FAILURES:
+                self._rests_until = time.monotonic() + _REST_SECONDS
+        if kind != "read":
+            raise LimitsUnknown("the rate limits cannot be counted")
+        return _take(self._here, item, who, kind, identity)
+
+    def _take_shared(self, limiter: SlidingWindowCounterRateLimiter, *counted: Any) -> Allowance:
+        if time.monotonic() < self._rests_until:
+            # Another request found out while this one waited for a thread.
+            raise StorageError(TimeoutError("the store rests"))
+        return _take(limiter, *counted)
 
 
 def _store(url: str) -> Storage:

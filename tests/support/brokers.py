@@ -7,8 +7,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -84,6 +84,16 @@ class RedisBroker:
     def kill(self) -> None:
         _end(self._process)
         self._process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Takes connections and never says a word."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     close = kill
 
