@@ -177,6 +177,13 @@ class MirrorBehind(RequestRefused):
     remedy = "try again in a moment; see /v1/ledger/status"
 
 
+class EventsGone(RequestRefused):
+    """Events that retention has removed."""
+
+    code = "events_gone"
+    remedy = "ask GET /v1/jobs/{id}: what came of the job is kept for ever"
+
+
 class TooManyStreams(RequestRefused):
     """The account holds as many streams of events open as it may."""
 
@@ -194,6 +201,7 @@ STATUSES: dict[type[GridleaseError], int] = {
     NotFound: 404,
     TooSlow: 408,
     NotMatched: 409,
+    EventsGone: 410,
     InFlight: 409,
     OffsetMismatch: 409,
     OtherTusVersion: 412,

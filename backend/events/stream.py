@@ -10,7 +10,7 @@ from sqlmodel import Session, col, select
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from backend.errors import BadRequest, TooManyStreams
+from backend.errors import BadRequest, EventsGone, TooManyStreams
 from backend.events.pulse import Pulse, news_or_time
 from backend.events.tables import JobEventRow
 from backend.jobs.tables import JobLogRow, JobRow
@@ -69,9 +69,17 @@ def position_of(given: str | None) -> int:
     return int(given)
 
 
-def is_over(job: JobRow, position: int) -> bool:
-    """Whether nothing follows: work and money have ended, and the client has all of it."""
-    return job.settled_ms is not None and position >= job.event_count
+def is_over(session: Session, job: JobRow, position: int) -> bool:
+    """Whether nothing follows: work and money have ended, and the client has all of it.
+
+    Raises `EventsGone` where it lacks what is kept no longer: a stream that left something out would be a lie.
+    """
+    if position >= job.event_count:
+        return job.settled_ms is not None
+    following = select(JobEventRow.id).where(JobEventRow.job_id == job.id, JobEventRow.sequence == position + 1)
+    if session.exec(following).first() is None:
+        raise EventsGone(f"the events of this job after {position} are kept no longer")
+    return False
 
 
 async def messages(market: Market, pulse: Pulse, job_id: str, position: int) -> AsyncGenerator[bytes, None]:
@@ -81,13 +89,13 @@ async def messages(market: Market, pulse: Pulse, job_id: str, position: int) -> 
         while True:
             news.clear()
             with market.db.read() as session:
-                rows = _after(session, job_id, position)
-                sent = [(row.sequence, _message(session, row)) for row in rows]
-                over = is_over(session.get_one(JobRow, job_id), sent[-1][0] if sent else position)
+                # First, so that what it says is over is read to its end.
+                settled = session.get_one(JobRow, job_id).settled_ms is not None
+                sent = [(row.sequence, _message(session, row)) for row in _after(session, job_id, position)]
             for sequence, message in sent:
                 yield message
                 position = sequence
-            if over:
+            if settled and len(sent) < _BATCH:
                 yield b"event: end\ndata: {}\n\n"
                 return
             if len(sent) < _BATCH and not await news_or_time(news, market.settings.heartbeat_seconds):

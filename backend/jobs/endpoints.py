@@ -129,7 +129,7 @@ async def job_events(
     """
     position = position_of(last_event_id or after)
     with market.db.read() as session:
-        if is_over(service.own_job(session, caller.address, job_id), position):
+        if is_over(session, service.own_job(session, caller.address, job_id), position):
             # With it a browser's EventSource stops to come back.
             return Response(status_code=204)
     streams: Streams = request.app.state.streams

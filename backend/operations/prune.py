@@ -8,17 +8,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import ColumnElement, delete, update
+from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import SQLModel, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from backend.accounts.tables import SessionRow, SignInNonce
 from backend.db import Database
+from backend.events.tables import JobEventRow
 from backend.files import uploads
 from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
 from backend.market import Market
 from backend.matching.tables import AuctionRow
 from backend.operations import metrics
+from backend.webhooks.tables import WebhookAttemptRow, WebhookMessageRow
 from protocol.clock import now_time
 
 log = structlog.get_logger()
@@ -36,6 +38,8 @@ class Pruned:
     idempotency_keys: int = 0
     auction_snapshots: int = 0
     job_logs: int = 0
+    job_events: int = 0
+    webhook_messages: int = 0
     uploads: int = 0
 
 
@@ -50,6 +54,8 @@ def run(market: Market) -> Pruned:
             db, IdempotencyRow.id, col(IdempotencyRow.created_time) < now - settings.idempotency_days * _DAY_SECONDS
         ),
         auction_snapshots=_empty_snapshots(db, now - settings.auction_days * _DAY_SECONDS),
+        job_events=_delete(db, JobEventRow.id, _settled((now - settings.job_event_days * _DAY_SECONDS) * 1000)),
+        webhook_messages=_delete_messages(db, (now - settings.webhook_days * _DAY_SECONDS) * 1000),
         uploads=uploads.prune(market),
     )
     if settings.job_log_days:
@@ -78,6 +84,28 @@ def _empty_snapshots(db: Database, before_time: int) -> int:
     return _in_batches(
         db, old, lambda session, ids: session.connection().execute(emptied.where(col(AuctionRow.id).in_(ids)))
     )
+
+
+def _settled(before_ms: int) -> ColumnElement[bool]:
+    """Events of jobs whose money came to rest so long ago, but of those in the newest block that was told of.
+
+    By that block a mirror that is built anew shows how much was told already (`backend.events.chain`).
+    """
+    settled = select(JobRow.id).where(col(JobRow.settled_ms) < before_ms)
+    newest = select(func.max(JobEventRow.block_number)).where(col(JobEventRow.retracted).is_(False)).scalar_subquery()
+    kept = select(JobEventRow.job_id).where(col(JobEventRow.block_number) == newest)
+    return col(JobEventRow.job_id).in_(settled) & col(JobEventRow.job_id).not_in(kept)
+
+
+def _delete_messages(db: Database, before_ms: int) -> int:
+    """With their attempts; never one that is still to be sent."""
+
+    def remove(session: Any, ids: Sequence[Any]) -> None:
+        session.connection().execute(delete(WebhookAttemptRow).where(col(WebhookAttemptRow.message_id).in_(ids)))
+        session.connection().execute(delete(WebhookMessageRow).where(col(WebhookMessageRow.id).in_(ids)))
+
+    done = col(WebhookMessageRow.state).in_(("delivered", "failed"))
+    return _in_batches(db, select(WebhookMessageRow.id).where(done, col(WebhookMessageRow.done_ms) < before_ms), remove)
 
 
 def _delete_logs(db: Database, before_ms: int) -> int:

@@ -32,3 +32,7 @@ class OperationsSettings(RoomSettings):
     auction_days: int = Field(default=90, ge=1)
     #: days that the log of an ended job is kept; 0 = for ever
     job_log_days: int = Field(default=0, ge=0)
+    #: days that the events of a settled job can be read again; what came of it stays in job, leases and ledger
+    job_event_days: int = Field(default=90, ge=1)
+    #: days that a webhook's message is kept once it was delivered or given up: as long as somebody may want it again
+    webhook_days: int = Field(default=30, ge=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 from sqlmodel import col, select
 
 from backend.events import chain
@@ -270,6 +271,29 @@ class TestStream:
         for position in range(len(whole) - 1):
             assert _parsed(_stream(paper, "job_1", position).body) == whole[position:]
         assert _stream(paper, "job_1", len(whole) - 1).status == 204
+
+    def test_what_retention_removed_is_said_to_be_gone_and_never_left_out(self, paper: PaperMarket) -> None:
+        self._ended(paper)
+        count = len(_events(paper))
+        with paper.market.db.write() as session:
+            session.exec(delete(JobEventRow).where(col(JobEventRow.sequence) <= 3))
+        for position in range(3):
+            answer = _stream(paper, "job_1", position)
+            assert (answer.status, answer.json()["code"]) == (410, "events_gone")
+        assert [number for number, _, _ in _parsed(_stream(paper, "job_1", 3).body)[:-1]] == [*range(4, count + 1)]
+        with paper.market.db.write() as session:
+            session.exec(delete(JobEventRow))
+        assert _stream(paper, "job_1", 3).status == 410
+        assert _stream(paper, "job_1", count).status == 204
+
+    def test_what_retention_removes_meanwhile_does_not_keep_a_stream_open(self, paper: PaperMarket) -> None:
+        self._ended(paper)
+
+        def remove(_: bytes) -> None:
+            with paper.market.db.write() as session:
+                session.exec(delete(JobEventRow))
+
+        assert _stream(paper, "job_1", between=remove).complete
 
     def test_what_happens_while_it_is_open_arrives_and_silence_is_filled(self, paper: PaperMarket) -> None:
         paper.add_job("job_1")
