@@ -14,6 +14,7 @@ from backend.operations import ticks
 from backend.operations.tables import TickRow
 from backend.submission.plan import State
 from backend.submission.tables import IntentRow, TransactionRow
+from backend.webhooks.tables import WebhookMessageRow, WebhookRow
 from protocol.errors import MirrorError
 from protocol.wire.jobs import ENDED
 
@@ -35,7 +36,7 @@ class DatabaseGauges(Collector):
         up = GaugeMetricFamily("gridlease_market_database_up", "1 while the database answers.")
         try:
             with self._market.db.read() as session:
-                found = [*self._queues(session), *self._clockwork(session)]
+                found = [*self._queues(session), *self._webhooks(session), *self._clockwork(session)]
         except SQLAlchemyError:
             found = []
         up.add_metric([], float(bool(found)))
@@ -68,6 +69,18 @@ class DatabaseGauges(Collector):
         created_time = session.exec(oldest).one()
         waits = 0.0 if created_time is None else self._market.db.now_ms(session) / 1000 - created_time
         yield _one("oldest_intent_seconds", "How long the oldest pending intent has waited.", max(0.0, waits))
+
+    def _webhooks(self, session: Session) -> Iterator[GaugeMetricFamily]:
+        # To a disabled endpoint nothing is sent, however long it has been due.
+        waiting = (
+            select(func.count(), func.min(WebhookMessageRow.due_ms))
+            .join(WebhookRow, col(WebhookRow.id) == col(WebhookMessageRow.webhook_id))
+            .where(WebhookMessageRow.state == "pending", col(WebhookRow.disabled_ms).is_(None))
+        )
+        count, due_ms = session.exec(waiting).one()
+        late = 0.0 if due_ms is None else (self._market.db.now_ms(session) - due_ms) / 1000
+        yield _one("webhook_messages", "Webhook messages that are to be sent, now or later.", float(count))
+        yield _one("webhook_late_seconds", "How long the first of them has been due.", max(0.0, late))
 
     def _clockwork(self, session: Session) -> Iterator[GaugeMetricFamily]:
         ages, spans = (

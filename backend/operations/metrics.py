@@ -30,6 +30,12 @@ POSTPONED: Final = Counter(
 RINGS: Final = Counter(
     _NAME("rings"), "Wakes handed to the broker: taken, or lost because it was away.", ["outcome"], registry=REGISTRY
 )
+WEBHOOK_ATTEMPTS: Final = Counter(
+    _NAME("webhook_attempts"),
+    "Attempts to deliver a webhook message: delivered, refused by an HTTP status, or unanswered.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 PRUNED: Final = Counter(_NAME("pruned_rows"), "Rows that retention removed.", ["kind"], registry=REGISTRY)
 NODE_FAILURES: Final = Gauge(
     _NAME("node_failures"),

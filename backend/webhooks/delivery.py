@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 
 from backend.lock import alone
 from backend.market import Market
+from backend.operations import metrics
 from backend.webhooks.addresses import target_of
 from backend.webhooks.sending import Attempt, Message, Sender
 from backend.webhooks.service import secrets_of
@@ -43,6 +44,8 @@ def deliver_due(market: Market) -> int:
             with market.db.write() as session:
                 for message, attempt in zip(due, attempts, strict=True):
                     _store(session, message.id, attempt)
+            for attempt in attempts:
+                metrics.WEBHOOK_ATTEMPTS.labels(outcome=_outcome(attempt)).inc()
     return made
 
 
@@ -87,6 +90,12 @@ async def _send(market: Market, due: list[Message]) -> list[Attempt]:
     sender = Sender(private=market.settings.webhooks_to_private)
     now = now_time()
     return await asyncio.gather(*(sender.send(message, now) for message in due))
+
+
+def _outcome(attempt: Attempt) -> str:
+    if attempt.fact is None:
+        return "delivered"
+    return "unanswered" if attempt.status is None else "refused"
 
 
 def _store(session: Session, message_id: str, attempt: Attempt) -> None:

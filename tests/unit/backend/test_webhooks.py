@@ -15,6 +15,8 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from backend.errors import BadRequest
 from backend.jobs.tables import JobRow
+from backend.operations.gauges import DatabaseGauges
+from backend.operations.metrics import WEBHOOK_ATTEMPTS
 from backend.webhooks import delivery, sending
 from backend.webhooks.addresses import is_public, target_of
 from backend.webhooks.delivery import PAUSES, deliver_due
@@ -67,6 +69,13 @@ def _make_due(paper: PaperMarket) -> None:
 def _send(url: str, sender: Sender, **message: Any) -> Attempt:
     plain = {"id": "msg_1", "body": "{}", "secrets": (bytes(32),), **message}
     return asyncio.run(sender.send(Message(url=httpx.URL(url), **plain), now_time()))
+
+
+def _figures(paper: PaperMarket) -> tuple[float, float]:
+    """(messages to be sent, seconds that the first is late)."""
+    families = DatabaseGauges(paper.market).collect()
+    found = {sample.name: sample.value for family in families for sample in family.samples}
+    return found["gridlease_market_webhook_messages"], round(found["gridlease_market_webhook_late_seconds"])
 
 
 class TestSignature:
@@ -244,6 +253,41 @@ class TestDelivery:
         shown = _ask(paper, "GET", f"/{webhook['id']}").json()
         assert not shown["enabled"]
         assert "nothing succeeded for 5 days" in shown["disabled_why"]
+
+    def test_figures_say_how_late_what_is_due_is_and_how_attempts_went(
+        self, paper: PaperMarket, receiver: Receiver
+    ) -> None:
+        def attempts(outcome: str) -> float:
+            return float(WEBHOOK_ATTEMPTS.labels(outcome=outcome)._value.get())
+
+        before = {outcome: attempts(outcome) for outcome in ("delivered", "refused", "unanswered")}
+        assert _figures(paper) == (0, 0)
+        receiver.answers = lambda _: 200 if len(receiver.taken) > 1 else 500
+        _add(paper, receiver.url)
+        paper.add_job("job_1")
+        _make_due(paper)
+        count, late = _figures(paper)
+        assert count == 1
+        assert late > 10**9, "due since 1970"
+        deliver_due(paper.market)
+        assert _figures(paper) == (1, 0), "it is tried again later"
+        _make_due(paper)
+        deliver_due(paper.market)
+        _add(paper, "http://127.0.0.1:9/")
+        paper.add_job("job_2")
+        deliver_due(paper.market)
+        assert {outcome: attempts(outcome) - count for outcome, count in before.items()} == {
+            "refused": 1,
+            "delivered": 2,
+            "unanswered": 1,
+        }
+
+    def test_an_endpoint_that_is_disabled_is_late_for_nobody(self, paper: PaperMarket) -> None:
+        webhook = _add(paper, "http://127.0.0.1:9/")
+        paper.add_job("job_1")
+        _ask(paper, "PATCH", f"/{webhook['id']}", json={"enabled": False})
+        _make_due(paper)
+        assert _figures(paper) == (0, 0)
 
     def test_one_that_hangs_holds_up_its_own_and_no_others(
         self, paper: PaperMarket, receiver: Receiver, monkeypatch: Any
