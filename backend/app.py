@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from backend import problems
+from backend import openapi, problems
 from backend.accounts.endpoints import router as accounts
 from backend.bodies import BoundedBodies, SteadyBodies
 from backend.docs import router as docs
@@ -63,6 +63,8 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     app.add_middleware(Requests)
     operations.install(app, market)
 
-    for router in (accounts, uploads, files, offers, jobs, orders, auctions, leases, webhooks, docs):
+    routers = (accounts, uploads, files, offers, jobs, orders, auctions, leases, webhooks, docs)
+    for router in routers:
         app.include_router(router)
+    openapi.install(app, (*routers, operations.router))
     return app

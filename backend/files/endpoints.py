@@ -7,13 +7,21 @@ from starlette.requests import ClientDisconnect
 from backend.door import Caller, TheMarket
 from backend.errors import BadRequest, TooLarge
 from backend.files import service
+from backend.files.download import FileDownload
+from backend.openapi import bytes_as
 from protocol.hashing import sha256_of_cid, to_hex
 from protocol.wire.files import FileInfo
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 
-@router.put("/{cid}", response_model=FileInfo, operation_id="put_file")
+@router.put(
+    "/{cid}",
+    response_model=FileInfo,
+    responses={201: {"model": FileInfo}},
+    operation_id="put_file",
+    openapi_extra={"requestBody": bytes_as("application/octet-stream")},
+)
 async def put_file(cid: str, request: Request, response: Response, market: TheMarket, caller: Caller) -> FileInfo:
     """Stores the body, which must hash to the CID. Sending the same file again changes nothing.
 
@@ -43,15 +51,14 @@ async def put_file(cid: str, request: Request, response: Response, market: TheMa
     response_class=FileResponse,
     responses={200: {"content": {"application/octet-stream": {}}}, 206: {"description": "the range asked for"}},
 )
-async def get_file(cid: str, market: TheMarket, caller: Caller) -> FileResponse:
+async def get_file(cid: str, market: TheMarket, caller: Caller) -> FileDownload:
     """The file's bytes, or a `Range` of them. Hash them: the CID is the promise, not this server."""
     with market.db.read() as session:
         path = service.readable_path(session, market, caller.address, cid)
-    # What a name stands for never changes, so the name is the validator.
-    return FileResponse(path, media_type="application/octet-stream", filename=cid, headers={"etag": f'"{cid}"'})
+    return FileDownload(path, cid)
 
 
-@router.head("/{cid}", operation_id="stat_file")
+@router.head("/{cid}", response_class=Response, operation_id="stat_file")
 async def stat_file(cid: str, market: TheMarket, caller: Caller) -> Response:
     """200 with its length if the file is here, else 404."""
     with market.db.read() as session:

@@ -19,6 +19,7 @@ from backend.errors import BadRequest, NotFound, OtherTusVersion, TooLarge
 from backend.files import service
 from backend.files.tables import UploadRow
 from backend.market import Market
+from backend.openapi import bytes_as
 from protocol.clock import now_time
 from protocol.hashing import Address, sha256_of_cid
 from protocol.ids import new_id
@@ -45,7 +46,7 @@ async def upload_options(market: TheMarket) -> Response:
     return _answer(204, {**limits, "Tus-Max-Size": str(market.settings.max_file_bytes)})
 
 
-@router.post("", operation_id="begin_upload", status_code=201, dependencies=_versioned)
+@router.post("", operation_id="begin_upload", status_code=201, response_class=Response, dependencies=_versioned)
 async def begin_upload(
     market: TheMarket,
     caller: Caller,
@@ -68,7 +69,7 @@ async def begin_upload(
     return _answer(201, {"Location": location, "Upload-Offset": "0", **_expiry(row)})
 
 
-@router.head("/{upload_id}", operation_id="upload_state", dependencies=_versioned)
+@router.head("/{upload_id}", operation_id="upload_state", response_class=Response, dependencies=_versioned)
 async def upload_state(upload_id: str, market: TheMarket, caller: Caller) -> Response:
     """Where an upload stands, in `Upload-Offset`."""
     with market.db.read() as session:
@@ -77,7 +78,13 @@ async def upload_state(upload_id: str, market: TheMarket, caller: Caller) -> Res
     return _answer(200, {**state, "Cache-Control": "no-store"})
 
 
-@router.patch("/{upload_id}", operation_id="upload_piece", status_code=204, dependencies=_versioned)
+@router.patch(
+    "/{upload_id}",
+    operation_id="upload_piece",
+    status_code=204,
+    dependencies=_versioned,
+    openapi_extra={"requestBody": bytes_as(PIECE_MEDIA_TYPE)},
+)
 async def upload_piece(
     upload_id: str,
     request: Request,

@@ -28,7 +28,9 @@ _LOOK_SECONDS: Final = 5
 """Whoever waits looks for itself so often, should the shared look miss something."""
 
 
-@router.post("", response_model=Job | Quote, status_code=202, operation_id="submit_job")
+@router.post(
+    "", response_model=Job | Quote, status_code=202, responses={200: {"model": Job | Quote}}, operation_id="submit_job"
+)
 async def submit_job(
     job_request: JobRequest,
     request: Request,

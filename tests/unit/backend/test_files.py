@@ -93,7 +93,11 @@ class TestReading:
         assert answer.headers["content-range"] == f"bytes 4096-{len(BYTES) - 1}/{len(BYTES)}"
         headers = {"range": "bytes=4096-", "if-range": '"another"'}
         assert owner.call("GET", f"/v1/files/{CID}", headers=headers).content == BYTES
-        assert owner.call("GET", f"/v1/files/{CID}", headers={"range": "bytes=99999-"}).status_code == 416
+        absent = owner.call("GET", f"/v1/files/{CID}", headers={"range": "bytes=99999-"})
+        assert (absent.status_code, absent.json()["code"]) == (416, "bad_range")
+        assert absent.headers["content-range"] == f"bytes */{len(BYTES)}"
+        malformed = owner.call("GET", f"/v1/files/{CID}", headers={"range": "bytes=last"})
+        assert (malformed.status_code, malformed.json()["code"]) == (400, "bad_range")
 
 
 class TestParty:

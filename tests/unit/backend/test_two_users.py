@@ -52,7 +52,7 @@ def things_of(owner: Somebody) -> Things:
     digest = owner.offer()
     made = owner.job(metadata={"secret": "of A"})
     assert made.status_code == 202, made.text
-    job_id, lease = made.json()["id"], "0x" + "5e" * 32
+    job_id, lease = made.json()["id"], to_hex(sha256(owner.address.encode()))
     cid = owner.put(b"A's own bytes")
     upload = begin(owner, b"A's bytes in pieces").headers["location"].rpartition("/")[2]
     with world.market.db.write() as session:
