@@ -1,4 +1,7 @@
-"""Requests to `/v1/ledger` that no honest program sends, by seed: bad encodings, absurd numbers, odd headers."""
+"""Requests to `/v1/ledger` that no honest program sends, by seed: bad encodings, absurd numbers, odd headers.
+
+Those to the market's own routes are made in tests.support.malformed_calls.
+"""
 
 from random import Random
 from typing import Any, Final
@@ -56,7 +59,7 @@ _NAMES: Final = (
     "__proto__",
     "",
 )
-_NASTY: Final = (
+NASTY: Final = (
     b"",
     b"0",
     b"-1",
@@ -122,9 +125,9 @@ def bytes_of(random: Random) -> bytes:
     """One value: a known trap, noise, or both."""
     choice = random.random()
     if choice < 0.7:
-        return random.choice(_NASTY)
+        return random.choice(NASTY)
     noise = bytes(random.randrange(256) for _ in range(random.randrange(40)))
-    return noise if choice < 0.9 else random.choice(_NASTY) + noise
+    return noise if choice < 0.9 else random.choice(NASTY) + noise
 
 
 def request_of(random: Random) -> dict[str, Any]:
@@ -135,7 +138,7 @@ def request_of(random: Random) -> dict[str, Any]:
     if random.random() < 0.05:
         path = path.replace(b"/", b"//") + bytes_of(random)
     parts = [random.choice(_NAMES).encode() + b"=" + bytes_of(random) for _ in range(random.randrange(4))]
-    headers = [(random.choice(_HEADERS).encode(), _line(bytes_of(random))) for _ in range(random.randrange(3))]
+    headers = [(random.choice(_HEADERS).encode(), one_line(bytes_of(random))) for _ in range(random.randrange(3))]
     return {
         "method": random.choice(_METHODS),
         "path": path,
@@ -144,7 +147,7 @@ def request_of(random: Random) -> dict[str, Any]:
     }
 
 
-def _line(value: bytes) -> bytes:
+def one_line(value: bytes) -> bytes:
     """A header's value may hold any byte but a line's end."""
     return value.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b"")
 
