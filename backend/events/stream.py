@@ -91,14 +91,14 @@ async def messages(market: Market, pulse: Pulse, job_id: str, position: int) -> 
             with market.db.read() as session:
                 # First, so that what it says is over is read to its end.
                 settled = session.get_one(JobRow, job_id).settled_ms is not None
-                sent = [(row.sequence, _message(session, row)) for row in _after(session, job_id, position)]
-            for sequence, message in sent:
-                yield message
-                position = sequence
-            if settled and len(sent) < _BATCH:
+                rows = _after(session, job_id, position)
+            for row in rows:
+                yield _message(market, row)
+                position = row.sequence
+            if settled and len(rows) < _BATCH:
                 yield b"event: end\ndata: {}\n\n"
                 return
-            if len(sent) < _BATCH and not await news_or_time(news, market.settings.heartbeat_seconds):
+            if len(rows) < _BATCH and not await news_or_time(news, market.settings.heartbeat_seconds):
                 yield b": still here\n\n"
 
 
@@ -107,11 +107,14 @@ def _after(session: Session, job_id: str, position: int) -> list[JobEventRow]:
     return list(session.exec(statement.order_by(col(JobEventRow.sequence)).limit(_BATCH)))
 
 
-def _message(session: Session, row: JobEventRow) -> bytes:
+def _message(market: Market, row: JobEventRow) -> bytes:
     data = json.loads(row.data)
     if row.kind == "job.log":
-        log = session.get(JobLogRow, tuple(data.pop("at")))
-        data["text"] = log.text if log else ""
+        # Each when it is its turn: a batch of long ones would hold up everybody else, and lie in memory while the
+        # client takes the first.
+        with market.db.read() as session:
+            log = session.get(JobLogRow, tuple(data.pop("at")))
+            data["text"] = log.text if log else ""
     # ASCII alone: what a provider printed can neither end the line nor steer a terminal that shows it.
     spelt = json.dumps({"at_ms": row.created_ms, **data}, separators=(",", ":")).replace("\x7f", "\\u007f")
     return f"id: {row.sequence}\nevent: {row.kind}\ndata: {spelt}\n\n".encode()

@@ -315,6 +315,19 @@ class TestStream:
         assert [log["text"] for log in logs] == [hostile]
         assert [number for number, _, _ in _parsed(body)[:-1]] == list(range(1, len(_parsed(body))))
 
+    def test_a_log_is_read_when_it_is_its_turn(self, paper: PaperMarket) -> None:
+        self._ended(paper, text="first")
+        with paper.market.db.write() as session:
+            session.add(JobLogRow(job_id="job_1", sequence=9, text="second"))
+
+        def say_it_otherwise(body: bytes) -> None:
+            if b'"first"' in body:
+                with paper.market.db.write() as session:
+                    session.get_one(JobLogRow, ("job_1", 9)).text = "read late"
+
+        body = _stream(paper, "job_1", between=say_it_otherwise).body
+        assert [data["text"] for _, kind, data in _parsed(body) if kind == "job.log"] == ["first", "read late"]
+
     def test_nobody_follows_a_job_of_somebody_else(self, paper: PaperMarket) -> None:
         paper.add_job("job_1")
         assert _stream(paper, "job_1", token=paper.session_of(STRANGER)).status == 404
