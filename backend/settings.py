@@ -99,14 +99,14 @@ class MarketSettings(RoomSettings):
     address_sign_ins_per_minute: int = Field(default=600, ge=1)
     #: seconds in which a connection must have sent the head of its first request, and of each later one
     head_seconds: float = Field(default=10, gt=0)
-    #: bytes a second that a body must keep up on average, after `body_grace_seconds`
+    #: bytes a second that a body must keep up on average, after `body_grace_seconds`, and that an answer is taken at
     body_bytes_per_second: int = Field(default=1024, ge=1)
     body_grace_seconds: float = Field(default=20, gt=0)
     #: streams of events that one account may hold open in one process
     streams_per_account: int = Field(default=16, ge=1)
     #: a stream that has nothing to say says so this often, because proxies cut what is silent
     heartbeat_seconds: float = Field(default=15, gt=0)
-    #: a stream is cut when its client takes nothing for so long
+    #: an answer is cut off when its client takes hardly anything of it for so long, a stream when it takes nothing
     stall_seconds: float = Field(default=20, gt=0)
     #: for development: webhooks may go to http:// and to addresses that are not public
     webhooks_to_private: bool = False

@@ -34,7 +34,7 @@ def run_serve() -> None:
         settings.port,
         market.draining,
         market.operations,
-        head_seconds=settings.head_seconds,
+        settings,
     )
 
 
@@ -44,14 +44,13 @@ def serve_app(
     port: int,
     draining: threading.Event | None = None,
     operations: OperationsSettings | None = None,
-    *,
-    head_seconds: float = 10,
+    deadlines: MarketSettings | None = None,
 ) -> None:
     """Serves an app that is whole until it is stopped."""
     # What is imported stays. A search for cycles in all of that would hold up every answer for a fifth of a second.
     gc.collect()
     gc.freeze()
-    operations = operations or OperationsSettings()
+    operations, deadlines = operations or OperationsSettings(), deadlines or MarketSettings()
     config = uvicorn.Config(
         Turns(application),
         host=host,
@@ -60,7 +59,7 @@ def serve_app(
         log_config=None,
         log_level="warning",
         access_log=False,
-        http=punctual(head_seconds),
+        http=punctual(deadlines.head_seconds, deadlines.stall_seconds, deadlines.body_bytes_per_second),
         # A stream of events does not end by itself.
         timeout_graceful_shutdown=operations.shutdown_seconds,
     )
