@@ -1,4 +1,4 @@
-"""`python -m bench.load api|soak|agents`; sizes by environment, as printed."""
+"""`python -m bench.load api|soak|agents|slow`; sizes by environment, as printed."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from bench.load.agents import SimulatedAgent, Tally
 from bench.load.calls import Answer, Calls
+from bench.load.slow import slow
 from bench.load.world import (
     MODULE,
     NOTHING,
@@ -257,7 +258,7 @@ def _row(name: str, value: float, unit: str, goal: float | None = None, holds: b
 
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "api"
-    rows = asyncio.run({"api": api, "soak": soak, "agents": agents}[kind]())
+    rows = asyncio.run({"api": api, "soak": soak, "agents": agents, "slow": slow}[kind]())
     for row in rows:
         print(f"{row['name']:64} {row['value']} {row['unit']}")
     if os.environ.get("RECORD", "1") == "1":
