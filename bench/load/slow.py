@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.load.calls import Calls
 from tests.support.accounts_market import MODULE, Somebody, job_body
-from tests.support.served_market import ServedMarket, served_market
+from tests.support.lone_server import ServedMarket, served_market
 from tests.support.slow_lines import SlowLine, slow_lines
 from tests.support.waiting import wait_until
 

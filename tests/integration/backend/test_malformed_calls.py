@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from tests.support.accounts_market import Somebody
+from tests.support.lone_server import ServedMarket, served_market
 from tests.support.malformed_calls import Call, broken
-from tests.support.served_market import ServedMarket, served_market
 from tests.unit.backend.test_two_users import requests_to, things_of
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(1200)]

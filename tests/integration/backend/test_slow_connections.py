@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support.accounts_market import Somebody
-from tests.support.served_market import ServedMarket, served_market
+from tests.support.lone_server import ServedMarket, served_market
 from tests.support.slow_lines import slow_lines
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(200)]

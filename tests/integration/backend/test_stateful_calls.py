@@ -18,7 +18,7 @@ from schemathesis.specs.openapi import checks
 from backend.accounts import scopes
 from protocol.wire.files import PIECE_MEDIA_TYPE
 from tests.support.accounts_market import Somebody
-from tests.support.served_market import ServedMarket, served_market
+from tests.support.lone_server import ServedMarket, served_market
 from tests.unit.backend.test_two_users import Things, body_of, things_of
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(3600)]
