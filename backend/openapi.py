@@ -31,7 +31,11 @@ SOURCES: Final[dict[str, tuple[Source, ...]]] = {
     "key_id": (Source("create_key", "201", "/id"), Source("list_keys", "200", "/0/id")),
     "cid": (Source("put_file", "201", "/cid"), Source("put_file", "200", "/cid")),
     "digest": (Source("post_offer", "201", "/digest"), Source("list_offers", "200", "/data/0/digest")),
-    "job_id": (Source("submit_job", "202", "/id"), Source("list_jobs", "200", "/data/0/id")),
+    "job_id": (
+        Source("submit_job", "202", "/id"),
+        Source("submit_order", "202", "/id"),
+        Source("list_jobs", "200", "/data/0/id"),
+    ),
     "lease": (Source("provider_leases", "200", "/data/0/lease"),),
     "webhook_id": (Source("create_webhook", "201", "/id"), Source("list_webhooks", "200", "/data/0/id")),
     "message_id": (Source("ping_webhook", "202", "/id"), Source("webhook_messages", "200", "/data/0/id")),
