@@ -434,13 +434,13 @@ class MarketLife:
             agent.is_away = False
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if not self._under_way():
-                # What a reorg dropped has come back by now, and found the rival there.
-                self.rival.leave()
             for agent in self.agents:
                 for lease in agent.leases():
                     agent.work(lease)
             self.step()
+            if not self._under_way():
+                # What a reorg dropped has come back by now, and found the rival there.
+                self.rival.leave()
             self.node.rpc.call("evm_increaseTime", 2)
             self.mine()
             if self._rests():
