@@ -17,3 +17,8 @@ def now_milliseconds() -> int:
 def now_at() -> datetime:
     """Aware UTC datetime."""
     return datetime.now(UTC)
+
+
+def has_passed(since_time: int, seconds: int) -> bool:
+    """Whether so many seconds are over; a clock that was set back since then makes nobody wait."""
+    return not since_time <= now_time() < since_time + seconds

@@ -13,7 +13,7 @@ from backend.leases.vouchers import voucher_of
 from backend.market import Market
 from backend.submission import intents
 from indexer.queries import LeaseRow
-from protocol.clock import now_time
+from protocol.clock import has_passed
 from protocol.events import LeaseState
 from protocol.hashing import from_hex
 from protocol.wire.leases import SignedVoucher
@@ -126,9 +126,8 @@ def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[
     ended = lease.state is LeaseState.CLOSING or block_time >= lease.deadline_time
     if one.last_signed_time is not None and not lease.done:
         # At once when both signed; one-sided when the provider does not answer.
-        waited = now_time() - one.last_signed_time
-        is_due = one.countersignature is not None or waited >= market.settings.countersign_seconds
-        return ("close_last", {}) if is_due else None
+        waited = has_passed(one.last_signed_time, market.settings.countersign_seconds)
+        return ("close_last", {}) if waited or one.countersignature is not None else None
     if ended and block_time >= _notice_ends(lease):
         return "finalise", {}
     if one.closing_reason and lease.state is LeaseState.OPEN and not ended:
@@ -145,5 +144,5 @@ def _may_redeem(market: Market, one: _Ours, lease: LeaseRow, vouched: _Vouched |
     """A voucher has waited, or its lease is ending otherwise than by a last voucher."""
     if vouched is None or min(vouched.cumulative_base, lease.locked_base) <= lease.paid_base:
         return False
-    waited = now_time() - vouched.signed_time >= market.settings.redeem_after_seconds
+    waited = has_passed(vouched.signed_time, market.settings.redeem_after_seconds)
     return waited or lease.state is LeaseState.CLOSING or bool(one.closing_reason)

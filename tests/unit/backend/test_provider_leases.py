@@ -3,9 +3,13 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from sqlmodel import col, update
 
 from backend.leases.tables import LeaseIntention
+from backend.offers.service import silent_seconds
+from backend.offers.tables import ProviderRow
+from protocol.clock import now_time
 from protocol.hashing import to_hex
 from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
 
@@ -31,3 +35,15 @@ def test_an_old_lease_is_not_hidden_behind_a_page_of_newer_ones_that_ended(tmp_p
             ended = col(LeaseIntention.lease) != old
             session.exec(update(LeaseIntention).where(ended).values(state="ended", proposed_time=2**31 - 1))
         assert _told(paper) == [old]
+
+
+@pytest.mark.parametrize("heard_time", [now_time() + 3600, now_time() - 3600])
+def test_who_calls_is_noted_now_though_the_clock_was_set_since_it_called_before(
+    tmp_path: Path, heard_time: int
+) -> None:
+    with paper_market(tmp_path) as paper:
+        with paper.market.db.write() as session:
+            session.merge(ProviderRow(address=PROVIDER.address, heard_time=heard_time))
+        _told(paper)
+        with paper.market.db.read() as session:
+            assert 0 <= silent_seconds(session, PROVIDER.address) <= 60
