@@ -5,6 +5,7 @@ It keeps the rule that real pools have and a dev node has not: a replacement mus
 
 import json
 import threading
+import time
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
@@ -30,13 +31,20 @@ FAULTS: Final = (
     "nonce flaps",
     "wrong chain id",
     "stale head",
+    "slow",
+    "forked",
+    "says that it failed",
 )
 _ONLY_FOR: Final = {
-    "null transaction receipt": "eth_getTransactionReceipt",
-    "nonce flaps": "eth_getTransactionCount",
-    "wrong chain id": "eth_chainId",
-    "stale head": "eth_getBlockByNumber",
+    "null transaction receipt": {"eth_getTransactionReceipt"},
+    "nonce flaps": {"eth_getTransactionCount"},
+    "wrong chain id": {"eth_chainId"},
+    "stale head": {"eth_getBlockByNumber"},
+    "forked": {"eth_getBlockByNumber", "eth_getTransactionReceipt"},
+    "says that it failed": {"eth_getTransactionReceipt"},
 }
+#: the last is longer than the market waits
+_SLOW_SECONDS: Final = (0.3, 1.0, 6.0)
 
 
 class Hangup(Exception):
@@ -72,10 +80,10 @@ class FaultyNode:
         self._server.server_close()
 
     def begin(self, dice: Random, share: float) -> None:
-        """From now on that share of the calls meets one of a few faults, drawn for this time."""
+        """From now on that share of the calls meets one of some faults, drawn for this time."""
         with self._lock:
             self._dice = Random(dice.random())
-            self._faults = tuple(dice.sample(FAULTS, dice.randrange(2, 7)))
+            self._faults = tuple(dice.sample(FAULTS, dice.randrange(5, 9)))
             self._share = share
 
     def be_well(self) -> None:
@@ -95,11 +103,14 @@ class FaultyNode:
         with self._lock:
             self.calls += len(requests)
             fault = self._drawn(requests)
+            wait_seconds = self._dice.choice(_SLOW_SECONDS) if fault == "slow" else 0.0
             if fault == "429":
                 return 429, b'{"error": "too many requests"}'
             if fault == "503":
                 return 503, b"<html>upstream is away</html>"
             answers = [self._reply(request, fault) for request in requests]
+        # Others do not wait with it.
+        time.sleep(wait_seconds)
         reply = json.dumps(answers if many else answers[0]).encode()
         return 200, reply[: len(reply) // 2] if fault == "truncated" else reply
 
@@ -107,13 +118,13 @@ class FaultyNode:
         """Only a fault that these calls can have."""
         methods = {request["method"] for request in requests}
         # Looks are many and broadcasts few, and it is these that a fault can cost something.
-        share = min(0.9, 3 * self._share) if "eth_sendRawTransaction" in methods else self._share
+        share = min(0.9, 5 * self._share) if "eth_sendRawTransaction" in methods else self._share
         if self._dice.random() >= share:
             return None
         fitting = [
             fault
             for fault in self._faults
-            if (fault not in _ONLY_FOR or _ONLY_FOR[fault] in methods)
+            if (fault not in _ONLY_FOR or _ONLY_FOR[fault] & methods)
             and (not fault.startswith(("accepts", "loses", "refuses")) or "eth_sendRawTransaction" in methods)
         ]
         if not fitting:
@@ -140,13 +151,19 @@ class FaultyNode:
         if method == "eth_getBlockByNumber" and params[0] == "finalized":
             # What is final goes by depth here, so that reorgs can be deeper than a dev node's idea of it.
             raise RpcRefused(method, -32602, "unknown block tag")
-        if fault == "null transaction receipt" and method == _ONLY_FOR[fault]:
+        if fault not in _ONLY_FOR or method not in _ONLY_FOR[fault]:
+            return answer
+        if fault == "null transaction receipt":
             return None
-        if fault == "nonce flaps" and method == _ONLY_FOR[fault]:
+        if fault == "nonce flaps":
             return hex(max(0, int(answer, 16) + self._dice.choice((-2, -1, 1, 2))))
-        if fault == "wrong chain id" and method == _ONLY_FOR[fault]:
+        if fault == "wrong chain id":
             return "0x1"
-        if fault == "stale head" and method == _ONLY_FOR[fault] and params[0] == "latest":
+        if fault == "forked" and answer is not None:
+            return _of_another_fork(answer)
+        if fault == "says that it failed" and answer is not None:
+            return {**answer, "status": "0x0"}
+        if fault == "stale head" and params[0] == "latest":
             behind = max(0, int(answer["number"], 16) - self._dice.randrange(1, 6))
             return self._rpc.call(method, hex(behind), False)
         return answer
@@ -183,6 +200,13 @@ class FaultyNode:
     def _waits(self, tx_hash: str) -> bool:
         found = self._rpc.call("eth_getTransactionByHash", tx_hash)
         return found is not None and found["blockNumber"] is None
+
+
+def _of_another_fork(answer: dict[str, Any]) -> dict[str, Any]:
+    """The same block has the same other hash in all answers."""
+    return answer | {
+        name: to_hex(keccak256(from_hex(answer[name]))) for name in ("hash", "blockHash") if answer.get(name)
+    }
 
 
 def _handler(node: FaultyNode) -> type[BaseHTTPRequestHandler]:

@@ -1,9 +1,9 @@
 """A market that submits through nodes that fail, on a chain that reorganises, while it is killed again and again.
 
 `python -m tests.faults.submission --cycles 500 --seed 1` records a long run in bench/results/submission.json. A cycle
-is some jobs, some trouble, and a kill: at one of the named crash points (backend/crash_points.py), one after the other,
-or anywhere. Then the trouble ends, and within a minute nothing may be lost, doubled, stuck or jammed: each job has one
-lease, closed and paid what its vouchers say, in the ledger as in the mirror as in the market's database.
+is some jobs, some trouble, and two kills: at one of the named crash points (backend/crash_points.py), one after the
+other, and anywhere. Then the trouble ends, and within a minute nothing may be lost, doubled, stuck or jammed: each job
+has one lease, closed and paid what its vouchers say, in the ledger as in the mirror as in the market's database.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from backend.crash_points import NAMES
 from bench.record import write
 from protocol.errors import ChainError, GridleaseError
 from tests.faults.faulty_node import FaultyNode
+from tests.faults.jumping_clock import VARIABLE, jump
 from tests.support.anvil import MATCHER, running_anvil
 from tests.support.ledger_world import LedgerWorld
 from tests.support.submission_world import SETTLEMENT, SubmissionWorld
@@ -35,9 +36,13 @@ from tests.support.submission_world import SETTLEMENT, SubmissionWorld
 _MINUTE_SECONDS: Final = 60.0
 _BLOCK_SECONDS: Final = 0.15
 _LONG_SECONDS: Final = 5.0
+#: until a process has come by at a crash point
+_POINT_SECONDS: Final = 12.0
 _USUAL_BASE_FEE_WEI: Final = 10**9
 _DEEPEST: Final = 5
-_WORST: Final = ("reorg", "spike", "foreign", "drop", "fill up")
+_WORST: Final = ("reorg", "spike", "foreign", "drop", "fill up", "clock")
+#: longer than most that the market waits for, and too short to give up a lease
+_JUMPS_SECONDS: Final = (-45, 45)
 
 
 class Broken(AssertionError):
@@ -55,11 +60,12 @@ class Submission:
         self.crashes: Counter[str] = Counter()
         self.longest_seconds = 0.0
         self._base_fee_wei = _USUAL_BASE_FEE_WEI
+        self._clock = folder / "clock"
         self._log = (folder / "market.log").open("wb")
         self.log_file = folder / "market.log"
         self._forking = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.submission_market"],
-            env={**os.environ, **self.world.environment},
+            env={**os.environ, **self.world.environment, VARIABLE: str(self._clock)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -86,17 +92,21 @@ class Submission:
         """Raises `Broken`."""
         self.world.queue_jobs(dice.randrange(1, 4))
         for node in self.nodes:
-            node.begin(dice, share=dice.choice((0.0, 0.1, 0.3)))
-        point = NAMES[number // 2 % len(NAMES)] if number % 2 else ""
+            node.begin(dice, share=dice.choice((0.1, 0.3)))
+        self._life(NAMES[number % len(NAMES)], _POINT_SECONDS, dice)
+        self._life("", _LONG_SECONDS if dice.random() < 0.3 else dice.uniform(0.4, 1.6), dice)
+        self._heal()
+
+    def _life(self, point: str, seconds: float, dice: Random) -> None:
+        """Of one market, in trouble, which ends at the crash point, or when its time is over."""
         with self._market(point) as market:
-            end = time.monotonic() + (_LONG_SECONDS if point or dice.random() < 0.3 else dice.uniform(0.4, 1.6))
+            end = time.monotonic() + seconds
             while time.monotonic() < end and market.alive():
                 time.sleep(dice.uniform(0.05, 0.3))
                 if dice.random() < 0.5:
                     self._trouble("foreign" if point == "intents.released" else dice.choice(_WORST), dice)
             died = not market.alive()
         self.crashes[point if died and point else "anywhere"] += 1
-        self._heal()
 
     def settle(self) -> None:
         """Until all is done, and then all is final; then the chain stands still and is compared. Raises `Broken`."""
@@ -119,6 +129,7 @@ class Submission:
         for node in self.nodes:
             node.be_well()
         self._base_fee_wei = _USUAL_BASE_FEE_WEI
+        jump(self._clock, 0)
         begun = time.monotonic()
         while True:
             with self._market(""):
@@ -160,6 +171,8 @@ class Submission:
                 self._base_fee_wei = dice.choice((10, 100, 600)) * _USUAL_BASE_FEE_WEI
             elif kind == "foreign":
                 self.world.foreign_transaction(dice.choice((MATCHER, SETTLEMENT)), dice)
+            elif kind == "clock":
+                jump(self._clock, dice.choice(_JUMPS_SECONDS))
             elif kind == "drop":
                 for node in self.nodes:
                     for tx_hash in node.pooled()[-4:]:

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Final, cast
 
@@ -25,7 +26,7 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.presence import heard
 from backend.settings import MarketSettings
-from protocol.clock import now_milliseconds, now_time
+from protocol.clock import has_passed, now_milliseconds
 from protocol.errors import ChainError, MirrorError
 from protocol.hashing import Address, from_hex, keccak256, sha256, to_hex
 from protocol.keys import LocalKey
@@ -33,6 +34,7 @@ from protocol.messages import digest, from_json, sign, to_json
 from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.jobs import TraceStep
 from protocol.wire.leases import UsageReport
+from tests.faults.jumping_clock import VARIABLE, install
 
 PROVIDERS: Final = {key.address: key for key in (LocalKey.derive(bytes(32), f"provider {n}") for n in (1, 2))}
 WORK: Final = 10**9
@@ -47,6 +49,7 @@ def main() -> None:
         processors=[structlog.processors.JSONRenderer()],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    install(Path(os.environ[VARIABLE]))
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -107,7 +110,7 @@ def _advance(market: Market, lease: str) -> None:
             vouchers.countersign(session, market, row, to_hex(signed))
         elif len(rows) < SEGMENTS:
             # Every other lease goes on for a while, so that its first voucher is redeemed before the last.
-            if not rows or lease[-1] < "8" or now_time() > rows[-1].signed_time + 1:
+            if not rows or lease[-1] < "8" or has_passed(rows[-1].signed_time, 2):
                 service.report_usage(session, market, caller, lease, _report(market, row, len(rows) + 1))
         else:
             cancel_job(session, market, session.get_one(JobRow, row.job_id))
