@@ -183,7 +183,8 @@ class Submission:
     def _mine(self) -> None:
         while not self._stop.wait(_BLOCK_SECONDS):
             with self._still, contextlib.suppress(ChainError):
-                # A dev node's own base fee falls with each empty block.
+                # As fast as it may fall; but a dev node's own falls far below what is usual.
+                self._base_fee_wei = max(_USUAL_BASE_FEE_WEI, self._base_fee_wei * 7 // 8)
                 self.ledger.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
                 self.ledger.node.mine()
 
