@@ -101,8 +101,10 @@ bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
 
 CYCLES ?= 60
-faults: setup ## Kill a market that submits, behind a node that fails, again and again (CYCLES=60)
+faults: setup ## Kill the market, its broker and its database, behind nodes that fail, again and again (CYCLES=60)
 	$(PY) -m tests.faults.submission --cycles $(CYCLES) --seed $(SEED)
+	$(PY) -m tests.faults.market --cycles $(CYCLES) --seed $(SEED) --stack embedded
+	$(PY) -m tests.faults.market --cycles $(CYCLES) --seed $(SEED) --stack postgres-redis
 
 soak: setup ## Settle 10,000 jobs over 200 simulated agents (JOBS, AGENTS)
 	$(PY) -m bench.load soak

@@ -1,0 +1,257 @@
+"""One house, and cycle after cycle of faults: after each one all is done within a minute, and the books agree."""
+
+import contextlib
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from random import Random
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError
+
+from gridlease.house import dev_key
+from protocol.calls import sign_transaction
+from protocol.errors import ChainError, MirrorError, RpcRefused
+from protocol.hashing import to_hex
+from tests.faults.market.books import Books, Broken
+from tests.faults.market.house import FaultyHouse
+from tests.faults.market.people import Buyer, Line, Provider
+from tests.faults.market.plan import PROCESSES, Cycle
+from tests.faults.market.stacks import Stack
+
+MINUTE_SECONDS: Final = 60.0
+_BLOCK_SECONDS: Final = 0.3
+_TEND_SECONDS: Final = 0.1
+_POINT_SECONDS: Final = 40.0
+_USUAL_BASE_FEE_WEI: Final = 10**9
+_DEEPEST: Final = 5
+_PROVIDERS: Final = 3
+
+
+class Campaign:
+    """Everything below `folder` and in the stack."""
+
+    def __init__(self, folder: Path, stack: Stack) -> None:
+        self.house = FaultyHouse(folder, stack)
+        self._stack = stack
+        self._base_fee_wei = _USUAL_BASE_FEE_WEI
+        self.told: Counter[str] = Counter()
+        self.longest_seconds = 0.0
+        self._stop = threading.Event()
+        #: whoever holds it keeps the chain as it is
+        self.still = threading.Lock()
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._mine, self._tend)]
+        self._failed: Exception | None = None
+
+    def open(self) -> None:
+        """Raises `ProcessFailed`."""
+        self.house.open()
+        house, rpc = self.house, self.house.rpc
+        rpc.call("evm_setIntervalMining", 0)
+        # So deep does no reorg go.
+        rpc.call("anvil_mine", hex(10))
+        for thread in self._threads:
+            thread.start()
+        self.books = Books(house, rpc)
+        self.buyer = Buyer(Line(house.url))
+        self.buyer.line.token = house.api_key
+        self.buyer.bring()
+        self.providers = [Provider(number, Line(house.url), house.ledger.domain) for number in range(_PROVIDERS)]
+        for provider in self.providers:
+            provider.join()
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(10)
+        self.house.close()
+
+    def run(self, cycle: Cycle) -> str:
+        """What happened, in words. Raises `Broken`."""
+        dice = cycle.dice
+        self._buy(dice.randrange(1, 3))
+        troubles = [*cycle.faults, "crash"]
+        dice.shuffle(troubles)
+        for trouble in troubles:
+            if trouble == "crash":
+                self._crash(cycle.crash_point, dice)
+            else:
+                self.told[trouble] += 1
+                with contextlib.suppress(ChainError):
+                    self._begin(trouble, dice)
+                time.sleep(dice.uniform(0, 0.5))
+        self._heal()
+        seconds = self._settle()
+        self.longest_seconds = max(self.longest_seconds, seconds)
+        return f"{', '.join(cycle.crash_point if it == 'crash' else it for it in troubles)}: {seconds:.1f} s"
+
+    def finish(self) -> None:
+        """Until all is final; then every row is compared. Raises `Broken`."""
+        self._until(lambda: self.books.watched() == 0 and self.books.unfinished() is None, time.monotonic())
+        with self.still:
+            self._until(self.books.is_at_head, time.monotonic())
+            self.books.require_exact(self.buyer.accepted)
+            self.books.require_mirror()
+
+    def _buy(self, count: int) -> None:
+        for _ in range(count):
+            try:
+                self.buyer.buy(MINUTE_SECONDS)
+            except TimeoutError as error:
+                raise Broken(str(error)) from error
+
+    def _crash(self, point: str, dice: Random) -> None:
+        """Some process dies there, if one comes by in time."""
+        if point == "intents.released":
+            self._foreign(dice)
+        self.house.arm(point, dice.choice((1, 1, 2)))
+        deadline = time.monotonic() + _POINT_SECONDS
+        while self.house.is_armed() and time.monotonic() < deadline:
+            self._buy(1)
+            end = time.monotonic() + dice.uniform(2, 4)
+            while self.house.is_armed() and time.monotonic() < end:
+                if point == "intents.released" and dice.random() < 0.3:
+                    self._foreign(dice)
+                time.sleep(0.2)
+
+    def _begin(self, fault: str, dice: Random) -> None:
+        """What does not end by itself lasts until `_heal`."""
+        kind, _, how = fault.partition(" ")
+        {
+            "kill": self._kill,
+            "broker": self._lose_broker,
+            "messages": self._disturb_messages,
+            "database": lambda _, dice: self._stack.kill_database(self.house.kill, dice),
+            "nodes": self._fail_nodes,
+            "reorg": self._reorg,
+            "gas": self._raise_gas,
+            "foreign": lambda _, dice: self._foreign(dice),
+            "pool": self._drop_from_pool,
+            "clock": self._jump,
+        }[kind](how, dice)
+
+    def _kill(self, name: str, dice: Random) -> None:
+        time.sleep(dice.uniform(0, 2))
+        self.house.kill(name)
+
+    def _lose_broker(self, how: str, _: Random) -> None:
+        self._stack.broker.kill()
+        if how == "flushed":
+            self._stack.broker.start()
+
+    def _fail_nodes(self, _: str, dice: Random) -> None:
+        for node in self.house.nodes:
+            node.begin(dice, share=dice.choice((0.1, 0.3)))
+
+    def _reorg(self, _: str, dice: Random) -> None:
+        for _again in range(dice.randrange(1, 4)):
+            with self.still:
+                self.house.rpc.call("anvil_reorg", dice.randrange(1, _DEEPEST + 1), [])
+            time.sleep(dice.uniform(0.2, 1))
+
+    def _raise_gas(self, _: str, dice: Random) -> None:
+        # The third is over the market's cap, so that only a cancel could be mined.
+        self._base_fee_wei = dice.choice((10, 100, 600)) * _USUAL_BASE_FEE_WEI
+        time.sleep(dice.uniform(1, 4))
+
+    def _jump(self, where: str, dice: Random) -> None:
+        self.house.jump(dice.choice((60, 3600)) * (1 if where == "ahead" else -1))
+        time.sleep(dice.uniform(0, 2))
+
+    def _disturb_messages(self, how: str, dice: Random) -> None:
+        """For a second and a half whatever waits is carried on thrice, in another order, or not at all."""
+        stack, taken = self._stack, list[bytes]()
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            found = stack.take_messages()
+            taken += found
+            if how == "doubled":
+                stack.put_messages([*found, *found, *found])
+            time.sleep(0.01)
+        if how == "reordered":
+            dice.shuffle(taken)
+            stack.put_messages(taken)
+
+    def _foreign(self, dice: Random) -> None:
+        """Somebody else with the market's key is quicker."""
+        key, rpc = dev_key(1), self.house.rpc
+        fee_wei = 10**12 + dice.randrange(10**9)
+        raw, _ = sign_transaction(
+            key,
+            chain_id=self.house.ledger.chain_id,
+            nonce=int(rpc.call("eth_getTransactionCount", key.address, "latest"), 16),
+            to=dev_key(2).address,
+            data=b"",
+            gas=21_000,
+            max_fee_wei=fee_wei,
+            priority_fee_wei=fee_wei,
+        )
+        # The market's own may stand there already, and pay more.
+        with contextlib.suppress(RpcRefused):
+            rpc.call("eth_sendRawTransaction", to_hex(raw))
+
+    def _drop_from_pool(self, _: str, dice: Random) -> None:
+        end = time.monotonic() + dice.uniform(1, 3)
+        while time.monotonic() < end:
+            for node in self.house.nodes:
+                for tx_hash in node.pooled()[-4:]:
+                    self.house.rpc.call("anvil_dropTransaction", tx_hash)
+            time.sleep(0.05)
+
+    def _heal(self) -> None:
+        self._base_fee_wei = _USUAL_BASE_FEE_WEI
+        self._stack.broker.start()
+        self.house.heal()
+
+    def _settle(self) -> float:
+        """Seconds until all was done. Raises `Broken`."""
+        begun = time.monotonic()
+        while True:
+            self._until(lambda: self.books.unfinished() is None, begun)
+            with self.still:
+                self._until(self.books.is_at_head, begun)
+                # What the newest blocks ask for is known after a step that has seen them.
+                self._until(partial(self.books.has_stepped_since, self.books.last_step_ms()), begun)
+                if self.books.unfinished() is None:
+                    seconds = time.monotonic() - begun
+                    self.books.require_exact(self.buyer.accepted)
+                    return seconds
+
+    def _until(self, holds: Callable[[], bool], begun: float) -> None:
+        while True:
+            with contextlib.suppress(DBAPIError, MirrorError):
+                # The mirror may be missing for the moment, the database restarting.
+                if holds():
+                    return
+            if self._failed is not None:
+                raise Broken(str(self._failed)) from self._failed
+            if time.monotonic() > begun + MINUTE_SECONDS:
+                raise Broken(f"after a minute: {self.books.unfinished()}, {self.books.watched()} not final")
+            time.sleep(0.1)
+
+    def _mine(self) -> None:
+        while not self._stop.wait(_BLOCK_SECONDS):
+            with self.still, contextlib.suppress(ChainError):
+                # As fast as it may fall; but a dev node's own falls far below what is usual.
+                self._base_fee_wei = max(_USUAL_BASE_FEE_WEI, self._base_fee_wei * 7 // 8)
+                self.house.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
+                self.house.rpc.call("anvil_mine", "0x1")
+
+    def _tend(self) -> None:
+        while not self._stop.wait(_TEND_SECONDS):
+            try:
+                self.house.tend()
+            except Exception as error:  # noqa: BLE001 -- told to whoever waits
+                self._failed = error
+                return
+
+
+def last_words(campaign: Campaign, lines: int) -> str:
+    """The ends of the processes' logs."""
+    folder = campaign.house.supervisor.log_folder
+    logs = {name: (folder / f"{name}.log").read_text(errors="replace").splitlines() for name in PROCESSES}
+    return "\n".join(f"--- {name}\n" + "\n".join(found[-lines:]) for name, found in logs.items())

@@ -1,0 +1,234 @@
+"""Who deals with the house: a buyer who repeats each call until it is answered, and providers who never give up.
+
+Their keys, signatures and offers are real; what they say that they worked is invented.
+"""
+
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+
+from protocol.clock import now_at, now_milliseconds, now_time
+from protocol.hashing import cid_of, from_hex, keccak256, sha256, to_hex
+from protocol.keys import LocalKey
+from protocol.manifest import Manifest
+from protocol.messages import Domain, digest, from_json, sign, to_json
+from protocol.resources import Quantities, pack_traits
+from protocol.results import JobResult, TraceLeaf
+from protocol.signin import sign_in_message, sign_text
+from protocol.terms import Offer, UsageReceipt, Voucher
+from protocol.units import METER_WORK
+from protocol.wire.accounts import NonceAnswer
+
+SEGMENTS: Final = 2
+WORK: Final = 10**8
+"""Raw units of a segment."""
+
+_FILE: Final = b"\0asm\1\0\0\0"
+"""Module and checkpoint of jobs that nobody runs."""
+_LANES: Final = Quantities(cpu_eighths=64, memory_quarter_gib=64, disk_gib=100)
+_POLL_SECONDS: Final = 0.4
+_CALL_SECONDS: Final = 10.0
+
+
+class Line:
+    """HTTP to the house. Raises `httpx.HTTPError` where it does not answer, or not well."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=_CALL_SECONDS)
+        self.token = ""
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        content = {"content": body} if isinstance(body, bytes) else {"json": body} if body is not None else {}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        if self.token:
+            named["Authorization"] = f"Bearer {self.token}"
+        answer = self._http.request(method, path, headers=named, **content)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+
+@dataclass(slots=True)
+class Buyer:
+    """One program with an API key."""
+
+    line: Line
+    #: job id of each call, by its Idempotency-Key
+    accepted: dict[str, str] = field(default_factory=dict)
+    repeated: int = 0
+
+    def bring(self) -> None:
+        self.line("PUT", f"/v1/files/{cid_of(sha256(_FILE))}", _FILE)
+
+    def buy(self, seconds: float) -> None:
+        """One job; raises `TimeoutError` if nobody takes it for so long."""
+        number = len(self.accepted)
+        body = {"manifest": _manifest(number), "max_price": "0.01", "max_leases": 16, "duration_seconds": 7200}
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                job = self.line("POST", "/v1/jobs", body, Idempotency_Key=f"job-{number}")
+            except httpx.HTTPError as error:
+                self.repeated += 1
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"job {number} is not taken: {error}") from error
+                time.sleep(0.2)
+            else:
+                self.accepted[f"job-{number}"] = job["id"]
+                return
+
+
+class Provider:
+    """Does what the market says that is due, as often as it says so."""
+
+    def __init__(self, number: int, line: Line, domain: Domain) -> None:
+        self.key = LocalKey.derive(bytes(32), f"provider {number}")
+        self._number, self._line, self._domain = number, line, domain
+        #: lease → monotonic seconds of its newest segment
+        self._reported: dict[str, float] = {}
+        self.refused: list[str] = []
+
+    def join(self) -> None:
+        """Signs in and offers."""
+        asked = NonceAnswer.model_validate(self._line("POST", "/v1/auth/nonce"))
+        message = sign_in_message(asked, self.key.address, now_at())
+        signed = {"message": message, "signature": to_hex(sign_text(self.key, message))}
+        self._line.token = self._line("POST", "/v1/auth/verify", signed)["token"]
+        self._line("PUT", f"/v1/files/{cid_of(sha256(_FILE))}", _FILE)
+        offer = Offer(
+            provider=self.key.address,
+            quantities=_LANES.pack(),
+            traits=pack_traits(["wasi-det/1"]),
+            zone=1 + self._number,
+            meter=METER_WORK,
+            rate=2_000_000 + self._number,
+            capacity=1000,
+            min_duration=10,
+            max_duration=86_400,
+            notice=10,
+            expiry=now_time() + 7 * 86_400,
+            epoch=0,
+            salt=secrets.randbits(256),
+        )
+        self._line(
+            "POST", "/v1/offers", {"offer": to_json(offer), "signature": to_hex(sign(self._domain, offer, self.key))}
+        )
+
+    def look(self) -> None:
+        """Once at all that is due."""
+        try:
+            found = self._line("GET", "/v1/provider/leases")["data"]
+        except httpx.HTTPError:
+            return
+        for lease in found:
+            try:
+                self._serve(lease)
+            except httpx.HTTPStatusError as error:
+                # The mirror has not the lease, or not any longer; or the market has given it up.
+                self.refused.append(error.response.text[:300])
+            except httpx.HTTPError:
+                continue
+
+    def _serve(self, lease: dict[str, Any]) -> None:
+        path = f"/v1/provider/leases/{lease['lease']}"
+        if lease["last_voucher"] is not None:
+            voucher = from_json(Voucher, lease["last_voucher"]["voucher"])
+            # One in eight never agrees: its market closes alone.
+            if int(lease["lease"][-1], 16) % 8:
+                signature = self.key.sign_digest(digest(self._domain, voucher))
+                self._line("POST", f"{path}/countersign", {"signature": to_hex(signature)})
+        elif lease["state"] == "open" and self._may_go_on(lease):
+            if lease["fill"] == 0 and lease["lease"][-2] == "0":
+                # One in sixteen fails: the next fill goes on.
+                self._line("POST", f"{path}/failure", {"reason": "no power"})
+                return
+            self._line("POST", f"{path}/usage-receipts", self._report(lease))
+            self._reported[lease["lease"]] = time.monotonic()
+
+    def _may_go_on(self, lease: dict[str, Any]) -> bool:
+        """Every other lease waits, so that its first voucher is redeemed before the last."""
+        before = self._reported.get(lease["lease"])
+        return before is None or lease["lease"][-1] < "8" or time.monotonic() > before + 2
+
+    def _report(self, lease: dict[str, Any]) -> dict[str, Any]:
+        resume = lease["resume"] or {"sequence": 0, "job_work": 0, "lease_work": 0, "trace": []}
+        sequence = resume["sequence"] + 1
+        base_work = int(resume["job_work"]) - int(resume["lease_work"])
+        # All say the same of a segment, whoever runs it.
+        step = {"state_hash": to_hex(keccak256(sequence.to_bytes(8, "big"))), "work": str(sequence * WORK)}
+        trace = [*resume["trace"], step]
+        is_last = sequence == SEGMENTS
+        result = _result_hash(lease["manifest"], trace) if is_last else from_hex(step["state_hash"])
+        receipt = UsageReceipt(
+            lease=from_hex(lease["lease"], 32),
+            sequence=sequence,
+            metered_until=now_milliseconds(),
+            work=sequence * WORK - base_work,
+            result=result,
+            checkpoint=sha256(b"" if is_last else _FILE),
+        )
+        report = {
+            "usage_receipt": to_json(receipt),
+            "signature": to_hex(sign(self._domain, receipt, self.key)),
+            "step": step,
+        }
+        if is_last:
+            report["result"] = {
+                "status": "succeeded",
+                "exit_code": 0,
+                "work": step["work"],
+                "outputs": [],
+                "trace": trace,
+            }
+        return report
+
+
+@contextmanager
+def at_work(providers: list[Provider]) -> Iterator[None]:
+    """They look again and again until the block ends."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(_POLL_SECONDS):
+            for provider in providers:
+                provider.look()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(3 * _CALL_SECONDS)
+
+
+def _manifest(number: int) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "runtime": "wasi-det/1",
+        "module": cid_of(sha256(_FILE)),
+        "arguments": [str(number)],
+        "segments": SEGMENTS,
+        "limits": {"memory_bytes": 2**26, "work": SEGMENTS * WORK, "wall_seconds": 3600, "output_bytes": 0},
+        "verify": "none",
+    }
+
+
+def _result_hash(manifest: dict[str, Any], trace: list[dict[str, Any]]) -> bytes:
+    leaves = (
+        TraceLeaf(index=index, state_hash=from_hex(step["state_hash"], 32), work=int(step["work"]))
+        for index, step in enumerate(trace)
+    )
+    return JobResult(
+        job_hash=Manifest.parse(manifest).job_hash(),
+        status="succeeded",
+        exit_code=0,
+        outputs=(),
+        trace=tuple(leaves),
+        work=int(trace[-1]["work"]),
+    ).result_hash()
