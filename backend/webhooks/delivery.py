@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy import func
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, or_, select
 
 from backend.lock import alone
 from backend.market import Market
@@ -59,7 +59,8 @@ def _due(session: Session, market: Market) -> list[Message]:
         .join(WebhookRow, col(WebhookRow.id) == col(WebhookMessageRow.webhook_id))
         .where(
             WebhookMessageRow.state == "pending",
-            WebhookMessageRow.due_ms <= now,
+            # What comes from a clock that has been set back since does not wait until that time comes again.
+            or_(col(WebhookMessageRow.due_ms) <= now, col(WebhookMessageRow.created_ms) > now),
             col(WebhookRow.disabled_ms).is_(None),
         )
         .subquery()

@@ -159,6 +159,18 @@ class TestOutbox:
 
 
 class TestDelivery:
+    def test_one_from_before_the_clock_was_set_back_does_not_wait_for_its_time_to_come_again(
+        self, paper: PaperMarket, receiver: Receiver
+    ) -> None:
+        _add(paper, receiver.url)
+        paper.add_job("job_1")
+        with paper.market.db.write() as session:
+            for row in session.exec(select(WebhookMessageRow)):
+                row.created_ms += 3_600_000
+                row.due_ms += 3_600_000
+                session.add(row)
+        assert deliver_due(paper.market) == 1
+
     def test_it_comes_again_after_growing_pauses_with_the_same_id_until_it_is_given_up(
         self, paper: PaperMarket, receiver: Receiver
     ) -> None:
