@@ -79,11 +79,11 @@ class FaultyNode:
         self._server.shutdown()
         self._server.server_close()
 
-    def begin(self, dice: Random, share: float) -> None:
-        """From now on that share of the calls meets one of some faults, drawn for this time."""
+    def begin(self, dice: Random, share: float, faults: tuple[str, ...] | None = None) -> None:
+        """From now on that share of the calls meets one of these faults, or of some that are drawn for this time."""
         with self._lock:
             self._dice = Random(dice.random())
-            self._faults = tuple(dice.sample(FAULTS, dice.randrange(5, 9)))
+            self._faults = faults or tuple(dice.sample(FAULTS, dice.randrange(5, 9)))
             self._share = share
 
     def be_well(self) -> None:

@@ -24,6 +24,7 @@ from tests.faults.market.books import Broken
 from tests.faults.market.campaign import MINUTE_SECONDS, Campaign, last_words
 from tests.faults.market.people import at_work
 from tests.faults.market.plan import cycles
+from tests.support.receiver import receiving
 
 
 def main() -> int:
@@ -31,13 +32,14 @@ def main() -> int:
     parser.add_argument("--cycles", type=int, default=60)
     parser.add_argument("--seed", default="1")
     parser.add_argument("--stack", choices=stacks.NAMES, default=stacks.NAMES[0])
+    parser.add_argument("--patience", type=float, default=MINUTE_SECONDS, help="seconds, for a machine that is busy")
     parser.add_argument("--record", action="store_true")
     options = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="gridlease-faults-"))
-    with stacks.standing(options.stack, folder / "house") as stack:
-        campaign = Campaign(folder / "house", stack)
+    with receiving() as receiver, stacks.standing(options.stack, folder / "house") as stack:
+        campaign = Campaign(folder / "house", stack, receiver, options.patience)
         done = 0
         try:
             campaign.open()

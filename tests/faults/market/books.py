@@ -102,6 +102,17 @@ class Books:
             self._require_job(job, by_order.get(job.order_digest, []))
         self._require_money(leases)
 
+    def require_told(self, received: set[str]) -> None:
+        """`received`: ids of webhook messages. The buyer has heard of each job's end. Raises `Broken`."""
+        with self._market.db.read() as session:
+            messages = session.exec(select(WebhookMessageRow)).all()
+            jobs = session.exec(select(JobRow.id)).all()
+        lost = [message.id for message in messages if message.id not in received]
+        _require(not lost, f"messages {lost[:3]} were not delivered")
+        for kind in ("job.succeeded", "job.settled"):
+            told = {message.job_id for message in messages if message.kind == kind}
+            _require(told == set(jobs), f"nobody was told {kind} of {sorted(set(jobs) - told)[:3]}")
+
     def require_mirror(self) -> None:
         """Every row of it against the chain. Raises `Broken`."""
         report = verify_mirror(self._market.settings.mirror_url, self._rpc, self._ledger)

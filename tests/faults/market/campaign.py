@@ -21,22 +21,28 @@ from tests.faults.market.house import FaultyHouse
 from tests.faults.market.people import Buyer, Line, Provider
 from tests.faults.market.plan import PROCESSES, Cycle
 from tests.faults.market.stacks import Stack
+from tests.support.receiver import Receiver
 
 MINUTE_SECONDS: Final = 60.0
 _BLOCK_SECONDS: Final = 0.3
 _TEND_SECONDS: Final = 0.1
 _POINT_SECONDS: Final = 40.0
 _USUAL_BASE_FEE_WEI: Final = 10**9
+_HELD_SECONDS: Final = 1.5
 _DEEPEST: Final = 5
 _PROVIDERS: Final = 3
 
 
 class Campaign:
-    """Everything below `folder` and in the stack."""
+    """Everything below `folder` and in the stack; the buyer's webhooks go to `receiver`."""
 
-    def __init__(self, folder: Path, stack: Stack) -> None:
+    def __init__(
+        self, folder: Path, stack: Stack, receiver: Receiver, patience_seconds: float = MINUTE_SECONDS
+    ) -> None:
         self.house = FaultyHouse(folder, stack)
         self._stack = stack
+        self.receiver = receiver
+        self._patience_seconds = patience_seconds
         self._base_fee_wei = _USUAL_BASE_FEE_WEI
         self.told: Counter[str] = Counter()
         self.longest_seconds = 0.0
@@ -59,6 +65,7 @@ class Campaign:
         self.buyer = Buyer(Line(house.url))
         self.buyer.line.token = house.api_key
         self.buyer.bring()
+        self.buyer.listen(self.receiver.url)
         self.providers = [Provider(number, Line(house.url), house.ledger.domain) for number in range(_PROVIDERS)]
         for provider in self.providers:
             provider.join()
@@ -94,13 +101,13 @@ class Campaign:
         self._until(lambda: self.books.watched() == 0 and self.books.unfinished() is None, time.monotonic())
         with self.still:
             self._until(self.books.is_at_head, time.monotonic())
-            self.books.require_exact(self.buyer.accepted)
+            self._require_exact()
             self.books.require_mirror()
 
     def _buy(self, count: int) -> None:
         for _ in range(count):
             try:
-                self.buyer.buy(MINUTE_SECONDS)
+                self.buyer.buy(self._patience_seconds)
             except TimeoutError as error:
                 raise Broken(str(error)) from error
 
@@ -163,18 +170,17 @@ class Campaign:
         time.sleep(dice.uniform(0, 2))
 
     def _disturb_messages(self, how: str, dice: Random) -> None:
-        """For a second and a half whatever waits is carried on thrice, in another order, or not at all."""
-        stack, taken = self._stack, list[bytes]()
-        end = time.monotonic() + 1.5
+        """What comes within a second and a half is held up, and then sent thrice, in another order, or not at all."""
+        stack, held = self._stack, list[bytes]()
+        end = time.monotonic() + _HELD_SECONDS
         while time.monotonic() < end:
-            found = stack.take_messages()
-            taken += found
-            if how == "doubled":
-                stack.put_messages([*found, *found, *found])
+            held += stack.take_messages()
             time.sleep(0.01)
-        if how == "reordered":
-            dice.shuffle(taken)
-            stack.put_messages(taken)
+        if how == "doubled":
+            stack.put_messages([*held, *held, *held])
+        elif how == "reordered":
+            dice.shuffle(held)
+            stack.put_messages(held)
 
     def _foreign(self, dice: Random) -> None:
         """Somebody else with the market's key is quicker."""
@@ -218,8 +224,12 @@ class Campaign:
                 self._until(partial(self.books.has_stepped_since, self.books.last_step_ms()), begun)
                 if self.books.unfinished() is None:
                     seconds = time.monotonic() - begun
-                    self.books.require_exact(self.buyer.accepted)
+                    self._require_exact()
                     return seconds
+
+    def _require_exact(self) -> None:
+        self.books.require_exact(self.buyer.accepted)
+        self.books.require_told({taken.headers["webhook-id"] for taken in self.receiver.taken})
 
     def _until(self, holds: Callable[[], bool], begun: float) -> None:
         while True:
@@ -229,9 +239,15 @@ class Campaign:
                     return
             if self._failed is not None:
                 raise Broken(str(self._failed)) from self._failed
-            if time.monotonic() > begun + MINUTE_SECONDS:
-                raise Broken(f"after a minute: {self.books.unfinished()}, {self.books.watched()} not final")
+            if time.monotonic() > begun + self._patience_seconds:
+                raise Broken(f"after {self._patience_seconds:.0f} s: {self._left()}")
             time.sleep(0.1)
+
+    def _left(self) -> str:
+        try:
+            return f"{self.books.unfinished()}, {self.books.watched()} not final"
+        except (DBAPIError, MirrorError) as error:
+            return f"what is left cannot be read: {error}"
 
     def _mine(self) -> None:
         while not self._stop.wait(_BLOCK_SECONDS):

@@ -65,6 +65,10 @@ class Buyer:
     def bring(self) -> None:
         self.line("PUT", f"/v1/files/{cid_of(sha256(_FILE))}", _FILE)
 
+    def listen(self, url: str) -> None:
+        """Whatever happens to a job in the end is sent there."""
+        self.line("POST", "/v1/webhooks", {"url": url, "types": ["job.succeeded", "job.settled"]})
+
     def buy(self, seconds: float) -> None:
         """One job; raises `TimeoutError` if nobody takes it for so long."""
         number = len(self.accepted)

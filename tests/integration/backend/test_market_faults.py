@@ -9,6 +9,7 @@ from tests.faults.market.campaign import Campaign
 from tests.faults.market.people import at_work
 from tests.faults.market.plan import cycles
 from tests.support.anvil import require_anvil
+from tests.support.receiver import receiving
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(600)]
 
@@ -18,8 +19,8 @@ def test_a_market_whose_processes_broker_and_database_die_loses_doubles_and_jams
     tmp_path: Path, name: str, first: int
 ) -> None:
     require_anvil()
-    with stacks.standing(name, tmp_path / "house") as stack:
-        campaign = Campaign(tmp_path / "house", stack)
+    with receiving() as receiver, stacks.standing(name, tmp_path / "house") as stack:
+        campaign = Campaign(tmp_path / "house", stack, receiver)
         try:
             campaign.open()
             with at_work(campaign.providers):
