@@ -295,7 +295,10 @@ class Follower:
             with self._engine.begin() as connection, wide_cache(connection):
                 moved = roll_back(connection, cursor, ancestor, head, now_time())
         except ReorgTooDeep as error:
-            self._halt(cursor, str(error))
+            # One of several nodes can be left on a fork; that is for somebody to look at when no other knows better.
+            if not self._source.failed(error):
+                self._halt(cursor, str(error))
+            self._identified = False
             return
         self._watch.undone((cursor.number or 0) - ancestor)
         log.warning(

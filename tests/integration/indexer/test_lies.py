@@ -30,7 +30,7 @@ def test_a_thousand_lies_are_caught_before_commit(capsys: pytest.CaptureFixture[
         "swapped ids body",
         # The same transactions in another fork have the same receipts.
         "receipts of another fork",
-        # Of a block that is known, or asked for its hash alone, the rest is not read.
+        # Of a block that is known the rest is not read.
         "alter block in eth_getBlockByNumber",
         "alter transaction in eth_getBlockByNumber",
         "drop transaction in eth_getBlockByNumber",
