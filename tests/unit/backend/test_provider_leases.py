@@ -14,11 +14,14 @@ from protocol.hashing import to_hex
 from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
 
 
-def _told(paper: PaperMarket) -> list[str]:
+def _told(paper: PaperMarket, *, linger_seconds: float = 0) -> list[str]:
+    """`linger_seconds`: how long the server goes on after its answer."""
+
     async def ask() -> list[str]:
         async with paper.http(paper.session_of(PROVIDER)) as http:
             answer = await http.get("/v1/provider/leases")
             assert answer.status_code == 200, answer.text
+            await asyncio.sleep(linger_seconds)
             return [lease["lease"] for lease in answer.json()["data"]]
 
     return asyncio.run(ask())
@@ -44,6 +47,6 @@ def test_who_calls_is_noted_now_though_the_clock_was_set_since_it_called_before(
     with paper_market(tmp_path) as paper:
         with paper.market.db.write() as session:
             session.merge(ProviderRow(address=PROVIDER.address, heard_time=heard_time))
-        _told(paper)
+        _told(paper, linger_seconds=1)
         with paper.market.db.read() as session:
             assert 0 <= silent_seconds(session, PROVIDER.address) <= 60
