@@ -190,7 +190,7 @@ def test_usage_receipts_of_the_older_schema_are_their_leases_providers(market: M
     config = Config()
     config.set_main_option("script_location", str(Path(backend.__file__).parent / "migrations"))
     config.attributes["engine"] = market.engine
-    command.upgrade(config, "0007")
+    command.upgrade(config, "0008")
     with market.engine.begin() as connection:
         connection.exec_driver_sql(
             "INSERT INTO lease_intentions (lease, job_id, fill, provider, offer_digest, rate, zone, state, base_work, "
@@ -203,8 +203,8 @@ def test_usage_receipts_of_the_older_schema_are_their_leases_providers(market: M
                 "job_work, lease_work, checkpoint_cid, cumulative_base, last, signed_time) VALUES "
                 f"('{lease}', 1, 'job_1', '', '', '', 1, 1, '', 7, false, 0)"
             )
-    for revision in ("0008", "0007", "0008"):
-        (command.downgrade if revision == "0007" else command.upgrade)(config, revision)
+    for revision in ("0009", "0008", "0009"):
+        (command.downgrade if revision == "0008" else command.upgrade)(config, revision)
     with market.read() as session:
         rows = session.exec(select(UsageRow).order_by(UsageRow.lease)).all()
         assert [(row.lease, row.provider, row.cumulative_base) for row in rows] == [("0x1", "0xA", 7), ("0x2", "", 7)]
