@@ -18,7 +18,7 @@ from typing import Any
 import structlog
 
 from bench.record import write
-from gridlease.supervisor import ProcessFailed
+from protocol.errors import GridleaseError
 from tests.faults.market import stacks
 from tests.faults.market.books import Broken
 from tests.faults.market.campaign import MINUTE_SECONDS, Campaign, last_words
@@ -50,8 +50,8 @@ def main() -> int:
                     print(f"{time.monotonic() - begun:5.0f} s  {done} of {options.cycles}: {said}", flush=True)
                 campaign.finish()
             ends = campaign.books.ends()
-        except (Broken, ProcessFailed) as error:
-            print(f"seed {options.seed}, cycle {done}: {error}\n{last_words(campaign, 40)}", file=sys.stderr)
+        except (Broken, GridleaseError) as error:
+            print(f"seed {options.seed}, cycle {done + 1}: {error}\n{last_words(campaign, 40)}", file=sys.stderr)
             print(f"all of it is in {folder}", file=sys.stderr)
             return 1
         finally:

@@ -50,7 +50,7 @@ class Campaign:
         #: whoever holds it keeps the chain as it is
         self.still = threading.Lock()
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._mine, self._tend)]
-        self._failed: Exception | None = None
+        self.failed: Exception | None = None
 
     def open(self) -> None:
         """Raises `ProcessFailed`."""
@@ -237,8 +237,8 @@ class Campaign:
                 # The mirror may be missing for the moment, the database restarting.
                 if holds():
                     return
-            if self._failed is not None:
-                raise Broken(str(self._failed)) from self._failed
+            if self.failed is not None:
+                raise Broken(str(self.failed)) from self.failed
             if time.monotonic() > begun + self._patience_seconds:
                 raise Broken(f"after {self._patience_seconds:.0f} s: {self._left()}")
             time.sleep(0.1)
@@ -262,12 +262,13 @@ class Campaign:
             try:
                 self.house.tend()
             except Exception as error:  # noqa: BLE001 -- told to whoever waits
-                self._failed = error
+                self.failed = error
                 return
 
 
 def last_words(campaign: Campaign, lines: int) -> str:
-    """The ends of the processes' logs."""
+    """The ends of the processes' logs, and why one is not started again."""
     folder = campaign.house.supervisor.log_folder
     logs = {name: (folder / f"{name}.log").read_text(errors="replace").splitlines() for name in PROCESSES}
+    logs["supervisor"] = [str(campaign.failed or "")]
     return "\n".join(f"--- {name}\n" + "\n".join(found[-lines:]) for name, found in logs.items())
