@@ -5,7 +5,7 @@ The delegate's cap on chain is the last word; these caps are tighter and cost no
 
 from typing import Final
 
-from sqlalchemy import case, or_, update
+from sqlalchemy import BigInteger, Integer, bindparam, case, or_, update
 from sqlmodel import Session, col
 
 from backend.accounts.tables import ApiKeyRow
@@ -14,6 +14,24 @@ from protocol.terms import Order
 from protocol.units import format_dollars
 
 DAY_SECONDS: Final = 86_400
+
+_AMOUNT: Final = bindparam("amount", type_=BigInteger())
+_TODAY: Final = bindparam("today", type_=Integer())
+_OF_TODAY: Final = case((col(ApiKeyRow.day) == _TODAY, col(ApiKeyRow.day_committed_base)), else_=0)
+# Built once: every order runs it.
+_COUNT: Final = (
+    update(ApiKeyRow)
+    .where(
+        col(ApiKeyRow.id) == bindparam("key"),
+        or_(col(ApiKeyRow.cap_base).is_(None), col(ApiKeyRow.committed_base) + _AMOUNT <= ApiKeyRow.cap_base),
+        or_(col(ApiKeyRow.daily_cap_base).is_(None), ApiKeyRow.daily_cap_base >= _OF_TODAY + _AMOUNT),
+    )
+    .values(
+        committed_base=col(ApiKeyRow.committed_base) + _AMOUNT,
+        day=_TODAY,
+        day_committed_base=_OF_TODAY + _AMOUNT,
+    )
+)
 
 
 def most_base(order: Order) -> int:
@@ -27,22 +45,8 @@ def commit(session: Session, key: ApiKeyRow, amount_base: int, now: int) -> None
     `now` in unix seconds. Raises `OverCap`, and then nothing is counted.
     """
     today = now // DAY_SECONDS
-    of_today = case((col(ApiKeyRow.day) == today, col(ApiKeyRow.day_committed_base)), else_=0)
-    counted = session.exec(
-        update(ApiKeyRow)
-        .where(
-            col(ApiKeyRow.id) == key.id,
-            or_(col(ApiKeyRow.cap_base).is_(None), col(ApiKeyRow.committed_base) + amount_base <= ApiKeyRow.cap_base),
-            or_(col(ApiKeyRow.daily_cap_base).is_(None), of_today + amount_base <= ApiKeyRow.daily_cap_base),
-        )
-        .values(
-            committed_base=col(ApiKeyRow.committed_base) + amount_base,
-            day=today,
-            day_committed_base=of_today + amount_base,
-        )
-        .execution_options(synchronize_session=False)
-    ).rowcount
-    if counted != 1:
+    values = {"key": key.id, "amount": amount_base, "today": today}
+    if session.connection().execute(_COUNT, values).rowcount != 1:
         _refuse(session, key, amount_base, today)
 
 

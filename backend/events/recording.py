@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import event, inspect, literal, or_, update
+from sqlalchemy import Boolean, Integer, bindparam, event, insert, inspect, or_, update
 from sqlalchemy.orm import Session as OrmSession
 from sqlmodel import Session, col
 
@@ -19,12 +19,23 @@ from backend.db import Database
 from backend.events.tables import JobEventRow
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.leases.tables import LeaseIntention, UsageRow
-from backend.webhooks.outbox import enqueue
+from backend.webhooks.outbox import Event, enqueue
 from protocol.clock import now_milliseconds
 from protocol.wire.jobs import ENDED
 
 _NOTED: Final = "gridlease.noted"
 _CHUNK: Final = 500
+# Built once: every transaction that changes a job runs them.
+_INSERT: Final = insert(JobEventRow)
+_COUNT: Final = (
+    update(JobRow)
+    .where(col(JobRow.id).in_(bindparam("jobs", expanding=True)))
+    .values(
+        event_count=col(JobRow.event_count) + bindparam("count", type_=Integer()),
+        settle_due=or_(col(JobRow.settle_due), bindparam("settling", type_=Boolean())),
+    )
+    .returning(col(JobRow.id), col(JobRow.buyer), col(JobRow.event_count))
+)
 #: after these the job's settlement may have ended, and after a lease.closed, which is told where that is looked at
 _SETTLING: Final = frozenset({*(f"job.{state}" for state in ENDED), "lease.skipped"})
 
@@ -112,20 +123,21 @@ def _tell(session: OrmSession) -> None:
     for told in sorted(noted, key=lambda told: told.place):
         by_job[told.job_id].append(told)
     now = now_milliseconds()
-    rows: list[tuple[str, JobEventRow]] = []
-    for job_id, buyer, first in _numbered(session, by_job):
-        for sequence, told in enumerate(by_job[job_id], first):
-            row = JobEventRow(
-                job_id=job_id,
-                sequence=sequence,
-                kind=told.kind,
-                data=json.dumps(told.data, separators=(",", ":")),
-                created_ms=now,
-                block_number=told.block_number,
-                block_hash=told.block_hash,
-            )
-            session.add(row)
-            rows.append((buyer, row))
+    rows = [
+        Event(
+            owner=buyer,
+            job_id=job_id,
+            sequence=sequence,
+            kind=told.kind,
+            data=json.dumps(told.data, separators=(",", ":")),
+            created_ms=now,
+            block_number=told.block_number,
+            block_hash=told.block_hash,
+        )
+        for job_id, buyer, first in _numbered(session, by_job)
+        for sequence, told in enumerate(by_job[job_id], first)
+    ]
+    session.connection().execute(_INSERT, [row.columns() for row in rows])
     enqueue(session, rows)
 
 
@@ -137,14 +149,6 @@ def _numbered(session: OrmSession, by_job: dict[str, list[Told]]) -> Iterator[tu
         alike[len(told), any(one.kind in _SETTLING for one in told)].append(job_id)
     for (count, settling), ids in sorted(alike.items()):
         for start in range(0, len(ids), _CHUNK):
-            statement = (
-                update(JobRow)
-                .where(col(JobRow.id).in_(ids[start : start + _CHUNK]))
-                .values(
-                    event_count=col(JobRow.event_count) + count,
-                    settle_due=or_(col(JobRow.settle_due), literal(settling)),
-                )
-                .returning(col(JobRow.id), col(JobRow.buyer), col(JobRow.event_count))
-            )
-            for job_id, buyer, last in session.connection().execute(statement).all():
+            values = {"jobs": ids[start : start + _CHUNK], "count": count, "settling": settling}
+            for job_id, buyer, last in session.connection().execute(_COUNT, values).all():
                 yield job_id, buyer, last - count + 1

@@ -66,6 +66,11 @@ def files_of(manifest: Manifest) -> list[str]:
     return list(dict.fromkeys((manifest.module, *manifest.inputs.values())))
 
 
+def belongs_new(session: Session, job_id: str, cids: Iterable[str]) -> None:
+    """These files are a new job's, for all its lanes."""
+    session.add_all(FileUse(cid=cid, job_id=job_id, lane=EVERY_LANE) for cid in dict.fromkeys(cids))
+
+
 def belongs(session: Session, job_id: str, cids: Iterable[str], lane: int) -> None:
     """These files are the job's from now on; said again it changes nothing."""
     for cid in dict.fromkeys(cids):

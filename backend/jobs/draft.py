@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from sqlmodel import Session
 
-from backend.jobs.order import OrderContext, build_order, quorum_of
+from backend.jobs.order import OrderContext, at_price, build_order, quorum_of
 from backend.jobs.priced import PricedOrder
 from backend.jobs.relax import relaxations
 from backend.market import Market
@@ -42,7 +42,8 @@ class Draft(PricedOrder):
         self.request = request
         self._context = replace(context, market_rate=nearest.offer.rate if nearest else None)
         quorum = quorum_of(request.replicas, request.quorum)
-        super().__init__(market, book, manifest, self._build(request), quorum, account.free_base)
+        order = at_price(dearest, request, self._context.market_rate)
+        super().__init__(market, book, manifest, order, quorum, account.free_base)
 
     def _build(self, request: JobRequest) -> Order:
         return build_order(request, Manifest.parse(request.manifest), self._context)

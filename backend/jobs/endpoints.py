@@ -14,7 +14,7 @@ from backend.events.pulse import Pulse, news_or_time
 from backend.events.stream import EventStream, Streams, is_over, messages, position_of
 from backend.jobs import idempotency, service
 from backend.jobs.tables import JobLogRow, JobRow
-from backend.jobs.view import view_job, view_jobs
+from backend.jobs.view import view_job, view_jobs, view_new
 from backend.leases.ending import cancel_job
 from backend.leases.segments import trace_of, usages
 from backend.market import Market
@@ -48,8 +48,7 @@ async def submit_job(
     row, is_new = await _bought(market, key, job_request, idempotency_key, await request.body())
     if is_new:
         wake.market()
-    headers = {} if is_new else {"Idempotent-Replayed": "true"}
-    return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+    return await answer_with(market, request.app.state.pulse, row, prefer, is_new=is_new)
 
 
 async def _bought(
@@ -64,14 +63,16 @@ async def _bought(
     return await market.db.written(lambda session: service.submit(session, key, signed, idempotency_key, body))
 
 
-async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, headers: dict[str, str]) -> Response:
+async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, *, is_new: bool) -> Response:
     """The job with the matcher's book receipt: 200 if it has ended, else 202."""
-    row = await _wait(market, pulse, row, _wait_seconds(prefer))
+    seconds = _wait_seconds(prefer)
+    row = await _wait(market, pulse, row, seconds)
     with market.db.read() as session:
-        receipt = receipts.signed(session, market, service.order_of(row))
-        job = view_job(session, market, row).model_copy(update={"book_receipt": receipt})
+        job = view_new(market, row) if is_new and not seconds else view_job(session, market, row)
+        job = job.model_copy(update={"book_receipt": receipts.signed(session, market, service.order_of(row))})
+    headers = {"Location": job.links["self"], **({} if is_new else {"Idempotent-Replayed": "true"})}
     status = 200 if row.state in ENDED else 202
-    return JSONResponse(job.model_dump(mode="json"), status, {**headers, "Location": job.links["self"]})
+    return Response(job.model_dump_json(), status, headers, "application/json")
 
 
 def _wait_seconds(prefer: str) -> int:

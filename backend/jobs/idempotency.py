@@ -3,14 +3,19 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import text
-from sqlmodel import Session, select
+from sqlalchemy import bindparam, text
+from sqlmodel import Session, col, select
 
 from backend.errors import BadRequest, IdempotencyConflict, InFlight
 from backend.jobs.tables import IdempotencyRow, JobRow
 from protocol.clock import now_time
 
 MAX_KEY_CHARACTERS: Final = 255
+
+_FIND: Final = select(IdempotencyRow.fingerprint, IdempotencyRow.job_id).where(
+    col(IdempotencyRow.principal) == bindparam("principal"), col(IdempotencyRow.key) == bindparam("key")
+)
+"""Built once: every job runs it."""
 
 
 def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow | None:
@@ -21,8 +26,7 @@ def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow 
     if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
         raise BadRequest("Idempotency-Key must have 1 to 255 printable characters", remedy="send a random one")
     hold(session, principal, key)
-    statement = select(IdempotencyRow).where(IdempotencyRow.principal == principal, IdempotencyRow.key == key)
-    row = session.exec(statement).first()
+    row = session.connection().execute(_FIND, {"principal": principal, "key": key}).first()
     if row is None:
         return None
     if row.fingerprint != hashlib.sha256(body).hexdigest():

@@ -1,7 +1,7 @@
 """From a job request to the order that the market signs for its buyer. Pure: what it needs is passed in."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backend.errors import BadRequest
 from backend.jobs.policy import needed, order_expiry
@@ -65,6 +65,12 @@ def build_order(request: JobRequest, manifest: Manifest, context: OrderContext) 
         epoch=context.epoch,
         salt=secrets.randbits(256),
     )
+
+
+def at_price(order: Order, request: JobRequest, market_rate: int | None) -> Order:
+    """The order as `build_order` would have made it of a request with these prices."""
+    max_rate, budget = _price(request, order.quantity, order.fee * order.max_leases, market_rate)
+    return replace(order, max_rate=max_rate, budget=budget)
 
 
 def leases_of(request: JobRequest) -> int:

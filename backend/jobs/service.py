@@ -107,8 +107,8 @@ def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: st
         request_id=current_request_id(),
     )
     session.add(job)
-    access.belongs(session, job.id, access.files_of(priced.manifest), access.EVERY_LANE)
-    receipts.enter(session, market, order)
+    access.belongs_new(session, job.id, access.files_of(priced.manifest))
+    receipts.enter_new(session, market, order)
     return job
 
 

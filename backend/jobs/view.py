@@ -1,6 +1,7 @@
 """A job as its buyer sees it: the intention from the market, the money from the mirror."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -23,54 +24,67 @@ def view_job(session: Session, market: Market, row: JobRow) -> Job:
     return view_jobs(session, market, [row])[0]
 
 
+def view_new(market: Market, row: JobRow) -> Job:
+    """One that was made just now: nothing has happened to it yet."""
+    return _view(market.settings.origin, row, [], [], [])
+
+
 def view_jobs(session: Session, market: Market, rows: Sequence[JobRow]) -> list[Job]:
-    """Jobs with their leases: two questions for all of them, and one for each lease."""
-    statement = select(LeaseIntention.lease).where(col(LeaseIntention.job_id).in_([row.id for row in rows]))
+    """Jobs with their leases: a few questions for all of them, and one for each lease."""
+    ids = [row.id for row in rows]
+    statement = select(LeaseIntention.lease).where(col(LeaseIntention.job_id).in_(ids))
     proposed = [from_hex(lease, 32) for lease in session.exec(statement)]
-    with market.mirror.snapshot() as now:
-        status = now.status()
-        found = now.leases_by_id(proposed).values() if proposed else ()
-        return [
-            _view(
-                session,
-                market.settings.origin,
-                now,
-                status,
-                row,
-                [lease for lease in found if to_hex(lease.order) == row.order_digest],
-            )
-            for row in rows
-        ]
+    leases: defaultdict[str, list[tuple[LeaseRow, JobLease]]] = defaultdict(list)
+    if proposed:
+        with market.mirror.snapshot() as now:
+            status = now.status()
+            for lease in now.leases_by_id(proposed).values():
+                leases[to_hex(lease.order)].append((lease, _lease(now, status, lease)))
+    checks: defaultdict[str, list[CheckRow]] = defaultdict(list)
+    for check in session.exec(select(CheckRow).where(col(CheckRow.job_id).in_(ids)).order_by(col(CheckRow.id))):
+        checks[check.job_id].append(check)
+    notes: defaultdict[str, list[str]] = defaultdict(list)
+    for note in session.exec(select(JobNoteRow).where(col(JobNoteRow.job_id).in_(ids)).order_by(col(JobNoteRow.id))):
+        notes[note.job_id].append(note.text)
+    origin = market.settings.origin
+    return [_view(origin, row, leases[row.order_digest], checks[row.id], notes[row.id]) for row in rows]
 
 
-def _view(session: Session, origin: str, now: Reads, status: MirrorStatus, row: JobRow, leases: list[LeaseRow]) -> Job:
-    leases.sort(key=lambda lease: lease.fill)
+def _view(
+    origin: str,
+    row: JobRow,
+    leases: list[tuple[LeaseRow, JobLease]],
+    checks: Sequence[CheckRow],
+    notes: list[str],
+) -> Job:
+    leases.sort(key=lambda pair: pair[0].fill)
+    found = [lease for lease, _ in leases]
     links = {
         "self": f"{origin}/v1/jobs/{row.id}",
         "logs": f"{origin}/v1/jobs/{row.id}/logs",
         "events": f"{origin}/v1/jobs/{row.id}/events",
         "explorer": f"{origin}/job/{row.job_hash}",
     }
-    if leases:
-        links["lease"] = f"{origin}/lease/{to_hex(leases[-1].lease)}"
-    held = [lease.locked_base - lease.paid_base for lease in leases if lease.state is not LeaseState.CLOSED]
+    if found:
+        links["lease"] = f"{origin}/lease/{to_hex(found[-1].lease)}"
+    held = [lease.locked_base - lease.paid_base for lease in found if lease.state is not LeaseState.CLOSED]
     return Job(
         id=row.id,
         job_hash=row.job_hash,
         order=row.order_digest,
         state=row.state,
-        settlement=settlement(leases),
+        settlement=settlement(found),
         segments=Segments(done=row.segments_done, total=row.segments_total),
         work=row.work,
         cost_base=row.cost_base,
-        fee_base=sum(lease.fee_base for lease in leases),
+        fee_base=sum(lease.fee_base for lease in found),
         held_base=sum(held),
-        refunded_base=sum(lease.refunded_base for lease in leases),
-        leases=[_lease(now, status, lease) for lease in leases],
+        refunded_base=sum(lease.refunded_base for lease in found),
+        leases=[shown for _, shown in leases],
         result=ResultInfo.model_validate_json(row.result) if row.result else None,
         failure=row.failure,
-        verification=_verification(session, row),
-        notes=_notes(session, row),
+        verification=_verification(row, checks),
+        notes=notes,
         metadata=json.loads(row.extra),
         created_at=_at(row.created_ms),
         ended_at=_at(row.ended_ms) if row.ended_ms else None,
@@ -79,9 +93,8 @@ def _view(session: Session, origin: str, now: Reads, status: MirrorStatus, row: 
     )
 
 
-def _verification(session: Session, row: JobRow) -> Verification:
+def _verification(row: JobRow, checks: Sequence[CheckRow]) -> Verification:
     order = order_of(row)
-    checks = session.exec(select(CheckRow).where(CheckRow.job_id == row.id).order_by(col(CheckRow.id))).all()
     return Verification.model_validate(
         {
             "verify": json.loads(row.manifest)["verify"],
@@ -93,10 +106,6 @@ def _verification(session: Session, row: JobRow) -> Verification:
             ],
         }
     )
-
-
-def _notes(session: Session, row: JobRow) -> list[str]:
-    return list(session.exec(select(JobNoteRow.text).where(JobNoteRow.job_id == row.id).order_by(col(JobNoteRow.id))))
 
 
 def _lease(now: Reads, status: MirrorStatus, lease: LeaseRow) -> JobLease:

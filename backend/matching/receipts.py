@@ -1,35 +1,65 @@
 """Book receipts: the matcher's signed word that it holds an offer or an order, and as which one in its book."""
 
+from typing import Final, NamedTuple
+
+from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
 from backend.market import Market
 from backend.matching.tables import BookCounterRow, BookEntryRow
 from protocol.clock import now_time
-from protocol.hashing import from_hex, to_hex
+from protocol.hashing import to_hex
 from protocol.messages import digest, sign, to_json
 from protocol.terms import BookReceipt, Offer, Order
 from protocol.wire.auctions import SignedBookReceipt
 
+# Built once: every order runs them.
+_FIND: Final = select(BookEntryRow.sequence, BookEntryRow.received_time).where(
+    col(BookEntryRow.hash) == bindparam("key")
+)
+_TAKE: Final = (
+    update(BookCounterRow)
+    .where(col(BookCounterRow.id) == 1)
+    .values(next_sequence=col(BookCounterRow.next_sequence) + 1)
+    .returning(col(BookCounterRow.next_sequence) - 1)
+)
 
-def enter(session: Session, market: Market, message: Offer | Order) -> BookEntryRow:
+
+class Entered(NamedTuple):
+    """When a message came in, and as which one; unix seconds."""
+
+    sequence: int
+    received_time: int
+
+
+def enter(session: Session, market: Market, message: Offer | Order) -> Entered:
     """Puts it into the book, once; the same again keeps its place."""
     key = to_hex(digest(market.domain, message))
-    row = find(session, key)
-    if row is None:
-        row = BookEntryRow(
-            sequence=_next_sequence(session),
-            hash=key,
-            kind=type(message).__name__.lower(),
-            received_time=now_time(),
-            expiry_time=message.expiry,
-        )
-        session.add(row)
-        session.flush()
-    return row
+    return find(session, key) or _add(session, key, message)
 
 
-def find(session: Session, key: str) -> BookEntryRow | None:
-    return session.exec(select(BookEntryRow).where(BookEntryRow.hash == key)).first()
+def enter_new(session: Session, market: Market, message: Offer | Order) -> None:
+    """One that cannot be in the book yet, because its salt was drawn just now or its row is unique."""
+    _add(session, to_hex(digest(market.domain, message)), message)
+
+
+def find(session: Session, key: str) -> Entered | None:
+    session.flush()
+    row = session.connection().execute(_FIND, {"key": key}).first()
+    return None if row is None else Entered(*row)
+
+
+def _add(session: Session, key: str, message: Offer | Order) -> Entered:
+    entered = Entered(sequence=_next_sequence(session), received_time=now_time())
+    row = BookEntryRow(
+        sequence=entered.sequence,
+        hash=key,
+        kind=type(message).__name__.lower(),
+        received_time=entered.received_time,
+        expiry_time=message.expiry,
+    )
+    session.add(row)
+    return entered
 
 
 def bound(session: Session) -> int:
@@ -45,12 +75,13 @@ def unexpired(session: Session, now: int) -> list[BookEntryRow]:
 
 def signed(session: Session, market: Market, message: Offer | Order) -> SignedBookReceipt | None:
     """The receipt, the same each time; None for what was accepted before there were receipts."""
-    row = find(session, to_hex(digest(market.domain, message)))
+    hash_ = digest(market.domain, message)
+    row = find(session, to_hex(hash_))
     if row is None:
         return None
     receipt = BookReceipt(
         matcher=market.submission_key.address,
-        hash=from_hex(row.hash, 32),
+        hash=hash_,
         sequence=row.sequence,
         received_at=row.received_time,
     )
@@ -65,7 +96,5 @@ def signed(session: Session, market: Market, message: Offer | Order) -> SignedBo
 
 def _next_sequence(session: Session) -> int:
     # The row is locked until the transaction ends: who comes second waits, and a rollback gives the number back.
-    counter = session.get_one(BookCounterRow, 1, with_for_update=True)
-    counter.next_sequence += 1
-    session.add(counter)
-    return counter.next_sequence - 1
+    taken: int = session.connection().execute(_TAKE).scalar_one()
+    return taken

@@ -41,8 +41,7 @@ async def submit_order(
     row, is_new = await _bought(market, caller, signed, idempotency_key, await request.body())
     if is_new:
         wake.market()
-    headers = {} if is_new else {"Idempotent-Replayed": "true"}
-    return await answer_with(market, request.app.state.pulse, row, prefer, headers)
+    return await answer_with(market, request.app.state.pulse, row, prefer, is_new=is_new)
 
 
 async def _bought(

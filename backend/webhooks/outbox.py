@@ -4,12 +4,12 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from sqlalchemy import bindparam
 from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
-from backend.events.tables import JobEventRow
 from backend.webhooks.tables import WebhookMessageRow, WebhookRow
 from protocol.ids import new_id
 
@@ -17,20 +17,45 @@ from protocol.ids import new_id
 _STREAM_ONLY: Final = frozenset({"job.segment", "job.log"})
 
 
-def enqueue(session: Session, told: Iterable[tuple[str, JobEventRow]]) -> None:
-    """Adds a message for each endpoint that wants an event; each event comes with the account that it is of."""
-    mine = [(owner, row) for owner, row in told if row.kind not in _STREAM_ONLY]
+_OF_OWNERS: Final = select(WebhookRow.id, WebhookRow.owner, WebhookRow.types).where(
+    col(WebhookRow.owner).in_(bindparam("owners", expanding=True)), col(WebhookRow.disabled_ms).is_(None)
+)
+"""Built once: every transaction that changes a job runs it."""
+
+
+class Event(NamedTuple):
+    """An event as it is stored, and the account that it is of."""
+
+    owner: str
+    job_id: str
+    sequence: int
+    kind: str
+    #: JSON object
+    data: str
+    created_ms: int
+    block_number: int | None
+    block_hash: str | None
+
+    def columns(self) -> dict[str, Any]:
+        """Of its row."""
+        columns = self._asdict()
+        del columns["owner"]
+        return columns
+
+
+def enqueue(session: Session, told: Iterable[Event]) -> None:
+    """Adds a message for each endpoint that wants an event."""
+    mine = [one for one in told if one.kind not in _STREAM_ONLY]
     if not mine:
         return
-    owners = {owner for owner, _ in mine}
-    statement = select(WebhookRow).where(col(WebhookRow.owner).in_(owners), col(WebhookRow.disabled_ms).is_(None))
-    endpoints: defaultdict[str, list[WebhookRow]] = defaultdict(list)
-    for endpoint in session.execute(statement).scalars():
-        endpoints[endpoint.owner].append(endpoint)
-    for owner, row in mine:
-        for endpoint in endpoints[owner]:
-            if wants(json.loads(endpoint.types), row.kind):
-                session.add(_message(endpoint, row))
+    endpoints: defaultdict[str, list[tuple[str, list[str]]]] = defaultdict(list)
+    owners = list({one.owner for one in mine})
+    for webhook_id, owner, types in session.connection().execute(_OF_OWNERS, {"owners": owners}):
+        endpoints[owner].append((webhook_id, json.loads(types)))
+    for one in mine:
+        for webhook_id, wanted in endpoints[one.owner]:
+            if wants(wanted, one.kind):
+                session.add(_message(webhook_id, one))
 
 
 def wants(types: list[str], kind: str) -> bool:
@@ -44,11 +69,11 @@ def body_of(kind: str, created_ms: int, data: dict[str, Any]) -> str:
     return json.dumps({"type": kind, "timestamp": timestamp, "data": data}, separators=(",", ":"))
 
 
-def _message(endpoint: WebhookRow, row: JobEventRow) -> WebhookMessageRow:
+def _message(webhook_id: str, row: Event) -> WebhookMessageRow:
     data = {"job": row.job_id, "sequence": row.sequence, **json.loads(row.data)}
     return WebhookMessageRow(
         id=new_id("msg"),
-        webhook_id=endpoint.id,
+        webhook_id=webhook_id,
         job_id=row.job_id,
         sequence=row.sequence,
         kind=row.kind,
