@@ -24,6 +24,11 @@ _TICK_SECONDS: Final = 0.25
 _AWAY_SECONDS: Final = 1.0
 
 
+def prepare() -> None:
+    """Loads what rings. It takes a second or two, in which nobody should wait for an answer yet."""
+    import backend.worker  # noqa: F401
+
+
 def market() -> None:
     """Asks for one run of the market's step, now."""
     _bell.ask()

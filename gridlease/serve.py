@@ -6,6 +6,7 @@ import threading
 import uvicorn
 from fastapi import FastAPI
 
+from backend import wake
 from backend.app import create_app
 from backend.market import Market
 from backend.operations.settings import OperationsSettings
@@ -25,6 +26,7 @@ def run_serve() -> None:
     settings = MarketSettings()
     market = Market(settings)
     market.db.migrate()
+    wake.prepare()
     application = create_app(market, Sweeper(lambda: Market(settings)))
     bundles = Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=market.deployment.complete_blooms)
     mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_urls[0])

@@ -5,7 +5,7 @@ Every field is static, so a struct hash is keccak256 of the type hash and of one
 """
 
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Final, TypeVar
 
 from protocol.errors import TermOutOfRange
@@ -75,6 +75,8 @@ def struct_hash(message: AnyMessage) -> bytes:
     return keccak256(type_hash(type(message)) + words(message))
 
 
+# Whoever takes a message in, signs it and stores it asks for its digest each time.
+@lru_cache(2048)
 def digest(domain: Domain, message: AnyMessage) -> bytes:
     """The 32 bytes that are signed, and the id of an offer or order."""
     return keccak256(b"\x19\x01" + domain.separator + struct_hash(message))
