@@ -42,6 +42,11 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
             return
         for action in actions:
             _do(session, market, job, action)
+        if job.state in ENDED and all(row.state == "ended" for row in intentions_of(session, job.id)):
+            # Nothing is left to decide about it.
+            job.wants_lease = False
+            session.add(job)
+            return
 
 
 def sweep(market: Market) -> None:

@@ -10,8 +10,9 @@ from functools import partial
 from typing import Final
 
 import structlog
+from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import Session
+from sqlmodel import Session, col, select
 
 from backend.db import Database
 from backend.offers.tables import ProviderRow
@@ -25,8 +26,10 @@ _GATHER_SECONDS: Final = 0.2
 
 def heard(session: Session, providers: Iterable[Address]) -> None:
     """The providers are alive."""
-    for provider in providers:
-        session.merge(ProviderRow(address=provider, heard_time=now_time()))
+    who, now = set(providers), now_time()
+    known = set(session.exec(select(ProviderRow.address).where(col(ProviderRow.address).in_(who))))
+    session.connection().execute(update(ProviderRow).where(col(ProviderRow.address).in_(known)).values(heard_time=now))
+    session.add_all(ProviderRow(address=provider, heard_time=now) for provider in who - known)
 
 
 class Presence:
