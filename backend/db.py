@@ -59,13 +59,14 @@ class Database:
                 session.invalidate()
                 raise
 
-    async def written(self, work: Callable[[Session], T]) -> T:
+    async def written(self, work: Callable[[Session], T], *, is_first: bool = False) -> T:
         """What `work` returns, once its transaction is committed: `write` for the event loop.
 
-        On SQLite it shares one with others that wait, each on its own savepoint; a server does so by itself.
+        On SQLite it shares one with others that wait, each on its own savepoint, those `is_first` before the others; a
+        server does so by itself.
         """
         if self._is_sqlite:
-            return await self._joined.run(work)
+            return await self._joined.run(work, is_first=is_first)
         with self.write() as session:
             return work(session)
 

@@ -22,8 +22,8 @@ from backend.write_turns import WriteTurns
 
 T = TypeVar("T")
 
-_LONGEST_SECONDS: Final = 0.03
-"""Works that are joined end after so long: other processes want to write too."""
+_LONGEST_SECONDS: Final = 0.01
+"""Works that are joined end after so long: other processes want to write too, and other requests to be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,15 @@ class _Part:
 class _Queue:
     """Of one event loop."""
 
-    parts: deque[_Part] = field(default_factory=deque)
+    first: deque[_Part] = field(default_factory=deque)
+    others: deque[_Part] = field(default_factory=deque)
     runner: "asyncio.Task[None] | None" = None
+
+    def __bool__(self) -> bool:
+        return bool(self.first or self.others)
+
+    def take(self) -> _Part:
+        return (self.first or self.others).popleft()
 
 
 class GroupCommit:
@@ -50,37 +57,40 @@ class GroupCommit:
         self._engine, self._sessions, self._turns = engine, sessions, turns
         self._queues: WeakKeyDictionary[asyncio.AbstractEventLoop, _Queue] = WeakKeyDictionary()
 
-    async def run(self, work: Callable[[Session], T]) -> T:
-        """What the work returns, once it is on the disk; or raises what it raises."""
+    async def run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
+        """What the work returns, once it is on the disk; or raises what it raises.
+
+        `is_first`: before all that are not. A wave of reports, which a provider may send at once, holds up no buyer.
+        """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())
         part = _Part(work, copy_context(), loop.create_future())
-        queue.parts.append(part)
+        (queue.first if is_first else queue.others).append(part)
         if queue.runner is None or queue.runner.done():
-            queue.runner = loop.create_task(self._run(queue.parts))
+            queue.runner = loop.create_task(self._run(queue))
         answer: T = await part.done
         return answer
 
-    async def _run(self, parts: deque[_Part]) -> None:
-        while parts:
+    async def _run(self, queue: _Queue) -> None:
+        while queue:
             try:
                 with self._engine.connect() as connection:
                     connection.begin()
                     await self._turns.take_on_loop(connection)
-                    await self._commit(connection, self._work(connection, parts))
+                    await self._commit(connection, self._work(connection, queue))
             except BaseException as error:
                 # Nobody who waits now would fare better.
-                while parts:
-                    _fail(parts.popleft(), error)
+                while queue:
+                    _fail(queue.take(), error)
                 if not isinstance(error, DBAPIError):
                     raise
 
-    def _work(self, connection: Connection, parts: deque[_Part]) -> list[tuple[_Part, Any]]:
+    def _work(self, connection: Connection, queue: _Queue) -> list[tuple[_Part, Any]]:
         """Runs those that wait, for a while; returns what those came to that raised nothing."""
         answers = []
         ends = time.monotonic() + _LONGEST_SECONDS
-        while parts and time.monotonic() < ends:
-            part = parts.popleft()
+        while queue and time.monotonic() < ends:
+            part = queue.take()
             if part.done.done():
                 # Its caller is gone before anything was done for it.
                 continue

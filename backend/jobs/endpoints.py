@@ -60,7 +60,9 @@ async def _bought(
         if row is not None:
             return row, False
         signed = service.sign_order(session, market, key, request)
-    return await market.db.written(lambda session: service.submit(session, key, signed, idempotency_key, body))
+    return await market.db.written(
+        lambda session: service.submit(session, key, signed, idempotency_key, body), is_first=True
+    )
 
 
 async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, *, is_new: bool) -> Response:

@@ -64,4 +64,4 @@ async def _bought(
             idempotency.remember(session, caller.address, idempotency_key, body, row)
         return row, is_new
 
-    return await market.db.written(submit)
+    return await market.db.written(submit, is_first=True)

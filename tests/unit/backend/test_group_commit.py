@@ -115,6 +115,27 @@ def test_a_work_runs_in_the_context_of_its_own_request(db: Database) -> None:
     assert asyncio.run(together()) == ["one", "two"]
 
 
+def test_buyers_do_not_wait_behind_a_wave_of_reports(db: Database) -> None:
+    done: list[str] = []
+
+    def takes_long(name: str) -> Callable[[Session], None]:
+        def work(_session: Session) -> None:
+            time.sleep(0.02)
+            done.append(name)
+
+        return work
+
+    async def together() -> None:
+        reports = [asyncio.create_task(db.written(takes_long(f"report {number}"))) for number in range(10)]
+        await asyncio.sleep(0.03)
+        await db.written(takes_long("job"), is_first=True)
+        await asyncio.gather(*reports)
+
+    asyncio.run(together())
+    assert len(done) == 11
+    assert done.index("job") <= 4
+
+
 def test_one_whose_caller_is_gone_is_not_done(db: Database) -> None:
     async def leave() -> None:
         with db.write():
