@@ -18,6 +18,7 @@ from backend.leases.segments import lane_segments, trace_of
 from backend.leases.tables import CommitmentRow, LeaseIntention, UsageRow
 from backend.leases.vouchers import compact, voucher_of
 from backend.market import Market
+from backend.offers.presence import hear_now
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import LeaseState
 from protocol.hashing import Address, checksum_address, cid_of, from_hex, to_hex
@@ -46,6 +47,7 @@ def lane_of(job: JobRow, intention: LeaseIntention) -> int:
 
 def commit_usage(session: Session, market: Market, caller: Principal, lease: str, asked: UsageCommitment) -> bool:
     """Keeps a replica's commitment to its next segment; whether it may show it now."""
+    hear_now(session, caller.address, market.settings.silence_seconds)
     intention = own_intention(session, caller, lease)
     row = session.get(CommitmentRow, (intention.lease, asked.sequence))
     if row is not None and row.commitment != asked.commitment:
@@ -79,6 +81,7 @@ def report_usage(
     session: Session, market: Market, caller: Principal, lease: str, report: UsageReport
 ) -> SignedVoucher | Waiting:
     """Checks and keeps one segment, and answers with its voucher once it is accepted; the same again asks again."""
+    hear_now(session, caller.address, market.settings.silence_seconds)
     intention = own_intention(session, caller, lease)
     receipt = from_json(UsageReceipt, report.usage_receipt)
     job = session.get_one(JobRow, intention.job_id)

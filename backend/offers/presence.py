@@ -32,6 +32,13 @@ def heard(session: Session, providers: Iterable[Address]) -> None:
     session.add_all(ProviderRow(address=provider, heard_time=now) for provider in who - known)
 
 
+def hear_now(session: Session, provider: Address, silence_seconds: int) -> None:
+    """For whoever judges in the same transaction: who is calling is not silent, though it was for long."""
+    row = session.get(ProviderRow, provider)
+    if row is None or not 0 <= now_time() - row.heard_time < silence_seconds // 4:
+        session.merge(ProviderRow(address=provider, heard_time=now_time()))
+
+
 class Presence:
     """Of one process, on its event loop."""
 
