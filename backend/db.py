@@ -62,8 +62,8 @@ class Database:
     async def written(self, work: Callable[[Session], T], *, is_first: bool = False) -> T:
         """What `work` returns, once its transaction is committed: `write` for the event loop.
 
-        On SQLite it shares one with others that wait, each on its own savepoint, those `is_first` before the others; a
-        server does so by itself.
+        On SQLite it shares one with others that wait, each on its own savepoint, those `is_first` in turn with the
+        others; a server does so by itself.
         """
         if self._is_sqlite:
             return await self._joined.run(work, is_first=is_first)

@@ -42,12 +42,15 @@ class _Queue:
     first: deque[_Part] = field(default_factory=deque)
     others: deque[_Part] = field(default_factory=deque)
     runner: "asyncio.Task[None] | None" = None
+    was_first: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.first or self.others)
 
     def take(self) -> _Part:
-        return (self.first or self.others).popleft()
+        is_first = bool(self.first) and not (self.was_first and self.others)
+        self.was_first = is_first
+        return (self.first if is_first else self.others).popleft()
 
 
 class GroupCommit:
@@ -60,7 +63,8 @@ class GroupCommit:
     async def run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
         """What the work returns, once it is on the disk; or raises what it raises.
 
-        `is_first`: before all that are not. A wave of reports, which a provider may send at once, holds up no buyer.
+        `is_first`: in turn with all that are not, however many these are. A wave of reports, which a provider may send
+        at once, holds up no buyer, and buyers hold up no provider.
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())

@@ -66,7 +66,7 @@ class Presence:
             await asyncio.sleep(_GATHER_SECONDS)
             providers, self._unwritten = sorted(self._unwritten), set()
             try:
-                await self._db.written(partial(heard, providers=providers))
+                await self._db.written(partial(heard, providers=providers), is_first=True)
             except SQLAlchemyError as error:
                 log.warning("presence.lost", providers=len(providers), error=type(error).__name__)
                 for one in providers:

@@ -83,13 +83,19 @@ class Sender:
     def send_pending(self) -> int:
         """Turns pending intents into stored, signed transactions and broadcasts them; returns how many."""
         sent = 0
-        for kind in self._kinds:
-            while self._anything_due(kind):
-                transactions, view = self._look()
-                if not has_room(transactions, self._rules) or not self._send_next(kind, transactions, view):
-                    break
-                sent += 1
+        kinds = list(self._kinds)
+        # In turn: the ledger takes some calls one at a time, and hundreds of them must not keep the others waiting.
+        while kinds:
+            kinds = [kind for kind in kinds if self._send_one(kind)]
+            sent += len(kinds)
         return sent
+
+    def _send_one(self, kind: str) -> bool:
+        """Whether a transaction of the kind went; if not, nothing more of it can go now."""
+        if not self._anything_due(kind):
+            return False
+        transactions, view = self._look()
+        return has_room(transactions, self._rules) and self._send_next(kind, transactions, view)
 
     def _look(self) -> tuple[list[Transaction], View]:
         market = self._market

@@ -136,6 +136,18 @@ def test_buyers_do_not_wait_behind_a_wave_of_reports(db: Database) -> None:
     assert done.index("job") <= 4
 
 
+def test_reports_do_not_wait_for_the_last_of_many_buyers(db: Database) -> None:
+    done: list[str] = []
+
+    async def together() -> None:
+        jobs = [db.written(lambda _: done.append("job"), is_first=True) for _ in range(20)]
+        report = db.written(lambda _: done.append("report"))
+        await asyncio.gather(*jobs, report)
+
+    asyncio.run(together())
+    assert done.index("report") <= 2
+
+
 def test_one_whose_caller_is_gone_is_not_done(db: Database) -> None:
     async def leave() -> None:
         with db.write():
