@@ -61,7 +61,7 @@ class _Asking:
 
     def __call__(self, connection: Connection) -> bool:
         """Whether the transaction has begun."""
-        if not self._is_next:
+        if self._waiting is not None and not self._is_next:
             self._is_next = _locked(self._waiting)
         if self._is_next and _begun(connection):
             return True
@@ -70,9 +70,9 @@ class _Asking:
         return False
 
 
-def _locked(descriptor: int | None) -> bool:
+def _locked(descriptor: int) -> bool:
     try:
-        fcntl.flock(descriptor or 0, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

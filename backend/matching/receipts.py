@@ -68,11 +68,6 @@ def bound(session: Session) -> int:
     return counter.next_sequence if counter else 1
 
 
-def unexpired(session: Session, now: int) -> list[BookEntryRow]:
-    """What an auction at this time must know; `now` in unix seconds."""
-    return list(session.exec(select(BookEntryRow).where(col(BookEntryRow.expiry_time) > now)))
-
-
 def signed(session: Session, market: Market, message: Offer | Order) -> SignedBookReceipt | None:
     """The receipt, the same each time; None for what was accepted before there were receipts."""
     hash_ = digest(market.domain, message)

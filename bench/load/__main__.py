@@ -262,7 +262,7 @@ def main() -> None:
     for row in rows:
         print(f"{row['name']:64} {row['value']} {row['unit']}")
     if os.environ.get("RECORD", "1") == "1":
-        print(write(f"load-{kind}", rows))
+        print(write(f"load-{kind}", rows, f"python -m bench.load {kind}"))
 
 
 if __name__ == "__main__":
