@@ -1,5 +1,6 @@
 """The house as `gridlease dev` runs it, behind nodes that fail; its processes can be killed, and armed to die."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -116,7 +117,9 @@ class FaultyHouse(House):
         self._armed.pop(name, None)
 
     def _begin_again(self, name: str) -> None:
-        os.killpg(self.supervisor.pid(name), signal.SIGKILL)
+        # Without its database it may have ended by itself.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.supervisor.pid(name), signal.SIGKILL)
         # Nobody waits for its answer: what it needs may be away.
         self.supervisor.start(replace(self._programs[name], ready=lambda: True))
 
