@@ -1,5 +1,6 @@
 """`gridlease audit auction`: the published book from the market, what came of it from a node, and the rule, here."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -9,8 +10,9 @@ from typing import Any, Final
 import typer
 from pydantic import ValidationError
 
-from backend.matching.audit import HeldReceipt, Outcome, audit
+from backend.matching.audit import HeldReceipt, Outcome, audit, untold
 from backend.matching.snapshot import Snapshot
+from client.errors import NotFound
 from client.http import Http
 from indexer.ranges import RangeSize
 from protocol.errors import NodeUnavailable, ProtocolError, RpcRefused
@@ -19,7 +21,7 @@ from protocol.hashing import from_hex, keccak256, to_hex
 from protocol.messages import from_json
 from protocol.rpc import Rpc
 from protocol.terms import BookReceipt, Offer, Order
-from protocol.wire.auctions import AuctionInfo, SignedBookReceipt
+from protocol.wire.auctions import AuctionInfo, BookEntryInfo, SignedBookReceipt
 
 _AUCTION_TOPIC: Final = to_hex(keccak256(signature(Auction).encode()))
 _FIRST_BLOCKS: Final = 10_000
@@ -28,18 +30,19 @@ _MOST_BLOCKS: Final = 1_000_000
 
 def run_audit(number: int, url: str, rpc: str | None, from_block: int, receipts: list[Path], *, as_json: bool) -> None:
     """Prints each finding; exit code 1 if there is one."""
+    held = [read_receipt(path) for path in receipts]
     http = Http(url)
     try:
-        published = http.get(f"/v1/auctions/{number}", AuctionInfo)
+        snapshot = _book(http, number)
+        earlier = _earlier(http, untold(snapshot, held))
     finally:
         http.close()
-    snapshot = Snapshot.parse(published.snapshot)
     outcome = None
     if rpc is not None:
         with Rpc(rpc) as node:
             node.require_chain(snapshot.domain.chain_id)
             outcome = outcome_of(node, snapshot, from_block)
-    findings = audit(snapshot, outcome, [read_receipt(path) for path in receipts])
+    findings = audit(snapshot, outcome, held, earlier)
     if as_json:
         facts = {
             "auction": number,
@@ -57,6 +60,19 @@ def run_audit(number: int, url: str, rpc: str | None, from_block: int, receipts:
         _say(number, snapshot, outcome, [f"{finding.fault.value}: {finding.words}" for finding in findings])
     if findings:
         raise typer.Exit(1)
+
+
+def _book(http: Http, number: int) -> Snapshot:
+    return Snapshot.parse(http.get(f"/v1/auctions/{number}", AuctionInfo).snapshot)
+
+
+def _earlier(http: Http, digests: list[bytes]) -> list[Snapshot]:
+    """The books of which the market says that they told of the leaving of these; it may name none."""
+    books = set()
+    for digest in digests:
+        with contextlib.suppress(NotFound):
+            books.add(http.get(f"/v1/auctions/entries/{to_hex(digest)}", BookEntryInfo).left_in)
+    return [_book(http, number) for number in sorted(number for number in books if number is not None)]
 
 
 def _say(number: int, snapshot: Snapshot, outcome: Outcome | None, findings: list[str]) -> None:

@@ -12,6 +12,8 @@ class LeaseIntention(SQLModel, table=True):
     lease: str = Field(primary_key=True, max_length=66)
     job_id: str = Field(index=True, max_length=40)
     fill: int
+    #: number of the auction that gave it
+    auction: int | None = Field(default=None, index=True)
     provider: str = Field(index=True, max_length=42)
     offer_digest: str = Field(max_length=66)
     #: pico-dollars per metered unit, as offered

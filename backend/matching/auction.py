@@ -3,6 +3,7 @@
 It is decided from one state of the databases while others write; what it decided is stored as far as it still holds.
 """
 
+import json
 from collections import Counter
 from dataclasses import dataclass, replace
 
@@ -17,13 +18,12 @@ from backend.leases.lanes import LaneState
 from backend.leases.segments import lane_segments
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.matching import receipts
+from backend.matching import leaving, receipts
 from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.policy import match
-from backend.matching.snapshot import LeftOut, Snapshot, root_of, text_of
-from backend.matching.tables import AuctionRow, BookEntryRow
+from backend.matching.snapshot import Snapshot, root_of, text_of
+from backend.matching.tables import AuctionRow
 from backend.matching.waiting import Waiting, may_open, waiting
-from backend.offers.tables import OfferRow
 from backend.submission import intents
 from protocol.clock import now_time
 from protocol.hashing import from_hex, to_hex
@@ -68,6 +68,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
     if not pairings:
         return None
     taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in found.orders}
+    left_out = leaving.left_out(session, now, bound, taking_part)
     snapshot = Snapshot(
         domain=market.domain,
         matcher=market.submission_key.address,
@@ -77,32 +78,22 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         offers=tuple(book),
         orders=tuple(orders),
         order_signatures={entry.digest: from_hex(job.order_signature) for entry, job in found.orders},
-        left_out=_left_out(session, now, bound, taking_part),
+        left_out=left_out,
     )
     lines = snapshot.lines()
+    for_good = [to_hex(entry.digest) for entry in left_out if entry.for_good]
     return _Decided(
-        row=AuctionRow(root=to_hex(root_of(lines)), snapshot=text_of(lines), pairings=len(pairings), held_time=now),
+        row=AuctionRow(
+            root=to_hex(root_of(lines)),
+            snapshot=text_of(lines),
+            pairings=len(pairings),
+            held_time=now,
+            leaving=json.dumps(for_good) if for_good else "",
+        ),
         jobs={entry.digest: job for entry, job in found.orders},
         offers=len(book),
         pairings=pairings,
     )
-
-
-def _left_out(session: Session, now: int, bound: int, taking_part: set[str]) -> tuple[LeftOut, ...]:
-    """The entries below the bound that could take part by their expiry and do not, and why; `now` in unix seconds."""
-    entered, expiry = col(BookEntryRow.sequence) < bound, col(BookEntryRow.expiry_time) > now
-    keys = session.exec(select(BookEntryRow.hash).where(entered, expiry))
-    missing = [key for key in keys if key not in taking_part]
-    if not missing:
-        return ()
-    jobs = select(BookEntryRow.hash, JobRow.state).join(JobRow, col(JobRow.order_digest) == col(BookEntryRow.hash))
-    books = select(BookEntryRow.hash, OfferRow.withdrawn).join(OfferRow, col(OfferRow.digest) == col(BookEntryRow.hash))
-    why = {key: f"its job is {state}" for key, state in session.exec(jobs.where(entered, expiry))}
-    why |= {
-        key: "withdrawn, or refused by the ledger" if withdrawn else "provider silent, or cancelled on chain"
-        for key, withdrawn in session.exec(books.where(entered, expiry))
-    }
-    return tuple(LeftOut(digest=from_hex(key, 32), why=why.get(key, "gone")) for key in missing)
 
 
 def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
@@ -127,12 +118,13 @@ def _expire(session: Session, job_id: str) -> None:
 
 def _store(session: Session, market: Market, decided: _Decided) -> int:
     """Proposes what still holds: a buyer may have cancelled meanwhile, a lane may have been closed."""
+    leaving.settle(session)
     session.add(decided.row)
     session.flush()
     crash_points.reach("auction.stored")
     jobs = _still_waiting(session, market, decided)
     pairings = [pairing for pairing in decided.pairings if pairing.order.digest in jobs]
-    leases = [_propose(session, jobs[pairing.order.digest], pairing) for pairing in pairings]
+    leases = [_propose(session, decided.row, jobs[pairing.order.digest], pairing) for pairing in pairings]
     session.flush()
     intents.add_all(session, "open", [(lease, {"auction": decided.row.id}) for lease in leases])
     for pairing in pairings:
@@ -169,7 +161,7 @@ def _is_first(order: BookOrder, job: JobRow) -> bool:
     return not order.tried and not job.closed_lanes
 
 
-def _propose(session: Session, job: JobRow, pairing: Pairing) -> str:
+def _propose(session: Session, held: AuctionRow, job: JobRow, pairing: Pairing) -> str:
     """Returns the lease's id as it is stored."""
     order, offer = pairing.order, pairing.offer
     rows = [] if not order.tried else lane_segments(session, job.id, pairing.fill % order.order.replicas)
@@ -179,6 +171,7 @@ def _propose(session: Session, job: JobRow, pairing: Pairing) -> str:
             lease=lease,
             job_id=job.id,
             fill=pairing.fill,
+            auction=held.id,
             provider=offer.offer.provider,
             offer_digest=to_hex(offer.digest),
             rate=offer.offer.rate,

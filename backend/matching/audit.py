@@ -67,12 +67,18 @@ class HeldReceipt:
             raise ProtocolError(f"the receipt names the matcher {self.receipt.matcher} and was signed by {signer}")
 
 
-def audit(snapshot: Snapshot, outcome: Outcome | None, receipts: Iterable[HeldReceipt] = ()) -> list[Finding]:
+def audit(
+    snapshot: Snapshot,
+    outcome: Outcome | None,
+    receipts: Iterable[HeldReceipt] = (),
+    earlier: Iterable[Snapshot] = (),
+) -> list[Finding]:
     """All that is wrong; empty if nothing is. Without an outcome only book and receipts are held to each other.
 
+    `earlier`: books of which the market says that they told what left for good, of what is `untold` in this one.
     Raises `ProtocolError` for a receipt that its matcher did not sign, or that is another matcher's.
     """
-    findings = [*_forged(snapshot), *_dropped(snapshot, receipts)]
+    findings = [*_forged(snapshot), *_dropped(snapshot, receipts, _left_before(snapshot, outcome, earlier))]
     if outcome is None:
         return findings
     root = snapshot.root()
@@ -98,9 +104,37 @@ def _is_signed(domain: Domain, offer: Offer, signature: bytes) -> bool:
         return False
 
 
-def _dropped(snapshot: Snapshot, receipts: Iterable[HeldReceipt]) -> list[Finding]:
-    known = {entry.digest for entry in snapshot.offers} | {entry.digest for entry in snapshot.orders}
-    known |= {entry.digest for entry in snapshot.left_out}
+def untold(snapshot: Snapshot, receipts: Iterable[HeldReceipt]) -> list[bytes]:
+    """Digests of what a book that says nothing of it may only leave out if an earlier one told that it left."""
+    known = _known(snapshot)
+    return [held.receipt.hash for held in receipts if held.receipt.hash not in known and _is_due(snapshot, held)]
+
+
+def _known(snapshot: Snapshot) -> set[bytes]:
+    entries = (snapshot.offers, snapshot.orders, snapshot.left_out)
+    return {entry.digest for some in entries for entry in some}
+
+
+def _is_due(snapshot: Snapshot, held: HeldReceipt) -> bool:
+    return held.receipt.sequence < snapshot.sequence_bound and held.message.expiry > snapshot.held_time
+
+
+def _left_before(snapshot: Snapshot, outcome: Outcome | None, earlier: Iterable[Snapshot]) -> set[bytes]:
+    """What left for good by books that this matcher committed to, before this one."""
+    own = (snapshot.domain, snapshot.matcher)
+    return {
+        entry.digest
+        for book in earlier
+        if (book.domain, book.matcher) == own
+        and book.held_time <= snapshot.held_time
+        and (outcome is None or book.root() in outcome.roots)
+        for entry in book.left_out
+        if entry.for_good
+    }
+
+
+def _dropped(snapshot: Snapshot, receipts: Iterable[HeldReceipt], left_before: set[bytes]) -> list[Finding]:
+    known = _known(snapshot) | left_before
     findings = []
     for held in receipts:
         held.require(snapshot.domain)
@@ -113,9 +147,9 @@ def _dropped(snapshot: Snapshot, receipts: Iterable[HeldReceipt]) -> list[Findin
                 words = f"{name} was received before the auction, as number {receipt.sequence} of the book, but the "
                 words += f"auction says that it knows only those below {snapshot.sequence_bound}"
                 findings.append(Finding(fault=Fault.BOUND, words=words))
-        elif receipt.hash not in known and held.message.expiry > snapshot.held_time:
+        elif receipt.hash not in known and _is_due(snapshot, held):
             words = f"{name} has the book receipt {receipt.sequence}, below the auction's bound "
-            words += f"{snapshot.sequence_bound}, and is not in its book"
+            words += f"{snapshot.sequence_bound}, and is not in its book, nor told to have left in one before"
             findings.append(Finding(fault=Fault.DROPPED, words=words))
     return findings
 

@@ -17,6 +17,11 @@ from protocol.wire.auctions import SignedBookReceipt
 _FIND: Final = select(BookEntryRow.sequence, BookEntryRow.received_time).where(
     col(BookEntryRow.hash) == bindparam("key")
 )
+_COME_BACK: Final = (
+    update(BookEntryRow)
+    .where(col(BookEntryRow.hash) == bindparam("key"), col(BookEntryRow.left_in).is_not(None))
+    .values(left_in=None)
+)
 _TAKE: Final = (
     update(BookCounterRow)
     .where(col(BookCounterRow.id) == 1)
@@ -35,7 +40,12 @@ class Entered(NamedTuple):
 def enter(session: Session, market: Market, message: Offer | Order) -> Entered:
     """Puts it into the book, once; the same again keeps its place."""
     key = to_hex(digest(market.domain, message))
-    return find(session, key) or _add(session, key, message)
+    found = find(session, key)
+    if found is None:
+        return _add(session, key, message)
+    # It may have left and come back.
+    session.connection().execute(_COME_BACK, {"key": key})
+    return found
 
 
 def enter_new(session: Session, market: Market, message: Offer | Order) -> None:

@@ -38,6 +38,8 @@ class LeftOut:
 
     digest: bytes
     why: str
+    #: later books need not tell of it
+    for_good: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class Snapshot:
     min_notice: int
     #: unix seconds of the market's clock
     held_time: int
-    #: each book receipt below it is an entry here, unless what it is for has expired
+    #: each book receipt below it is an entry here, unless what it is for has expired or left for good in a book before
     sequence_bound: int
     offers: tuple[BookOffer, ...]
     orders: tuple[BookOrder, ...]
@@ -112,7 +114,7 @@ class Snapshot:
                 orders.append(_order(domain, line))
                 signatures[orders[-1].digest] = from_hex(line["signature"])
             else:
-                left_out.append(LeftOut(digest=from_hex(line["hash"], 32), why=line["why"]))
+                left_out.append(_left_out(line))
         return cls(
             domain=domain,
             matcher=checksum_address(head["matcher"]),
@@ -162,7 +164,12 @@ def _offer_line(entry: BookOffer) -> bytes:
 
 @lru_cache(_REMEMBERED)
 def _left_out_line(entry: LeftOut) -> bytes:
-    return _spelt({"kind": "left out", "hash": to_hex(entry.digest), "why": entry.why})
+    line: dict[str, Any] = {"kind": "left out", "hash": to_hex(entry.digest), "why": entry.why}
+    return _spelt(line | {"forGood": True} if entry.for_good else line)
+
+
+def _left_out(line: dict[str, Any]) -> LeftOut:
+    return LeftOut(digest=from_hex(line["hash"], 32), why=line["why"], for_good=line.get("forGood", False))
 
 
 def _offer(domain: Domain, line: dict[str, Any]) -> BookOffer:

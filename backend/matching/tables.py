@@ -1,13 +1,21 @@
 """The matcher's book as it was received, and the auctions that were held about it."""
 
 from sqlalchemy import BigInteger
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Index, SQLModel, text
 
 
 class BookEntryRow(SQLModel, table=True):
     """An offer or order that the market accepted: its place in the book is in its book receipt."""
 
     __tablename__ = "book_entries"
+    __table_args__ = (
+        Index(
+            "ix_book_entries_here",
+            "sequence",
+            sqlite_where=text("left_in IS NULL"),
+            postgresql_where=text("left_in IS NULL"),
+        ),
+    )
     #: 1, 2, 3, … without a gap
     sequence: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     #: EIP-712 digest, 0x hex
@@ -18,6 +26,8 @@ class BookEntryRow(SQLModel, table=True):
     received_time: int
     #: unix seconds; from then on no auction need know it
     expiry_time: int = Field(index=True, sa_type=BigInteger)
+    #: number of the auction that told of its leaving for good and is final on chain
+    left_in: int | None = None
 
 
 class BookCounterRow(SQLModel, table=True):
@@ -32,6 +42,14 @@ class AuctionRow(SQLModel, table=True):
     """An auction that matched something, with the book that it decided about."""
 
     __tablename__ = "auctions"
+    __table_args__ = (
+        Index(
+            "ix_auctions_leaving",
+            "id",
+            sqlite_where=text("leaving <> ''"),
+            postgresql_where=text("leaving <> ''"),
+        ),
+    )
     id: int | None = Field(default=None, primary_key=True)
     #: 0x hex: the `bookRoot` of its transactions
     root: str = Field(index=True, max_length=66)
@@ -40,3 +58,5 @@ class AuctionRow(SQLModel, table=True):
     pairings: int
     #: unix seconds
     held_time: int
+    #: JSON list of the digests that it tells of for good; empty if none, or once it is known what became of it on chain
+    leaving: str = ""

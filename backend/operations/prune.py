@@ -18,7 +18,7 @@ from backend.events.tables import JobEventRow
 from backend.files import uploads
 from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
 from backend.market import Market
-from backend.matching.tables import AuctionRow
+from backend.matching.tables import AuctionRow, BookEntryRow
 from backend.operations import metrics
 from backend.webhooks.tables import WebhookAttemptRow, WebhookMessageRow
 from protocol.clock import now_time
@@ -80,10 +80,14 @@ def _delete(db: Database, key: Any, is_old: ColumnElement[bool]) -> int:
 def _empty_snapshots(db: Database, before_time: int) -> int:
     """The root stays: it is on chain, and whoever has the book can still show that it is the one."""
     old = select(AuctionRow.id).where(col(AuctionRow.held_time) < before_time, col(AuctionRow.snapshot) != "")
-    emptied = update(AuctionRow).values(snapshot="")
-    return _in_batches(
-        db, old, lambda session, ids: session.connection().execute(emptied.where(col(AuctionRow.id).in_(ids)))
-    )
+
+    def empty(session: Any, ids: Sequence[Any]) -> None:
+        session.connection().execute(update(AuctionRow).values(snapshot="").where(col(AuctionRow.id).in_(ids)))
+        # What nobody can read has told nobody.
+        untold = update(BookEntryRow).values(left_in=None)
+        session.connection().execute(untold.where(col(BookEntryRow.left_in).in_(ids)))
+
+    return _in_batches(db, old, empty)
 
 
 def _settled(before_ms: int) -> ColumnElement[bool]:

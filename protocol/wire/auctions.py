@@ -16,6 +16,18 @@ class SignedBookReceipt(Wire):
     signature: SignatureHex
 
 
+class BookEntryInfo(Wire):
+    """The place in the book of an offer or order, as its book receipt has it."""
+
+    hash: Hash32
+    kind: Literal["offer", "order"]
+    sequence: int
+    #: unix seconds
+    received_time: int
+    #: number of the auction whose book says that it left for good; from then on books do not tell of it
+    left_in: int | None
+
+
 class AuctionInfo(Wire):
     """An auction that matched something."""
 

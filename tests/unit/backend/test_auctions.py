@@ -17,11 +17,11 @@ from backend.jobs.tables import JobRow
 from backend.leases.onchain import LeasesOnChain
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.matching import auction, receipts
+from backend.matching import auction, leaving, receipts
 from backend.matching.audit import HeldReceipt, Outcome, audit
 from backend.matching.book import BookOrder
 from backend.matching.snapshot import Snapshot
-from backend.matching.tables import AuctionRow
+from backend.matching.tables import AuctionRow, BookEntryRow
 from backend.matching.waiting import waiting
 from backend.offers import service as offers
 from backend.offers.live import LiveBook
@@ -173,6 +173,67 @@ class TestAuction:
             assert intention.offer_digest == to_hex(digest(DOMAIN, cheap))
             dropped = replace(snapshot, offers=snapshot.offers[1:], left_out=())
             assert len(audit(dropped, Outcome(roots=frozenset({dropped.root()}), opened=()), held)) >= 2
+
+    def test_its_book_tells_of_what_left_for_good_until_one_that_told_is_final(self, market: Market) -> None:
+        with market.db.write() as session:
+            for name in ("one", "two"):
+                _post(session, market, name, capacity=9)
+            gone = _post(session, market, "gone")
+        withdrawn, owner = to_hex(digest(DOMAIN, gone)), cast(Principal, SimpleNamespace(address=gone.provider))
+
+        def told(number: int) -> list[str]:
+            with market.db.write() as session:
+                _queue(session, market, number)
+            assert auction.hold(market) == 1
+            with market.db.read() as session:
+                row = session.exec(select(AuctionRow).where(AuctionRow.id == number)).one()
+                return [to_hex(entry.digest) for entry in Snapshot.parse(row.snapshot).left_out if entry.for_good]
+
+        def end(number: int, state: str) -> None:
+            """What became of the auction's open."""
+            with market.db.write() as session:
+                lease = session.exec(select(LeaseIntention.lease).where(LeaseIntention.auction == number)).one()
+                session.exec(select(IntentRow).where(IntentRow.subject == lease)).one().state = state
+
+        def left_in() -> int | None:
+            with market.db.read() as session:
+                return session.exec(select(BookEntryRow.left_in).where(BookEntryRow.hash == withdrawn)).one()
+
+        assert told(1) == []
+        with market.db.write() as session:
+            offers.withdraw_offer(session, owner, withdrawn)
+        assert told(2) == [withdrawn]
+        end(2, "dropped")
+        # It was never sent, so it told nobody; the next one is on its way.
+        assert told(3) == [withdrawn]
+        assert told(4) == [withdrawn]
+        end(3, "done")
+        # What is settled in an auction counts from the next.
+        assert told(5) == [withdrawn]
+        assert (told(6), left_in()) == ([], 3)
+        with market.db.write() as session:
+            _post(session, market, "gone")
+        assert left_in() is None
+        with market.db.write() as session:
+            offers.withdraw_offer(session, owner, withdrawn)
+        assert told(7) == [withdrawn]
+
+    def test_what_came_back_before_its_leaving_was_final_has_not_left(self, market: Market) -> None:
+        with market.db.write() as session:
+            _post(session, market, "one", capacity=9)
+            gone = _post(session, market, "gone")
+            _queue(session, market, 1)
+            owner = cast(Principal, SimpleNamespace(address=gone.provider))
+            offers.withdraw_offer(session, owner, to_hex(digest(DOMAIN, gone)))
+        assert auction.hold(market) == 1
+        with market.db.write() as session:
+            _post(session, market, "gone")
+            session.exec(select(IntentRow)).one().state = "done"
+        with market.db.write() as session:
+            leaving.settle(session)
+        with market.db.read() as session:
+            assert session.exec(select(AuctionRow.leaving)).one() == ""
+            assert set(session.exec(select(BookEntryRow.left_in))) == {None}
 
     def test_one_that_matches_nothing_is_not_kept(self, market: Market) -> None:
         with market.db.write() as session:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import rfc8785
 
-from backend.matching.audit import Fault, Outcome, audit
+from backend.matching.audit import Fault, Outcome, audit, untold
 from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.policy import match
 from backend.matching.snapshot import BadSnapshot, LeftOut, Snapshot
@@ -90,6 +90,28 @@ class TestCheatingMatcher:
         said = LeftOut(digest=snapshot.offers[0].digest, why="withdrawn")
         public = replace(snapshot, offers=snapshot.offers[1:], left_out=(said,))
         assert _faults(public, outcome_of(public), receipts=receipts_of(snapshot)) == []
+
+    def test_one_that_told_in_an_earlier_book_that_it_left_for_good_need_not_say_so_again(
+        self, snapshot: Snapshot
+    ) -> None:
+        later = replace(snapshot, offers=snapshot.offers[1:], held_time=HELD_TIME + 5)
+        said = LeftOut(digest=snapshot.offers[0].digest, why="withdrawn", for_good=True)
+        told = replace(snapshot, offers=snapshot.offers[1:], left_out=(said,))
+        held = receipts_of(snapshot)
+        assert untold(later, held) == [said.digest]
+
+        def faults(book: Snapshot, *, is_committed: bool = True) -> list[Fault]:
+            outcome = outcome_of(later)
+            if is_committed:
+                outcome = replace(outcome, roots=outcome.roots | {book.root()})
+            # From its bytes, as an auditor has it.
+            return _faults(later, outcome, receipts=held, earlier=[Snapshot.parse(book.text())])
+
+        assert faults(told) == []
+        assert faults(told, is_committed=False) == [Fault.DROPPED]
+        assert faults(replace(told, left_out=(replace(said, for_good=False),))) == [Fault.DROPPED]
+        assert faults(replace(told, held_time=later.held_time + 1)) == [Fault.DROPPED]
+        assert faults(replace(told, matcher=FRIEND.address)) == [Fault.DROPPED]
 
     def test_one_that_lowers_its_bound_is_named(self, snapshot: Snapshot) -> None:
         lowered = replace(snapshot, offers=snapshot.offers[1:], sequence_bound=1)

@@ -20,7 +20,9 @@ from tests.support.builders import make_offer, make_order
 from tests.support.stored_mirror import DEPLOYMENT
 from tests.unit.backend.test_files import TUS, begin, metadata
 
-PUBLIC: Final = frozenset({"livez", "readyz", "chain", "nonce", "verify", "list_offers", "get_auction", "version"})
+PUBLIC: Final = frozenset(
+    {"livez", "readyz", "chain", "nonce", "verify", "list_offers", "get_auction", "get_book_entry", "version"}
+)
 """Whoever asks gets an answer, and it names nobody's private things."""
 
 ENDLESS: Final = frozenset({"job_events"})
