@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from client.cli.console import JSON_HELP, confirm, facts, market, moment, money_words, print_json, refuse_usage, say
+from client.cli.groups import takes
 from client.cli.session import done, opened
-from client.cli.wallet import Keystore, PasswordFile, PrivateKeyFile
+from client.cli.wallet import WalletOptions
 from client.funds import DEV_CHAINS
 from protocol.hashing import ZERO_ADDRESS, Address, checksum_address
 from protocol.units import format_dollars, parse_dollars
@@ -45,37 +46,37 @@ def balance(as_json: AsJson = False) -> None:
 
 
 @app.command(epilog="Example: gridlease account deposit 5 --keystore wallet.json")
+@takes(wallet=WalletOptions)
 def deposit(
     dollars: Dollars,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     rpc: RpcUrl = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Move dollars from your wallet into the ledger; one transaction where the token takes permits."""
     amount = _amount(dollars)
-    with opened(keystore, password_file, private_key_file, rpc) as session:
+    with opened(wallet, rpc) as session:
         confirm(f"Deposit {money_words(amount)} from {session.key.address} into {session.ledger_words}.", yes=yes)
         done(session.funds.deposit(amount), f"Deposited {format_dollars(amount)}", as_json)
 
 
 @app.command(epilog="Example: gridlease account withdraw 2.50 --to 0x…")
+@takes(wallet=WalletOptions)
 def withdraw(
     dollars: Dollars,
     to: Annotated[str | None, typer.Option("--to", help="Receiving address. Default: your wallet.")] = None,
     of: Of = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     rpc: RpcUrl = None,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Take free dollars out of the ledger."""
     amount = _amount(dollars)
-    with opened(keystore, password_file, private_key_file, rpc, of=_address(of)) as session:
+    with opened(wallet, rpc, of=_address(of)) as session:
         receiver = checksum_address(to) if to else session.key.address
         whose = f" of {session.owner}" if of else ""
         confirm(f"Withdraw {money_words(amount)}{whose} from {session.ledger_words} to {receiver}.", yes=yes)
@@ -87,6 +88,7 @@ def withdraw(
 
 
 @app.command(epilog="Examples: gridlease account delegate --cap 5 --days 30 · gridlease account delegate --revoke")
+@takes(wallet=WalletOptions)
 def delegate(
     cap: Annotated[
         str | None, typer.Option("--cap", metavar="DOLLARS", help="The most that the API key may commit in all.")
@@ -96,9 +98,8 @@ def delegate(
     address: Annotated[
         str | None, typer.Option("--address", help="Delegate to allow. Default: the one of your API key.")
     ] = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     rpc: RpcUrl = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -107,7 +108,7 @@ def delegate(
     if revoke == (cap is not None):
         refuse_usage("give either --cap DOLLARS or --revoke")
     cap_base = 0 if cap is None else _amount(cap)
-    with opened(keystore, password_file, private_key_file, rpc) as session:
+    with opened(wallet, rpc) as session:
         who = checksum_address(address) if address else session.delegate()
         until_time = 0 if revoke else session.funds.chain_time() + days * _DAY_SECONDS
         if revoke:
@@ -120,13 +121,13 @@ def delegate(
 
 
 @app.command(epilog="Examples: gridlease account beneficiary 0x… · gridlease account beneficiary --none --of 0x…")
+@takes(wallet=WalletOptions)
 def beneficiary(
     address: Annotated[str | None, typer.Argument(metavar="ADDRESS", help="Who alone withdraws from now on.")] = None,
     none: Annotated[bool, typer.Option("--none", help="Give the money back to the account itself.")] = False,
     of: Of = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     rpc: RpcUrl = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -141,7 +142,7 @@ def beneficiary(
     to = _address(address)
     if to == ZERO_ADDRESS:
         refuse_usage("nobody holds the key of the zero address; to undo it, use --none")
-    with opened(keystore, password_file, private_key_file, rpc, of=_address(of)) as session:
+    with opened(wallet, rpc, of=_address(of)) as session:
         if to in (session.owner, session.chain.ledger, session.chain.token):
             refuse_usage(f"{to} is the account itself, the ledger or its token; name a wallet that you hold the key of")
         if to is None:
@@ -159,17 +160,17 @@ def beneficiary(
 
 
 @app.command(epilog="Example: gridlease account faucet 100 --private-key-file key.txt")
+@takes(wallet=WalletOptions)
 def faucet(
     dollars: Dollars = "100",
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     rpc: RpcUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Make test dollars, and gas, for your wallet. Only on dev chains."""
     amount = _amount(dollars)
-    with opened(keystore, password_file, private_key_file, rpc) as session:
+    with opened(wallet, rpc) as session:
         done(session.funds.mint(amount), f"Made {format_dollars(amount)} of test money", as_json)
 
 

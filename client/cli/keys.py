@@ -7,7 +7,8 @@ from pydantic import SecretStr
 
 from client.account import Keys
 from client.cli.console import JSON_HELP, confirm, facts, market, moment, print_json, refuse_usage, say, table
-from client.cli.wallet import Keystore, PasswordFile, PrivateKeyFile
+from client.cli.groups import takes
+from client.cli.wallet import WalletOptions
 from client.cli.wallet_session import WalletSession, signed_in
 from client.settings import save_login
 from protocol.clock import now_time
@@ -36,15 +37,15 @@ Days = Annotated[int | None, typer.Option("--days", min=1, max=3650, help="Days 
     epilog="Examples: gridlease keys create nightly --cap 20 --daily-cap 2 --days 90 · "
     "gridlease keys create dashboard --scope jobs:read --scope account:read"
 )
+@takes(wallet=WalletOptions)
 def create(
     name: Annotated[str, typer.Argument(help="What you call it.")],
     scope: ScopeOption = None,
     cap: Cap = None,
     daily_cap: DailyCap = None,
     days: Days = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print its secret, this once.
@@ -53,7 +54,7 @@ def create(
     a cap on chain by `gridlease account delegate`. The caps here are tighter, and cost no transaction to change.
     """
     scopes = _scopes(scope) or list(ALL_SCOPES)
-    with signed_in(keystore, password_file, private_key_file) as session:
+    with signed_in(wallet) as session:
         made = Keys(session.http).create(
             name, scopes=scopes, cap_base=_base(cap), daily_cap_base=_base(daily_cap), expires_time=_expiry(days)
         )
@@ -99,6 +100,7 @@ def show(key_id: KeyId, as_json: AsJson = False) -> None:
     epilog="Examples: gridlease keys set key_01j… --daily-cap 5 · "
     "gridlease keys set key_01j… --no-cap --scope jobs:read",
 )
+@takes(wallet=WalletOptions)
 def set_key(
     key_id: KeyId,
     name: Annotated[str | None, typer.Option("--name", help="What you call it.")] = None,
@@ -109,9 +111,8 @@ def set_key(
     no_daily_cap: Annotated[bool, typer.Option("--no-daily-cap", help="No cap by the day.")] = False,
     days: Days = None,
     no_expiry: Annotated[bool, typer.Option("--no-expiry", help="It never expires.")] = False,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     as_json: AsJson = False,
 ) -> None:
     """Change a key's name, scopes, caps or expiry; what you do not name stays as it is."""
@@ -135,27 +136,27 @@ def set_key(
         change["expires_time"] = _expiry(days)
     if not change:
         refuse_usage("nothing to change; see `gridlease keys set --help`")
-    with signed_in(keystore, password_file, private_key_file) as session:
+    with signed_in(wallet) as session:
         key = Keys(session.http).change(key_id, KeyChange.model_validate(change))
     print_json(key) if as_json else facts(_facts(key))
 
 
 @app.command(epilog="Example: gridlease keys rotate key_01j… --overlap-hours 1")
+@takes(wallet=WalletOptions)
 def rotate(
     key_id: KeyId,
     overlap_hours: Annotated[
         int, typer.Option("--overlap-hours", min=0, max=720, help="Hours that the old secret works on; 0 ends it now.")
     ] = 24,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     as_json: AsJson = False,
 ) -> None:
     """A new secret for the same key, printed this once. Scopes, caps and delegate stay.
 
     Where the stored login is by this key, the login gets the new secret.
     """
-    with signed_in(keystore, password_file, private_key_file) as session:
+    with signed_in(wallet) as session:
         made = Keys(session.http).rotate(key_id, overlap_seconds=overlap_hours * 3600)
         path = _follow_login(session, made)
     _show_new(made, as_json)
@@ -164,16 +165,16 @@ def rotate(
 
 
 @app.command(epilog="Example: gridlease keys revoke key_01j… --yes")
+@takes(wallet=WalletOptions)
 def revoke(
     key_id: KeyId,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """End a key at this market, at once. Its open jobs go on; its delegate stays approved until you revoke that too."""
-    with signed_in(keystore, password_file, private_key_file) as session:
+    with signed_in(wallet) as session:
         keys = Keys(session.http)
         key = keys.get(key_id)
         confirm(f"Revoke API key {key.name!r} ({key.prefix}…).", yes=yes)

@@ -8,7 +8,8 @@ from pydantic import SecretStr
 
 from client.account import Keys, balances, chain_info, sign_in, with_session
 from client.cli.console import JSON_HELP, facts, print_json, refuse_usage, say
-from client.cli.wallet import Keystore, PasswordFile, PrivateKeyFile, open_wallet, wallet_file
+from client.cli.groups import takes
+from client.cli.wallet import WalletOptions, open_wallet
 from client.http import Http
 from client.settings import DEFAULT_URL, Environment, Login, WalletFile, is_exposed, normal_url, save_login
 from protocol.wire.accounts import ChainInfo
@@ -20,15 +21,15 @@ app = typer.Typer(name="login", add_completion=False)
     epilog="Examples: gridlease login http://127.0.0.1:8700 --key glk_test_… · "
     "gridlease login http://127.0.0.1:8700 --keystore wallet.json --name laptop"
 )
+@takes(wallet=WalletOptions)
 def login(
     url: Annotated[str, typer.Argument(help="The market's URL.")] = DEFAULT_URL,
     key: Annotated[
         str | None,
         typer.Option("--key", help="Your API key (glk_…); - reads it from stdin. Default: make one by wallet."),
     ] = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    wallet: WalletOptions,
     name: Annotated[str, typer.Option(help="Name of the new API key.")] = "command line",
     as_json: Annotated[bool, typer.Option("--json", help=JSON_HELP)] = False,
 ) -> None:
@@ -43,12 +44,10 @@ def login(
     if key == "-":
         key = sys.stdin.readline().strip()
     given = SecretStr(key) if key else Environment().key
-    has_wallet = keystore is not None or private_key_file is not None
-    nothing = WalletFile()
-    file = wallet_file(keystore, password_file, private_key_file, nothing) if has_wallet else nothing
+    file = wallet.file(WalletFile()) if wallet.is_given() else WalletFile()
     if given is not None:
         stored = _with_key(site, given, file)
-    elif has_wallet:
+    elif wallet.is_given():
         stored = _with_wallet(site, file, name)
     else:
         refuse_usage("give --key, or --keystore (or --private-key-file) to make a key")

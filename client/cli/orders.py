@@ -8,25 +8,10 @@ import typer
 from pydantic import ValidationError
 
 from client.cli.console import JSON_HELP, confirm, market, print_json, refuse_usage, say
+from client.cli.groups import takes
 from client.cli.outcome import quote_words, require_match, show_quote
-from client.cli.policy import (
-    AttestedBy,
-    AttestedTraits,
-    AttestedZone,
-    Deadline,
-    DistinctZones,
-    Energy,
-    MaxCarbon,
-    MaxLeases,
-    MaxPrice,
-    NotZones,
-    Policy,
-    Quorum,
-    Replicas,
-    Retries,
-    Zones,
-)
-from client.cli.wallet import Keystore, PasswordFile, PrivateKeyFile
+from client.cli.policy import Policy
+from client.cli.wallet import WalletOptions
 from client.cli.wallet_session import signed_in
 from client.drafts import draft_of
 from client.files import Files
@@ -59,25 +44,12 @@ class OrderFile(Wire):
     epilog="Examples: gridlease orders sign jobs/digits/train.json --max-price 0.05 --keystore wallet.json · "
     "gridlease orders sign train.json --replicas 3 --distinct-zones --max-carbon 100 --deadline 2h"
 )
+@takes(policy=Policy, wallet=WalletOptions)
 def sign(
     job: JobFile,
-    max_price: MaxPrice = None,
-    zones: Zones = None,
-    not_zones: NotZones = None,
-    distinct_zones: DistinctZones = False,
-    max_carbon: MaxCarbon = None,
-    energy: Energy = None,
-    replicas: Replicas = 1,
-    quorum: Quorum = None,
-    attested_by: AttestedBy = None,
-    attested: AttestedTraits = None,
-    attested_zone: AttestedZone = False,
-    deadline: Deadline = None,
-    retries: Retries = None,
-    max_leases: MaxLeases = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-    private_key_file: PrivateKeyFile = None,
+    *,
+    policy: Policy,
+    wallet: WalletOptions,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before buying.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -86,24 +58,8 @@ def sign(
     The order is held to what you asked before it is signed: job, buyer, ledger, and the most that it can cost. No key
     of the market's may spend your deposit then, so no delegate needs to be approved.
     """
-    policy = Policy(
-        max_price=max_price,
-        zones=zones,
-        not_zones=not_zones,
-        distinct_zones=distinct_zones,
-        max_carbon=max_carbon,
-        energy=energy,
-        replicas=replicas,
-        quorum=quorum,
-        attested_by=attested_by,
-        attested=attested,
-        attested_zone=attested_zone,
-        deadline=deadline,
-        retries=retries,
-        max_leases=max_leases,
-    )
     terms = policy.terms()
-    with signed_in(keystore, password_file, private_key_file) as session:
+    with signed_in(wallet) as session:
         request = request_for(draft_of(job).bind(Files(session.http).put), terms)
         orders = Orders(session.http)
         draft = orders.prepare(request)
@@ -112,7 +68,7 @@ def sign(
         cost = format_dollars(draft.quote.most_base)
         confirm(
             f"Buy this job for at most {cost} in all, now from {quote_words(draft.quote)}.",
-            yes=yes or max_price is not None,
+            yes=yes or policy.max_price is not None,
         )
         bought = orders.submit(signed)
     _bought(bought, as_json)
@@ -122,6 +78,7 @@ def sign(
     epilog="Example: gridlease orders prepare train.json --max-price 0.05 --out order.json --typed-data typed.json; "
     "then `cast wallet sign --ledger --data --from-file typed.json`, and `gridlease orders submit order.json`"
 )
+@takes(policy=Policy)
 def prepare(
     job: JobFile,
     out: Annotated[Path, typer.Option("--out", "-o", help="File for `orders submit`.", dir_okay=False)],
@@ -129,39 +86,11 @@ def prepare(
         Path | None,
         typer.Option("--typed-data", help="File with what the wallet signs (eth_signTypedData_v4).", dir_okay=False),
     ] = None,
-    max_price: MaxPrice = None,
-    zones: Zones = None,
-    not_zones: NotZones = None,
-    distinct_zones: DistinctZones = False,
-    max_carbon: MaxCarbon = None,
-    energy: Energy = None,
-    replicas: Replicas = 1,
-    quorum: Quorum = None,
-    attested_by: AttestedBy = None,
-    attested: AttestedTraits = None,
-    attested_zone: AttestedZone = False,
-    deadline: Deadline = None,
-    retries: Retries = None,
-    max_leases: MaxLeases = None,
+    *,
+    policy: Policy,
     as_json: AsJson = False,
 ) -> None:
     """Upload a job and write its order, for a wallet elsewhere to sign: a hardware wallet, a browser, a Safe."""
-    policy = Policy(
-        max_price=max_price,
-        zones=zones,
-        not_zones=not_zones,
-        distinct_zones=distinct_zones,
-        max_carbon=max_carbon,
-        energy=energy,
-        replicas=replicas,
-        quorum=quorum,
-        attested_by=attested_by,
-        attested=attested,
-        attested_zone=attested_zone,
-        deadline=deadline,
-        retries=retries,
-        max_leases=max_leases,
-    )
     terms = policy.terms()
     with market(timeout_seconds=120.0) as client:
         request = request_for(client.upload(job), terms)

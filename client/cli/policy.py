@@ -19,89 +19,79 @@ from protocol.zones import zone_by_id
 _PANEL: Final = "Policy"
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-MaxPrice = Annotated[
-    str | None, typer.Option("--max-price", metavar="DOLLARS", help="Whole job at most; given, nothing is asked.")
-]
-Zones = Annotated[
-    list[str] | None,
-    typer.Option("--zone", help="Only in this grid zone, such as DE; repeat.", rich_help_panel=_PANEL),
-]
-NotZones = Annotated[
-    list[str] | None, typer.Option("--not-zone", help="Not in this grid zone; repeat.", rich_help_panel=_PANEL)
-]
-DistinctZones = Annotated[
-    bool,
-    typer.Option("--distinct-zones", help="No two replicas, and no successor, in one zone.", rich_help_panel=_PANEL),
-]
-MaxCarbon = Annotated[
-    int | None,
-    typer.Option("--max-carbon", min=0, max=1999, metavar="G", help="gCO2e/kWh at most.", rich_help_panel=_PANEL),
-]
-Energy = Annotated[
-    list[str] | None,
-    typer.Option("--energy", help="One of these sources, such as solar; repeat.", rich_help_panel=_PANEL),
-]
-Replicas = Annotated[
-    int, typer.Option("--replicas", min=1, max=16, help="Providers side by side; each is paid.", rich_help_panel=_PANEL)
-]
-Quorum = Annotated[
-    int | None,
-    typer.Option("--quorum", min=1, max=16, help="Replicas that must agree. Default: most.", rich_help_panel=_PANEL),
-]
-AttestedBy = Annotated[
-    str | None,
-    typer.Option(
-        "--attested-by", metavar="0x…", help="Auditor whose word counts for the next two.", rich_help_panel=_PANEL
-    ),
-]
-AttestedTraits = Annotated[
-    list[str] | None,
-    typer.Option("--attested", metavar="TRAIT", help="Trait that it must attest; repeat.", rich_help_panel=_PANEL),
-]
-AttestedZone = Annotated[
-    bool, typer.Option("--attested-zone", help="It must attest the zone too.", rich_help_panel=_PANEL)
-]
-Deadline = Annotated[
-    str | None,
-    typer.Option(
-        "--deadline",
-        metavar="WHEN",
-        help="All leases have ended by then: 90m, 2h, or 2026-12-01T08:00Z.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Retries = Annotated[
-    int | None,
-    typer.Option(
-        "--retries", min=0, max=15, help="Leases after the first, when providers fail.", rich_help_panel=_PANEL
-    ),
-]
-MaxLeases = Annotated[
-    int | None,
-    typer.Option(
-        "--max-leases", min=1, max=16, help="Leases in all. Default: 4 for each replica.", rich_help_panel=_PANEL
-    ),
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What was asked, as it was typed."""
+    """What was asked, as it was typed; each field is an option of every command that buys."""
 
-    max_price: str | None = None
-    zones: list[str] | None = None
-    not_zones: list[str] | None = None
-    distinct_zones: bool = False
-    max_carbon: int | None = None
-    energy: list[str] | None = None
-    replicas: int = 1
-    quorum: int | None = None
-    attested_by: str | None = None
-    attested: list[str] | None = None
-    attested_zone: bool = False
-    deadline: str | None = None
-    retries: int | None = None
-    max_leases: int | None = None
+    max_price: Annotated[
+        str | None, typer.Option("--max-price", metavar="DOLLARS", help="Whole job at most; given, nothing is asked.")
+    ] = None
+    zones: Annotated[
+        list[str] | None,
+        typer.Option("--zone", help="Only in this grid zone, such as DE; repeat.", rich_help_panel=_PANEL),
+    ] = None
+    not_zones: Annotated[
+        list[str] | None, typer.Option("--not-zone", help="Not in this grid zone; repeat.", rich_help_panel=_PANEL)
+    ] = None
+    distinct_zones: Annotated[
+        bool,
+        typer.Option(
+            "--distinct-zones", help="No two replicas, and no successor, in one zone.", rich_help_panel=_PANEL
+        ),
+    ] = False
+    max_carbon: Annotated[
+        int | None,
+        typer.Option("--max-carbon", min=0, max=1999, metavar="G", help="gCO2e/kWh at most.", rich_help_panel=_PANEL),
+    ] = None
+    energy: Annotated[
+        list[str] | None,
+        typer.Option("--energy", help="One of these sources, such as solar; repeat.", rich_help_panel=_PANEL),
+    ] = None
+    replicas: Annotated[
+        int,
+        typer.Option("--replicas", min=1, max=16, help="Providers side by side; each is paid.", rich_help_panel=_PANEL),
+    ] = 1
+    quorum: Annotated[
+        int | None,
+        typer.Option(
+            "--quorum", min=1, max=16, help="Replicas that must agree. Default: most.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    attested_by: Annotated[
+        str | None,
+        typer.Option(
+            "--attested-by", metavar="0x…", help="Auditor whose word counts for the next two.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    attested: Annotated[
+        list[str] | None,
+        typer.Option("--attested", metavar="TRAIT", help="Trait that it must attest; repeat.", rich_help_panel=_PANEL),
+    ] = None
+    attested_zone: Annotated[
+        bool, typer.Option("--attested-zone", help="It must attest the zone too.", rich_help_panel=_PANEL)
+    ] = False
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            "--deadline",
+            metavar="WHEN",
+            help="All leases have ended by then: 90m, 2h, or 2026-12-01T08:00Z.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    retries: Annotated[
+        int | None,
+        typer.Option(
+            "--retries", min=0, max=15, help="Leases after the first, when providers fail.", rich_help_panel=_PANEL
+        ),
+    ] = None
+    max_leases: Annotated[
+        int | None,
+        typer.Option(
+            "--max-leases", min=1, max=16, help="Leases in all. Default: 4 for each replica.", rich_help_panel=_PANEL
+        ),
+    ] = None
 
     def terms(self) -> Terms:
         """As the market takes them. Raises `TermOutOfRange`, `BadHex`; exit code 2 for what contradicts itself."""

@@ -7,24 +7,9 @@ from typing import Annotated
 import typer
 
 from client.cli.console import JSON_HELP, confirm, market, print_json, refuse_usage, say
+from client.cli.groups import takes
 from client.cli.outcome import quote_words, require_match, show_outcome, show_quote
-from client.cli.policy import (
-    AttestedBy,
-    AttestedTraits,
-    AttestedZone,
-    Deadline,
-    DistinctZones,
-    Energy,
-    MaxCarbon,
-    MaxLeases,
-    MaxPrice,
-    NotZones,
-    Policy,
-    Quorum,
-    Replicas,
-    Retries,
-    Zones,
-)
+from client.cli.policy import Policy
 from client.cli.progress import watching
 from client.drafts import WALL_SECONDS, WORK, Draft, is_module
 from client.errors import BadAnswer, MarketUnavailable
@@ -43,6 +28,7 @@ _MIB = 2**20
     "gridlease run --input digits.csv=data/digits.csv --segments 20 --work 2_000_000_000 --out results -- train.wasm. "
     "In a manifest file, a module or input that is no CID is a path beside the file."
 )
+@takes(policy=Policy)
 def run(
     command: Annotated[
         list[str], typer.Argument(metavar="MANIFEST.json | -- MODULE.wasm [ARGS]…", help="What to run.")
@@ -62,20 +48,8 @@ def run(
         int | None, typer.Option(min=1, metavar="SECONDS", help=f"Time limit in seconds. Default {WALL_SECONDS}.")
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", file_okay=False, help="Folder for the outputs.")] = None,
-    max_price: MaxPrice = None,
-    zones: Zones = None,
-    not_zones: NotZones = None,
-    distinct_zones: DistinctZones = False,
-    max_carbon: MaxCarbon = None,
-    energy: Energy = None,
-    replicas: Replicas = 1,
-    quorum: Quorum = None,
-    attested_by: AttestedBy = None,
-    attested: AttestedTraits = None,
-    attested_zone: AttestedZone = False,
-    deadline: Deadline = None,
-    retries: Retries = None,
-    max_leases: MaxLeases = None,
+    *,
+    policy: Policy,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Quote only; say why offers do not match.")] = False,
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Do not wait for the end.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before buying.")] = False,
@@ -86,24 +60,9 @@ def run(
     Ctrl-C detaches: the job goes on, and `gridlease job wait` picks it up again.
     """
     draft = _draft(command, _pairs("--input", inputs), _pairs("--env", environment), segments, work, memory, wall)
-    terms = Policy(
-        max_price=max_price,
-        zones=zones,
-        not_zones=not_zones,
-        distinct_zones=distinct_zones,
-        max_carbon=max_carbon,
-        energy=energy,
-        replicas=replicas,
-        quorum=quorum,
-        attested_by=attested_by,
-        attested=attested,
-        attested_zone=attested_zone,
-        deadline=deadline,
-        retries=retries,
-        max_leases=max_leases,
-    ).terms()
+    terms = policy.terms()
     with market(timeout_seconds=120.0) as client:
-        if dry_run or not (yes or max_price):
+        if dry_run or not (yes or policy.max_price):
             quote = client.quote(draft, **terms)
             if dry_run:
                 show_quote(quote, as_json=as_json)

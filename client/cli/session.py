@@ -1,13 +1,12 @@
 """The wallet, opened for one transaction of the buyer's commands, and what they say when it is in a block."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import typer
 
 from client.cli.console import market, print_json, refuse_usage
-from client.cli.wallet import open_wallet, wallet_file
+from client.cli.wallet import WalletOptions, open_wallet
 from client.errors import OtherLedger, OtherWallet
 from client.funds import Funds, Sent
 from client.settings import Login, WalletFile, load_login
@@ -50,14 +49,7 @@ class Session:
         self.node.close()
 
 
-def opened(
-    keystore: Path | None,
-    password_file: Path | None,
-    private_key_file: Path | None,
-    rpc: str | None,
-    *,
-    of: Address | None = None,
-) -> Session:
+def opened(wallet: WalletOptions, rpc: str | None, *, of: Address | None = None) -> Session:
     """Checks market, ledger, wallet and node against each other before anything is signed.
 
     `of` is an account whose beneficiary the wallet is; without it the wallet must be the API key's own.
@@ -73,7 +65,7 @@ def opened(
             f"ledger {login.ledger} on chain {login.chain_id}", f"ledger {chain.ledger} on chain {chain.chain_id}"
         )
     remembered = login.wallet if login is not None else WalletFile()
-    key = open_wallet(wallet_file(keystore, password_file, private_key_file, remembered))
+    key = open_wallet(wallet.file(remembered))
     if account is not None and key.address != account.address:
         raise OtherWallet(account.address, key.address)
     node_url = rpc or chain.rpc_url

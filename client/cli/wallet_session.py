@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from client.account import chain_info, end_session, sign_in, with_session
-from client.cli.wallet import open_wallet, wallet_file
+from client.cli.wallet import WalletOptions, open_wallet
 from client.errors import OtherLedger
 from client.http import Http
 from client.settings import Login, WalletFile, load_login, resolve
@@ -27,14 +26,12 @@ class WalletSession:
 
 
 @contextmanager
-def signed_in(
-    keystore: Path | None, password_file: Path | None, private_key_file: Path | None
-) -> Iterator[WalletSession]:
+def signed_in(wallet: WalletOptions) -> Iterator[WalletSession]:
     """By the wallet of the options, or the one that `login` remembered. Raises `OtherLedger`, `BadLogin`."""
     url = resolve().url
     stored = load_login()
     login = stored if stored is not None and stored.url == url else None
-    file = wallet_file(keystore, password_file, private_key_file, login.wallet if login else WalletFile())
+    file = wallet.file(login.wallet if login else WalletFile())
     anonymous = Http(url)
     chain = chain_info(anonymous)
     if login is not None and (login.chain_id, login.ledger) != (chain.chain_id, chain.ledger):
