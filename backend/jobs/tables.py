@@ -1,6 +1,6 @@
 """Jobs with their signed orders, and idempotency keys."""
 
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, Text
 from sqlmodel import Field, Index, SQLModel, UniqueConstraint, text
 
 
@@ -27,7 +27,7 @@ class JobRow(SQLModel, table=True):
     #: camelCase JSON
     order_message: str
     #: of any length: a contract wallet says what it takes
-    order_signature: str
+    order_signature: str = Field(sa_type=Text)
     #: JobState
     state: str = Field(index=True, max_length=16)
     #: why it failed, or why it still waits
