@@ -57,9 +57,9 @@ def serve_app(
         Turns(application),
         host=host,
         port=port,
-        # Its lines take the way of all others.
+        # Its lines take the way of all others. It warns of each malformed request, with which strangers could fill disks.
         log_config=None,
-        log_level="warning",
+        log_level="error",
         access_log=False,
         http=punctual(deadlines.head_seconds, deadlines.stall_seconds, deadlines.body_bytes_per_second),
         # A stream of events does not end by itself.
