@@ -57,8 +57,9 @@ def serve_app(
         Turns(application),
         host=host,
         port=port,
-        # Its lines take the way of all others. It warns of each malformed request, with which strangers could fill disks.
+        # Its lines take the way of all others.
         log_config=None,
+        # It would warn of each malformed request, and strangers could fill the disk.
         log_level="error",
         access_log=False,
         http=punctual(deadlines.head_seconds, deadlines.stall_seconds, deadlines.body_bytes_per_second),
