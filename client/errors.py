@@ -6,6 +6,7 @@ MarketError
 ├── FileMismatch · FileChanged
 ├── NotLoggedIn · BadLogin · OtherLedger · OtherWallet
 ├── JobFailed · JobNotEnded  the job ended without success, or not in time
+├── NothingToChallenge       nobody was caught, nobody could rule, or it is not said which
 └── MarketRefused            problem+json, by its code or status
     ├── NotSignedIn · NotFound
     ├── NotFunded            money is missing: deposit, or raise the delegate's cap
@@ -117,6 +118,15 @@ class JobFailed(MarketError):
     def __init__(self, job: "Job", reason: str) -> None:
         self.job = job
         super().__init__(f"job {job.id} {job.state}: {reason}; see `gridlease job logs {job.id}`")
+
+
+class NothingToChallenge(MarketError):
+    """No challenge can be made of the evidence."""
+
+    code = "nothing_to_challenge"
+
+    def __init__(self, fact: str, remedy: str) -> None:
+        super().__init__(f"{fact}; {remedy}")
 
 
 class MarketRefused(MarketError):

@@ -1,14 +1,16 @@
-"""The buyer's own transactions: deposit, withdraw, and the delegate's cap. Signed here, by the buyer's own key."""
+"""The buyer's own transactions: deposit, withdraw, the delegate's cap, challenges. Signed here, by its own key."""
 
 from dataclasses import dataclass
 from typing import Any, Final
 
 from client.errors import NotFunded
 from protocol import wallet
+from protocol.calls import struct_of
 from protocol.errors import TransactionReverted, WrongChain
 from protocol.hashing import ZERO_ADDRESS, Address, checksum_address
 from protocol.keys import LocalKey
 from protocol.rpc import Rpc
+from protocol.terms import Order, UsageReceipt
 from protocol.units import format_dollars
 from protocol.wire.accounts import ChainInfo
 
@@ -96,6 +98,18 @@ class Funds:
     def approve_delegate(self, delegate: Address, cap_base: int, until_time: int) -> Sent:
         """`delegate` may commit at most `cap_base` of the buyer's money until `until_time`; 0 and 0 revoke."""
         return self._send("approveDelegate", delegate, cap_base, until_time)
+
+    def challenge(self, order: Order, fill: int, receipt: UsageReceipt, signature: bytes) -> Sent:
+        """Of a usage receipt that the provider signed; the order's bond is at stake until its arbiter has ruled."""
+        free = self.free_balance()
+        if free < order.bond:
+            raise NotFunded(
+                "not_funded",
+                0,
+                f"a challenge puts {format_dollars(order.bond)} at stake, {format_dollars(free)} are free",
+                "deposit the difference first (`gridlease account deposit`)",
+            )
+        return self._send("challenge", struct_of(order), fill, struct_of(receipt), signature)
 
     def mint(self, amount_base: int) -> Sent:
         """Test dollars and, if it has none, gas for the wallet. Only on dev chains."""

@@ -13,6 +13,7 @@ from client.http import Http
 from protocol.errors import BadManifest
 from protocol.manifest import Manifest
 from protocol.units import parse_dollars
+from protocol.wire.evidence import Evidence
 from protocol.wire.jobs import ENDED, Job, JobRequest, Needs, Page, Quote, Trace, TraceStep
 
 POLL_SECONDS: Final = 0.25
@@ -102,6 +103,10 @@ class Jobs:
             return self._http.get(f"/v1/jobs/{_segment(job_id)}/trace", Trace).data
         except NotFound:
             return None
+
+    def evidence(self, job_id: str) -> Evidence:
+        """What providers signed about the job and was found wrong."""
+        return self._http.get(f"/v1/jobs/{_segment(job_id)}/evidence", Evidence)
 
     def cancel(self, job_id: str) -> Job:
         """Ends the job; what was metered so far is paid. Cancelling twice is one cancel."""

@@ -55,6 +55,11 @@ def encode_call(contract: str, name: str, *arguments: Any) -> bytes:
     return selector(contract, name) + encode(types, arguments)
 
 
+def struct_of(message: Any) -> tuple[Any, ...]:
+    """A message of `protocol.terms` as `encode_call` takes it."""
+    return tuple(getattr(message, name) for name in message.TYPES)
+
+
 def signed_voucher(voucher: Voucher, signature: bytes) -> tuple[Any, ...]:
     """A voucher as `redeem` and `closeLast` take it, its 65-byte signature in the form of EIP-2098 (SPEC "Vouchers").
 

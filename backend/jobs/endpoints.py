@@ -16,9 +16,11 @@ from backend.jobs import idempotency, service
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.jobs.view import view_job, view_jobs, view_new
 from backend.leases.ending import cancel_job
+from backend.leases.evidence import evidence_of
 from backend.leases.segments import trace_of, usages
 from backend.market import Market
 from backend.matching import receipts
+from protocol.wire.evidence import Evidence
 from protocol.wire.jobs import ENDED, Job, JobRequest, JobsAsked, Page, Quote, Trace
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -158,6 +160,13 @@ async def job_trace(job_id: str, market: TheMarket, caller: Caller) -> Trace:
     with market.db.read() as session:
         row = service.own_job(session, caller.address, job_id)
         return Trace(data=trace_of(usages(session, row.id)))
+
+
+@router.get("/{job_id}/evidence", response_model=Evidence, operation_id="job_evidence")
+async def job_evidence(job_id: str, market: TheMarket, caller: Caller) -> Evidence:
+    """What providers signed about the job and was found wrong: the buyer can challenge it before the arbiter."""
+    with market.db.read() as session:
+        return evidence_of(session, service.own_job(session, caller.address, job_id))
 
 
 @router.post("/{job_id}/cancel", response_model=Job, operation_id="cancel_job")

@@ -6,7 +6,7 @@ import typer
 
 from client.cli.console import JSON_HELP, confirm, facts, market, moment, money_words, print_json, refuse_usage, say
 from client.cli.groups import takes
-from client.cli.session import done, opened
+from client.cli.session import RpcUrl, Yes, done, opened
 from client.cli.wallet import WalletOptions
 from client.funds import DEV_CHAINS
 from protocol.hashing import ZERO_ADDRESS, Address, checksum_address
@@ -15,8 +15,6 @@ from protocol.wire.accounts import AccountInfo
 
 app = typer.Typer(name="account", add_completion=False, no_args_is_help=True, help="Your money and your key's cap.")
 
-RpcUrl = Annotated[str | None, typer.Option("--rpc", help="Node to send through. Default: the one the market names.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money moves.")]
 AsJson = Annotated[bool, typer.Option("--json", help=JSON_HELP)]
 Dollars = Annotated[str, typer.Argument(metavar="DOLLARS", help="At most 6 decimals, such as 5 or 0.25.")]
 Of = Annotated[str | None, typer.Option("--of", help="Account whose beneficiary your wallet is. Default: your own.")]

@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
-from client.cli.console import JSON_HELP, facts, market, plain, print_json, say, table
+from client.cli.console import JSON_HELP, confirm, facts, market, money_words, plain, print_json, say, table
+from client.cli.groups import takes
 from client.cli.job_events import event_json, event_words
 from client.cli.outcome import job_facts, show_outcome
 from client.cli.run import follow
+from client.cli.session import RpcUrl, Yes, done, opened
+from client.cli.wallet import WalletOptions
+from client.disputes import challenge_of
 from client.errors import BadAnswer
 from client.sdk import require_success
+from protocol.hashing import checksum_address, to_hex
+from protocol.messages import Domain
 from protocol.units import format_dollars
 
 app = typer.Typer(name="job", add_completion=False, no_args_is_help=True, help="Follow, list and cancel jobs.")
@@ -79,6 +85,51 @@ def events(
                 typer.echo(event_json(event) if as_json else event_words(event))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"Go on from here: gridlease job events {job_id} --after {after}") from None
+
+
+@app.command(epilog="Example: gridlease job evidence job_01j…")
+def evidence(job_id: JobId, as_json: AsJson = False) -> None:
+    """What providers signed about the job and was found wrong: with it, `challenge` puts their bond at stake."""
+    with market() as client:
+        found = client.jobs.evidence(job_id)
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one.lease, one.provider, str(one.sequence), one.verdict) for one in found.data]
+    table(("LEASE", "PROVIDER", "SEGMENT", "FOUND"), rows)
+    if not found.data:
+        say("Nobody was caught.")
+    elif found.arbiter is None:
+        say("The order names no arbiter, so nothing can be challenged; what was found wrong is not paid.")
+    else:
+        stake = format_dollars(found.bond_base)
+        say(f"Arbiter {found.arbiter}, {stake} at stake on each side: gridlease job challenge {job_id} --lease …")
+
+
+@app.command(epilog="Example: gridlease job challenge job_01j… --keystore wallet.json")
+@takes(wallet=WalletOptions)
+def challenge(
+    job_id: JobId,
+    *,
+    lease: Annotated[str | None, typer.Option("--lease", help="Which lease, if several lied.")] = None,
+    wallet: WalletOptions,
+    rpc: RpcUrl = None,
+    yes: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """Challenge what a provider signed about the job, before the order's arbiter. Your bond is at stake until it rules.
+
+    In time: before the lease's deadline. If the arbiter is silent for 14 days, both bonds return.
+    """
+    with market() as client:
+        found = client.jobs.evidence(job_id)
+    with opened(wallet, rpc) as session:
+        domain = Domain(chain_id=session.chain.chain_id, ledger=checksum_address(session.chain.ledger))
+        made = challenge_of(found, domain, session.key.address, lease)
+        stake = money_words(made.order.bond)
+        words = f"Put {stake} at stake on {session.ledger_words}, that provider {made.provider} lied about segment"
+        confirm(f"{words} {made.receipt.sequence}; {made.order.arbiter} rules.", yes=yes)
+        done(made.send(session.funds), f"Challenged lease {to_hex(made.lease)}", as_json)
 
 
 @app.command(epilog="Example: gridlease job cancel job_01j…")

@@ -1,7 +1,7 @@
 """The wallet, opened for one transaction of the buyer's commands, and what they say when it is in a block."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ from protocol.hashing import Address, checksum_address
 from protocol.keys import LocalKey
 from protocol.rpc import Rpc
 from protocol.wire.accounts import AccountInfo, ChainInfo
+
+RpcUrl = Annotated[str | None, typer.Option("--rpc", help="Node to send through. Default: the one the market names.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before money moves.")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from protocol.calls import signed_voucher
+from protocol.calls import signed_voucher, struct_of
 from protocol.court import Case, Phase, read_case
 from protocol.events import LeaseState
 from protocol.hashing import ZERO_HASH, Address, checksum_address, keccak256
@@ -18,7 +18,7 @@ from provider.runtimes.wasi_det import WasiDet
 from tests.support.court_job import JOB, Told, honest
 from tests.support.court_world import CourtWorld
 from tests.support.ledger_world import Leased
-from tests.support.slow_path import NO_VOUCHER, fields_of
+from tests.support.slow_path import NO_VOUCHER
 
 NO_RECEIPT = (ZERO_HASH, 0, 0, 0, ZERO_HASH, ZERO_HASH)
 NO_START = (0, NO_VOUCHER)
@@ -49,7 +49,7 @@ class Trial:
     @property
     def terms(self) -> tuple[tuple[Any, ...], int]:
         """What a call about the lease begins with."""
-        return fields_of(self.leased.order), self.leased.fill
+        return struct_of(self.leased.order), self.leased.fill
 
     def _court(self, key: LocalKey, name: str, *arguments: Any) -> None:
         self.world.send(key, name, *arguments)
@@ -92,7 +92,7 @@ class Trial:
             self._ledger(self.challenger, "challenge", *self.terms, NO_RECEIPT, b"")
             return
         signature = sign(self.world.ledger.deployment.domain, self.receipt, self.leased.provider)
-        self._ledger(self.challenger, "challenge", *self.terms, fields_of(self.receipt), signature)
+        self._ledger(self.challenger, "challenge", *self.terms, struct_of(self.receipt), signature)
 
     def finalise(self, by: LocalKey) -> None:
         self._ledger(by, "finalise", *self.terms)
@@ -112,7 +112,7 @@ class Trial:
         return open_trace(self.told.trace, end=self.told.end, start_position=self.start[0])
 
     def open_trace(self) -> None:
-        receipt = NO_RECEIPT if self.receipt is None else fields_of(self.receipt)
+        receipt = NO_RECEIPT if self.receipt is None else struct_of(self.receipt)
         opening = astuple(self.opening())
         self._court(self.leased.provider, "openTrace", *self.terms, receipt, opening, self.start[1])
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gridlease.court_terms import CourtTerms
+from protocol.calls import struct_of
 from protocol.court import CONTRACT
 from protocol.hashing import ZERO_HASH, Address
 from protocol.ids import lease_id
@@ -14,7 +15,6 @@ from protocol.wallet import read, send
 from tests.support.anvil import DEPLOYER, Anvil
 from tests.support.court_job import JOB_HASH
 from tests.support.ledger_world import DOLLAR, FAR, Leased, LedgerWorld
-from tests.support.slow_path import fields_of
 
 RATE: Final = 4_000_000_000
 """Pico-dollars for 10⁶ units."""
@@ -137,7 +137,7 @@ class CourtWorld:
         )
         registry = self.ledger.deployment.registry
         signature = sign(Domain(chain_id=self.ledger.deployment.chain_id, ledger=registry), word, self.auditor)
-        send(self.node.rpc, self.stranger, "ProviderRegistry", registry, "attest", fields_of(word), signature)
+        send(self.node.rpc, self.stranger, "ProviderRegistry", registry, "attest", struct_of(word), signature)
 
     def order(self, **changes: Any) -> Order:
         terms: dict[str, Any] = {
@@ -161,8 +161,8 @@ class CourtWorld:
             min_duration=1, max_duration=10_000, notice=10, min_charge=DOLLAR, bond=order.bond, arbiter=self.court,
             expiry=FAR, epoch=0, salt=next(self.ledger.salts),
         )  # fmt: skip
-        match = (fields_of(order), sign(domain, order, self.buyer), fill, 0)
+        match = (struct_of(order), sign(domain, order, self.buyer), fill, 0)
         self.send_ledger(
-            self.ledger.matcher, "open", [(fields_of(offer), sign(domain, offer, key))], [match], ZERO_HASH
+            self.ledger.matcher, "open", [(struct_of(offer), sign(domain, offer, key))], [match], ZERO_HASH
         )
         return Leased(lease_id(digest(domain, order), fill), order, fill, key)

@@ -6,7 +6,7 @@ from typing import Any
 
 from gridlease.court_terms import CourtTerms
 from gridlease.deploy import deploy_ledger
-from protocol.calls import signed_voucher
+from protocol.calls import signed_voucher, struct_of
 from protocol.deployment import Deployment
 from protocol.events import EndReason
 from protocol.hashing import ZERO_ADDRESS, ZERO_HASH, keccak256
@@ -20,10 +20,6 @@ from tests.support.anvil import BUYER, CHAIN_ID, DEPLOYER, MATCHER, Anvil
 
 DOLLAR = 10**6
 FAR = 2**40 - 1
-
-
-def _fields(message: Offer | Order) -> tuple[Any, ...]:
-    return tuple(getattr(message, name) for name in message.TYPES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +107,9 @@ class LedgerWorld:
             order = self.order()
             order_digest = digest(self.deployment.domain, order)
             signature = sign(self.deployment.domain, order, signer or self.buyer)
-            matches.append((_fields(order), signature, 0, 0))
+            matches.append((struct_of(order), signature, 0, 0))
             leased.append(Leased(lease_id(order_digest, 0), order, 0, key))
-        offers = [(_fields(offer), sign(self.deployment.domain, offer, key))]
+        offers = [(struct_of(offer), sign(self.deployment.domain, offer, key))]
         self._ledger(self.matcher, "open", offers, matches, ZERO_HASH)
         return leased
 
@@ -167,15 +163,15 @@ class LedgerWorld:
         return self._ledger(self.matcher, "redeem", vouchers)
 
     def close(self, leased: Leased, reason: EndReason = EndReason.UNRESPONSIVE) -> dict[str, Any]:
-        return self._ledger(self.matcher, "close", _fields(leased.order), leased.fill, int(reason))
+        return self._ledger(self.matcher, "close", struct_of(leased.order), leased.fill, int(reason))
 
     def close_last(self, leased: Leased, cumulative: int) -> dict[str, Any]:
         """The provider sends the `last` voucher: Closed at once."""
-        item = (_fields(leased.order), leased.fill, self._voucher(leased, cumulative, last=True), b"")
+        item = (struct_of(leased.order), leased.fill, self._voucher(leased, cumulative, last=True), b"")
         return self._ledger(leased.provider, "closeLast", [item])
 
     def finalise(self, leased: Leased) -> dict[str, Any]:
-        return self._ledger(self.matcher, "finalise", _fields(leased.order), leased.fill)
+        return self._ledger(self.matcher, "finalise", struct_of(leased.order), leased.fill)
 
     def story(self) -> list[Leased]:
         """A little of everything: eleven blocks or so with each kind of event."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from protocol.calls import struct_of
 from protocol.events import EndReason
 from protocol.hashing import ZERO_HASH, Address, keccak256
 from protocol.ids import lease_id
@@ -18,10 +19,6 @@ WINDOW_SECONDS = 60
 ARBITER_SECONDS = 14 * 24 * 3600
 RESULT = keccak256(b"the result")
 NO_VOUCHER = (0, False, ZERO_HASH, ZERO_HASH, ZERO_HASH, ZERO_HASH)
-
-
-def fields_of(message: Offer | Order | UsageReceipt | Attestation) -> tuple[Any, ...]:
-    return tuple(getattr(message, name) for name in message.TYPES)
 
 
 class SlowPath:
@@ -64,7 +61,7 @@ class SlowPath:
         registry = self.world.deployment.registry
         domain = Domain(chain_id=self.world.deployment.chain_id, ledger=registry)
         signature = sign(domain, word, self.auditor)
-        send(self.world.rpc, DEPLOYER, "ProviderRegistry", registry, "attest", fields_of(word), signature)
+        send(self.world.rpc, DEPLOYER, "ProviderRegistry", registry, "attest", struct_of(word), signature)
 
     def order(self, **changes: Any) -> Order:
         terms: dict[str, Any] = {
@@ -82,9 +79,9 @@ class SlowPath:
             min_duration=1, max_duration=10_000, notice=10, min_charge=MIN_CHARGE, bond=BOND,
             arbiter=self.arbiter.address, expiry=FAR, epoch=0, salt=next(self.world.salts),
         )  # fmt: skip
-        match = (fields_of(order), sign(domain, order, self.world.buyer), fill, 0)
+        match = (struct_of(order), sign(domain, order, self.world.buyer), fill, 0)
         root = keccak256(b"book")
-        self.send(self.world.matcher, "open", [(fields_of(offer), sign(domain, offer, key))], [match], root)
+        self.send(self.world.matcher, "open", [(struct_of(offer), sign(domain, offer, key))], [match], root)
         return Leased(lease_id(digest(domain, order), fill), order, fill, key)
 
     def close(self, leased: Leased, reason: EndReason) -> None:
@@ -92,16 +89,16 @@ class SlowPath:
 
     def claim(self, leased: Leased, work: int, *, salt: bytes = ZERO_HASH, last: bool = True) -> None:
         terms, start = (work, RESULT, ZERO_HASH, last), (0, NO_VOUCHER)
-        self.send(leased.provider, "claim", fields_of(leased.order), leased.fill, terms, salt, start)
+        self.send(leased.provider, "claim", struct_of(leased.order), leased.fill, terms, salt, start)
 
     def commit(self, leased: Leased, salt: bytes) -> None:
         packed = leased.id + bytes(12) + bytes.fromhex(leased.provider.address[2:]) + RESULT + salt
-        self.send(leased.provider, "commitClaim", fields_of(leased.order), leased.fill, keccak256(packed))
+        self.send(leased.provider, "commitClaim", struct_of(leased.order), leased.fill, keccak256(packed))
 
     def challenge(self, leased: Leased, challenger: LocalKey) -> None:
         """Of the claim."""
         nothing = (ZERO_HASH, 0, 0, 0, ZERO_HASH, ZERO_HASH)
-        self.send(challenger, "challenge", fields_of(leased.order), leased.fill, nothing, b"")
+        self.send(challenger, "challenge", struct_of(leased.order), leased.fill, nothing, b"")
 
     def challenge_receipt(self, leased: Leased, challenger: LocalKey) -> None:
         """Of a usage receipt that the provider signed."""
@@ -109,10 +106,10 @@ class SlowPath:
             lease=leased.id, sequence=1, metered_until=1, work=10**12, result=RESULT, checkpoint=RESULT
         )
         signature = sign(self.world.deployment.domain, receipt, leased.provider)
-        self.send(challenger, "challenge", fields_of(leased.order), leased.fill, fields_of(receipt), signature)
+        self.send(challenger, "challenge", struct_of(leased.order), leased.fill, struct_of(receipt), signature)
 
     def rule(self, leased: Leased, provider_wins: bool, award: int, to_winner: int, to_jurors: int) -> None:
-        order = fields_of(leased.order)
+        order = struct_of(leased.order)
         self.send(self.arbiter, "rule", order, leased.fill, provider_wins, award, to_winner, to_jurors)
 
     def finalise(self, leased: Leased) -> None:

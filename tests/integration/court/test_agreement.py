@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from protocol.calls import struct_of
 from protocol.errors import TransactionReverted
 from protocol.events import LeaseState
 from protocol.hashing import keccak256
@@ -13,7 +14,6 @@ from tests.support.court_job import honest, run_again, skipping
 from tests.support.court_money import Money, Purse, each
 from tests.support.court_trial import Trial
 from tests.support.court_world import BOND, EARNED, SEAT_FEE, TRAIT, WINDOW_SECONDS, CourtWorld
-from tests.support.slow_path import fields_of
 
 pytestmark = pytest.mark.node
 
@@ -33,7 +33,7 @@ def replicated(world: CourtWorld, **changes: Any) -> Order:
 
 
 def agree(world: CourtWorld, trial: Trial) -> None:
-    world.send(world.stranger, "agree", fields_of(trial.leased.order), [0, 1])
+    world.send(world.stranger, "agree", struct_of(trial.leased.order), [0, 1])
 
 
 def claimed(*trials: Trial) -> None:
