@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.load.calls import Calls
 from tests.support.accounts_market import MODULE, Somebody, job_body
-from tests.support.lone_server import ServedMarket, served_market
+from tests.support.lone_server import LoneServer, lone_server
 from tests.support.slow_lines import SlowLine, slow_lines
 from tests.support.waiting import wait_until
 
@@ -34,7 +34,7 @@ async def slow() -> list[dict[str, Any]]:
 
 def _measured() -> list[dict[str, Any]]:
     alone, beside = list[float](), list[float]()
-    with tempfile.TemporaryDirectory() as folder, served_market(Path(folder)) as served:
+    with tempfile.TemporaryDirectory() as folder, lone_server(Path(folder)) as served:
         somebody, lines = _prepared(served)
         good = _Good(served.port, somebody)
         good.p99()
@@ -69,7 +69,7 @@ def _measured() -> list[dict[str, Any]]:
     ]
 
 
-def _prepared(served: ServedMarket) -> tuple[Somebody, list[SlowLine]]:
+def _prepared(served: LoneServer) -> tuple[Somebody, list[SlowLine]]:
     somebody = served.world.somebody("bench")
     somebody.make_key()
     somebody.fund(10**12)
@@ -118,7 +118,7 @@ class _Good:
 
 
 @contextmanager
-def _held(served: ServedMarket, lines: list[SlowLine]) -> Iterator[None]:
+def _held(served: LoneServer, lines: list[SlowLine]) -> Iterator[None]:
     """All of them, from a process of their own; one that the server ends comes again."""
     before = served.open_files()
     holder = multiprocessing.get_context("spawn").Process(target=_hold, args=(served.port, lines), daemon=True)

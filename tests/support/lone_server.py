@@ -18,7 +18,7 @@ from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
-class ServedMarket:
+class LoneServer:
     """The server; `world` reads and writes the same databases from here."""
 
     world: MarketWorld
@@ -44,7 +44,7 @@ class ServedMarket:
 
 
 @contextmanager
-def served_market(folder: Path, **changes: Any) -> Iterator[ServedMarket]:
+def lone_server(folder: Path, **changes: Any) -> Iterator[LoneServer]:
     """A market below a folder, and a node that has no ledger; `changes` are settings of the server's."""
     with running_anvil("--chain-id", str(DEPLOYMENT.chain_id)) as node:
         port = free_port()
@@ -67,7 +67,7 @@ def served_market(folder: Path, **changes: Any) -> Iterator[ServedMarket]:
                     stderr=output,
                 )
             try:
-                made = ServedMarket(world, port, process, log)
+                made = LoneServer(world, port, process, log)
                 wait_until(lambda: _answers(made.url) or not made.is_alive(), 60)
                 assert made.is_alive(), log.read_text()
                 yield made

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.support.accounts_market import Somebody
-from tests.support.lone_server import ServedMarket, served_market
+from tests.support.lone_server import LoneServer, lone_server
 from tests.support.malformed_calls import Call, broken
 from tests.unit.backend.test_two_users import requests_to, things_of
 
@@ -37,8 +37,8 @@ _STATUS: Final = re.compile(rb"^HTTP/1\.[01] ([2-5]\d\d) ", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMarket]:
-    with served_market(tmp_path_factory.mktemp("market")) as made:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneServer]:
+    with lone_server(tmp_path_factory.mktemp("market")) as made:
         yield made
 
 
@@ -109,7 +109,7 @@ def fault_of(call: Call, heard: Heard) -> str | None:
     return None if problem["status"] == status and problem["code"] and problem["detail"] else "an empty problem"
 
 
-def campaign(served: ServedMarket, random: Random, calls: int, faults: list[Any]) -> Counter[int]:
+def campaign(served: LoneServer, random: Random, calls: int, faults: list[Any]) -> Counter[int]:
     """One account's calls, some at a time; how often each status came."""
     somebody = served.world.somebody(f"round {random.random()}")
     honest, seen = honest_calls(somebody), Counter[int]()
@@ -132,7 +132,7 @@ def campaign(served: ServedMarket, random: Random, calls: int, faults: list[Any]
     return seen
 
 
-def test_malformed_calls_and_no_failure_of_ours(served: ServedMarket) -> None:
+def test_malformed_calls_and_no_failure_of_ours(served: LoneServer) -> None:
     seen, faults, memory = Counter[int](), list[Any](), list[int]()
     for number in range(_ROUNDS):
         seen += campaign(served, Random(number), CALLS // _ROUNDS, faults)
@@ -146,7 +146,7 @@ def test_malformed_calls_and_no_failure_of_ours(served: ServedMarket) -> None:
     answered_as_ever(served)
 
 
-def answered_as_ever(served: ServedMarket) -> None:
+def answered_as_ever(served: LoneServer) -> None:
     """Somebody honest gets through."""
     somebody = served.world.somebody("honest")
     things = things_of(somebody)
@@ -180,7 +180,7 @@ HIDDEN: Final = b"GET /v1/chain HTTP/1.1\r\nHost: market.test\r\n\r\n"
 )
 @pytest.mark.parametrize("target", [b"PUT /v1/files/x", b"POST /v1/auth/nonce"])
 def test_a_request_that_is_hidden_in_anothers_body_is_answered_by_nobody(
-    served: ServedMarket, target: bytes, framing: list[bytes], body: bytes
+    served: LoneServer, target: bytes, framing: list[bytes], body: bytes
 ) -> None:
     """What stands before a proxy may read such lengths otherwise than we do; so nobody may get any further by them."""
     raw = b"\r\n".join([target + b" HTTP/1.1", b"Host: market.test", *framing, b"", b""]) + body

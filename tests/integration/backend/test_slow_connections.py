@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.support.accounts_market import Somebody
-from tests.support.lone_server import ServedMarket, served_market
+from tests.support.lone_server import LoneServer, lone_server
 from tests.support.slow_lines import slow_lines
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(200)]
@@ -19,14 +19,14 @@ _SLOWEST_SECONDS: Final = 60
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMarket]:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneServer]:
     deadlines = {"head_seconds": DEADLINE_SECONDS, "body_grace_seconds": DEADLINE_SECONDS}
-    with served_market(tmp_path_factory.mktemp("market"), **deadlines, stall_seconds=DEADLINE_SECONDS) as made:
+    with lone_server(tmp_path_factory.mktemp("market"), **deadlines, stall_seconds=DEADLINE_SECONDS) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def somebody(served: ServedMarket) -> Somebody:
+def somebody(served: LoneServer) -> Somebody:
     """With a key, money, and an offer to meet."""
     made = served.world.somebody("A")
     made.make_key()
@@ -35,7 +35,7 @@ def somebody(served: ServedMarket) -> Somebody:
     return made
 
 
-def test_everybody_else_is_answered_and_each_slow_one_is_ended(served: ServedMarket, somebody: Somebody) -> None:
+def test_everybody_else_is_answered_and_each_slow_one_is_ended(served: LoneServer, somebody: Somebody) -> None:
     lines = slow_lines(somebody)
     before, most = served.open_files(), 0
     statuses: list[int] = []

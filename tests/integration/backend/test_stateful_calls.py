@@ -18,7 +18,7 @@ from schemathesis.specs.openapi import checks
 from backend.accounts import scopes
 from protocol.wire.files import PIECE_MEDIA_TYPE
 from tests.support.accounts_market import Somebody
-from tests.support.lone_server import ServedMarket, served_market
+from tests.support.lone_server import LoneServer, lone_server
 from tests.unit.backend.test_two_users import Things, body_of, things_of
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(3600)]
@@ -43,12 +43,12 @@ _UPLOAD: Final = {"path.upload_id": r"$response.header.Location#regex:/uploads/(
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedMarket]:
-    with served_market(tmp_path_factory.mktemp("market")) as made:
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoneServer]:
+    with lone_server(tmp_path_factory.mktemp("market")) as made:
         yield made
 
 
-def document_of(served: ServedMarket) -> dict[str, Any]:
+def document_of(served: LoneServer) -> dict[str, Any]:
     document: dict[str, Any] = httpx.get(f"{served.url}/openapi.json", timeout=30).json()
     upload = document["paths"]["/v1/files/uploads/{upload_id}"]
     document["paths"]["/v1/files/uploads"]["post"]["responses"]["201"]["links"] = {
@@ -58,7 +58,7 @@ def document_of(served: ServedMarket) -> dict[str, Any]:
     return document
 
 
-def test_calls_that_use_what_others_made_are_answered_as_the_document_says(served: ServedMarket) -> None:
+def test_calls_that_use_what_others_made_are_answered_as_the_document_says(served: LoneServer) -> None:
     schema = schemathesis.openapi.from_dict(document_of(served))
     schema.config.update(base_url=served.url)
     ours = schema.include(path_regex="^/v1/").exclude(path_regex=f"^/v1/ledger|{_ENDLESS}")
