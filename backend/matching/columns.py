@@ -37,8 +37,8 @@ class Needs(NamedTuple):
     """What an order needs of an offer, but for its rate."""
 
     every: tuple[Need, ...]
-    #: of these one; None = any zone
-    zones: tuple[Need, ...] | None
+    #: of these one; none = any zone
+    zones: tuple[Need, ...]
 
 
 def terms_of(offer: Offer) -> Terms:
@@ -69,6 +69,9 @@ def needs_of(order: Order, min_notice: int, without: tuple[Need, ...] = ()) -> N
     """What the order needs, and `without`; None if no offer can meet it. `min_notice` in seconds."""
     if not is_sound(order, min_notice) or has_guard_bits(order.quantities) or order.meter > 1:
         return None
+    # An undeclared zone is in no set, whatever bit 0 says.
+    if order.zones == 1:
+        return None
     if not (min_notice <= order.notice <= MAX_NOTICE_SECONDS and order.min_charge <= order.bond):
         return None
     terms = (order.meter, order.arbiter, order.duration, order.bond, order.notice, order.min_charge)
@@ -76,8 +79,7 @@ def needs_of(order: Order, min_notice: int, without: tuple[Need, ...] = ()) -> N
     every = ((TERMS, terms), *_lanes(order.quantities), *[need for need in traits if need[1]], *without)
     if wants_zone(order):
         every += ((NO_ZONE, 0),)
-    # An undeclared zone is in no set, whatever bit 0 says.
-    return Needs(every, _zones(order.zones & ~1) if order.zones else None)
+    return Needs(every, _zones(order.zones & ~1))
 
 
 # Orders say the same again and again.

@@ -10,16 +10,12 @@ from operator import itemgetter
 from typing import Final
 
 from backend.matching.book import BookOffer
-from backend.matching.page import MOST_PLACES, Key, Numbers, Page, Placed, key_of
+from backend.matching.page import MOST_PLACES, Key, Page, Placed, key_of
 from protocol.hashing import Address
 from protocol.resources import has_guard_bits
 
 MOST_SEATS: Final = 1024
 """Leases that one provider gets in one auction at most."""
-
-
-_SPOTS: Final = 1 << 32
-"""More than there are places on a page."""
 
 
 @dataclass(slots=True)
@@ -41,8 +37,6 @@ class OfferIndex:
         self.providers: dict[Address, Provider] = {}
         self._provider_numbers = _Numbers()
         self._door_numbers = _Numbers()
-        #: providers with more than one offer
-        self.plural = 0
         placed = [(key_of(entry), self._admit(entry)) for entry in offers if self._note(entry)]
         placed.sort(key=itemgetter(0))
         # Half full, as pages are after they were split.
@@ -97,23 +91,11 @@ class OfferIndex:
         for entry in wanted.values():
             self.put(entry)
 
-    def entry(self, spot: int) -> BookOffer:
-        """The offer at a spot: its page and place, until the index changes."""
-        number, place = self.page_and_place(spot)
-        return self.pages[number].entries[place]
-
-    def spot(self, entry: BookOffer) -> int:
-        """Of an offer that can open a lease."""
+    def place(self, entry: BookOffer) -> tuple[int, int]:
+        """Page and place of an offer that can open a lease."""
         key = key_of(entry)
         number = self._page_of(key)
-        return number * _SPOTS + bisect_left(self.pages[number].keys, key)
-
-    def page_and_place(self, spot: int) -> tuple[int, int]:
-        return divmod(spot, _SPOTS)
-
-    def spots(self, number: int, places: Numbers) -> Numbers:
-        """The spots of places on a page."""
-        return places + number * _SPOTS
+        return number, bisect_left(self.pages[number].keys, key)
 
     def _page_of(self, key: Key) -> int:
         return bisect_right(self._bounds, key)
@@ -131,13 +113,11 @@ class OfferIndex:
         if door is None:
             door = provider.doors[room] = self._door_numbers.take()
         provider.offers[entry.digest] = entry
-        self.plural += len(provider.offers) == 2
         return Placed(entry, door, provider.number)
 
     def _dismiss(self, entry: BookOffer) -> None:
         provider = self.providers[entry.offer.provider]
         del provider.offers[entry.digest]
-        self.plural -= len(provider.offers) == 1
         room = room_of(entry)
         if all(room_of(other) != room for other in provider.offers.values()):
             self._door_numbers.give_back(provider.doors.pop(room))

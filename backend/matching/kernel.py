@@ -35,25 +35,33 @@ def _compiled(signature: str) -> Callable[[_Function], _Function]:
     """Typed as the function that it compiles."""
 
     def compiled(function: _Function) -> _Function:
-        return cast(_Function, njit(signature, cache=True, nogil=True)(function))
+        try:
+            return cast(_Function, njit(signature, nogil=True, cache=True)(function))
+        except RuntimeError:
+            # Neither the package's folder nor the user's can be written: each process compiles for itself.
+            return cast(_Function, njit(signature, nogil=True)(function))
 
     return compiled
 
 
-@_compiled("uint64(uint64[:, ::1], int64[::1], int64, int64)")
-def _meeting(table: Words, needs: Numbers, every: int, word: int) -> np.uint64:
-    """Who of one word's places meets all of the first `every` needs and, if there are more, one of those."""
-    meeting: np.uint64 = table[needs[0], word]
-    for number in range(1, every):
-        meeting &= table[needs[number], word]
-        if meeting == 0:
-            return meeting
-    if every == len(needs):
-        return meeting
-    zones = table[needs[every], word]
-    for number in range(every + 1, len(needs)):
-        zones |= table[needs[number], word]
-    return meeting & zones
+@_compiled("uint64[::1](uint64[:, ::1], int64[::1], int64, int64, int64)")
+def _meeting(table: Words, needs: Numbers, every: int, start: int, end: int) -> Words:
+    """Who of some words' places meets all of the first `every` needs and, if there are more, one of those."""
+    # Need by need over many words, which the compiler makes wide operations of.
+    meeting = table[needs[0], start:end].copy()
+    for need in needs[1:every]:
+        part = table[need, start:end]
+        for word in range(len(meeting)):
+            meeting[word] &= part[word]
+    if every < len(needs):
+        either = table[needs[every], start:end].copy()
+        for need in needs[every + 1 :]:
+            part = table[need, start:end]
+            for word in range(len(either)):
+                either[word] |= part[word]
+        for word in range(len(meeting)):
+            meeting[word] &= either[word]
+    return meeting
 
 
 @_compiled(
@@ -84,15 +92,17 @@ def find(
     the page whose part of the needs' rows has to be made first, or -1.
     """
     end = marks.shape[1]
-    page = np.searchsorted(words, place >> 6, "right") - 1
+    page = int(np.searchsorted(words, place >> 6, "right")) - 1
     while page < len(words) - 1:
         if marks[RATES, words[page] << 6] > max_rate:
             return count, free, end, -1
         for number in needs:
             if not made[page, number]:
                 return count, free, max(place, words[page] << 6), page
-        for word in range(max(place >> 6, words[page]), words[page + 1]):
-            fitting = _meeting(table, needs, every, word)
+        start = max(place >> 6, words[page])
+        meeting = _meeting(table, needs, every, start, words[page + 1])
+        for word in range(start, words[page + 1]):
+            fitting = meeting[word - start]
             if word == place >> 6:
                 fitting &= ~((_ONE << np.uint64(place & 63)) - _ONE)
             while fitting != 0:

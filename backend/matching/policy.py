@@ -17,7 +17,8 @@ from typing import Final
 
 from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.index import MOST_SEATS, OfferIndex, Provider
-from backend.matching.reach import Choice, Reach, Seats, look_ahead, reaches_of
+from backend.matching.reach import Choice, Reach, Seats, reaches_of
+from backend.matching.sheet import Sheet
 from protocol.hashing import Address
 
 STEPS: Final = 16
@@ -26,8 +27,6 @@ MOST_BIDS: Final = 32
 """Bids of one fill in one sitting."""
 MOST_SITTINGS: Final = 3
 
-_AHEAD: Final = 512
-"""Bidders that look ahead together."""
 _CLOSED: Final = 1 << 61
 """More than any order can save: asked at a door without a seat."""
 
@@ -44,11 +43,12 @@ def decide(index: OfferIndex, orders: Sequence[BookOrder], min_notice: int) -> l
 
 
 def _decide(index: OfferIndex, orders: Sequence[BookOrder], min_notice: int) -> list[Pairing]:
+    sheet = Sheet(index)
     pairings: list[Pairing] = []
     taken: Counter[Address] = Counter()
     waiting = list(orders)
     for _ in range(MOST_SITTINGS):
-        sitting = _Sitting(index, taken, waiting, min_notice)
+        sitting = _Sitting(sheet, taken, waiting, min_notice)
         sitting.hold()
         placed = sitting.placed()
         pairings += placed
@@ -124,18 +124,16 @@ class _Table:
 class _Sitting:
     """Bids until nobody who waits can better anything."""
 
-    def __init__(
-        self, index: OfferIndex, taken: Counter[Address], orders: Sequence[BookOrder], min_notice: int
-    ) -> None:
-        self._index = index
+    def __init__(self, sheet: Sheet, taken: Counter[Address], orders: Sequence[BookOrder], min_notice: int) -> None:
+        self._index = sheet.index
         self._taken = taken
-        self._seats = Seats(index)
+        self._seats = Seats(sheet)
         self._tables: dict[Address, _Table] = {}
         self._ran_out = False
         for provider in taken:
             self._reprice(self._lay(provider))
-        reaches = reaches_of(self._seats, orders, min_notice)
-        wishes = [_Wish(order, within) for order, within in zip(orders, reaches, strict=True) if within]
+        reached = ((order, reaches_of(self._seats, order, min_notice)) for order in orders)
+        wishes = [_Wish(order, reaches) for order, reaches in reached if reaches]
         wishes.sort(key=attrgetter("rank"))
         self._wishes = wishes
         fills = ((wish, fill) for wish in wishes for fill in sorted(wish.order.fills))
@@ -145,10 +143,7 @@ class _Sitting:
         bidders = self._bidders
         waiting = list(range(len(bidders)))
         while waiting:
-            number = heappop(waiting)
-            bidder = bidders[number]
-            if number % _AHEAD == 0 and not bidder.bids:
-                look_ahead(dict.fromkeys(one.wish.reaches[0] for one in bidders[number : number + _AHEAD]))
+            bidder = bidders[heappop(waiting)]
             if bidder.wish.failed:
                 continue
             choice = self._choice(bidder)
@@ -181,7 +176,7 @@ class _Sitting:
 
     def _choice(self, bidder: _Bidder) -> Choice | None:
         # Who waits has no seat: these are its siblings'.
-        beside = list(bidder.wish.seats.values())
+        beside = bidder.wish.seats.values()
         for reach in bidder.wish.reaches:
             choice = reach.choose(beside)
             if choice is not None:

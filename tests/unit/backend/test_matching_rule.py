@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.matching import index, page, policy, reach
+from backend.matching import fits, index, page, policy, reach, sheet
 from backend.matching.book import BookOffer, BookOrder
 from backend.matching.index import OfferIndex
 from backend.matching.policy import decide, match
@@ -47,15 +47,17 @@ class TestSecondWriting:
         assert pairings > 2000
 
     @pytest.mark.parametrize(
-        ("weighed", "bids", "places", "ahead"), [(1, 32, 2, 32), (1, 32, 2, 0), (3, 2, 3, 0), (128, 1, 2, 32)]
+        ("weighed", "bids", "places", "ahead", "rows"),
+        [(1, 32, 2, 16, 1024), (1, 32, 2, 1, 16), (3, 2, 3, 1, 1024), (128, 1, 2, 2, 16)],
     )
     def test_so_they_do_where_every_limit_is_reached(
-        self, monkeypatch: pytest.MonkeyPatch, weighed: int, bids: int, places: int, ahead: int
+        self, monkeypatch: pytest.MonkeyPatch, weighed: int, bids: int, places: int, ahead: int, rows: int
     ) -> None:
         monkeypatch.setattr(reach, "MOST_WEIGHED", weighed)
-        monkeypatch.setattr(reach, "FREE_AHEAD", ahead)
+        monkeypatch.setattr(fits, "MOST_AHEAD", ahead)
         monkeypatch.setattr(policy, "MOST_BIDS", bids)
         monkeypatch.setattr(index, "MOST_PLACES", places)
+        monkeypatch.setattr(sheet, "MOST_ROWS", rows)
         for seed in range(300):
             offers, orders = random_book(seed)
             assert _found(offers, orders) == naive_match(offers, orders, MIN_NOTICE), f"book {seed}"
