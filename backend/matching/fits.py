@@ -8,7 +8,7 @@ from backend.matching.columns import Needs
 from backend.matching.kernel import FIT_FIELDS, Numbers, find
 from backend.matching.sheet import Sheet
 
-MOST_AHEAD: Final = 16
+MOST_AHEAD: Final = 48
 """Free offers that are found in one go: others take some before the order bids again."""
 
 

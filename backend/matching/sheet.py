@@ -52,12 +52,17 @@ class Sheet:
 
     def rows(self, needs: Sequence[Need]) -> Numbers:
         """Numbers of the needs' rows in this edition."""
-        rows = self._rows
-        if len(rows) + len(needs) > MOST_ROWS and not all(need in rows for need in needs):
-            rows.clear()
-            self.made[:] = False
-            self.edition += 1
-        return np.array([rows.setdefault(need, len(rows)) for need in needs], np.int64)
+        rows = list(map(self._rows.get, needs))
+        if None in rows:
+            if len(self._rows) + len(needs) > MOST_ROWS:
+                self._begin_edition()
+            rows = [self._rows.setdefault(need, len(self._rows)) for need in needs]
+        return np.array(rows, np.int64)
+
+    def _begin_edition(self) -> None:
+        self._rows.clear()
+        self.made[:] = False
+        self.edition += 1
 
     def make(self, number: int, needs: Sequence[Need]) -> None:
         """The part of these needs' rows that a page has."""
