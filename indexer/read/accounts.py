@@ -1,9 +1,10 @@
 """Accounts, their delegates, what they cancelled, and who provides."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import and_, func, select, tuple_
+from sqlalchemy import BigInteger, Select, and_, bindparam, func, select, tuple_
 
 from indexer.read.connected import Connected
 from indexer.reading import account_row, delegate_row, holds_at
@@ -17,6 +18,7 @@ _CANCELLED: Final = TABLES["cancelled"]
 _DELEGATES: Final = TABLES["delegate_versions"]
 _LEASES: Final = TABLES["leases"]
 _STATES: Final = TABLES["lease_versions"]
+_AT_BLOCK: Final = bindparam("at_block", type_=BigInteger())
 
 
 class AccountReads(Connected):
@@ -24,12 +26,14 @@ class AccountReads(Connected):
 
     def account(self, address: str, *, at_block: int | None = None) -> AccountRow:
         """Zeros if the ledger never saw it."""
-        return self.accounts([checksum_address(address)], at_block=at_block)[checksum_address(address)]
+        query, values = _at(_account, at_block)
+        rows = self._all(query, {**values, "account": from_hex(address, 20)})
+        return account_row(checksum_address(address), rows[0] if rows else None)
 
     def accounts(self, addresses: Iterable[str], *, at_block: int | None = None) -> dict[Address, AccountRow]:
         wanted = {checksum_address(address): from_hex(address, 20) for address in addresses}
-        query = select(_ACCOUNTS).where(_ACCOUNTS.c.account.in_(wanted.values()), holds_at(_ACCOUNTS, at_block))
-        found = {row["account"]: row for row in self._all(query)}
+        query, values = _at(_accounts, at_block)
+        found = {row["account"]: row for row in self._all(query, {**values, "accounts": list(wanted.values())})}
         return {address: account_row(address, found.get(key)) for address, key in wanted.items()}
 
     def all_accounts(
@@ -46,14 +50,8 @@ class AccountReads(Connected):
         return [account_row(checksum_address(row["account"]), row) for row in rows]
 
     def delegate(self, buyer: str, key: str) -> DelegateRow | None:
-        row = self._first(
-            select(_DELEGATES).where(
-                _DELEGATES.c.buyer == from_hex(buyer, 20),
-                _DELEGATES.c.key == from_hex(key, 20),
-                _DELEGATES.c.valid_to.is_(None),
-            )
-        )
-        return None if row is None else delegate_row(row)
+        rows = self._all(_delegate(), {"buyer": from_hex(buyer, 20), "key": from_hex(key, 20)})
+        return delegate_row(rows[0]) if rows else None
 
     def delegates(
         self,
@@ -144,3 +142,28 @@ class AccountReads(Connected):
             for row in rows
         ]
         return found if after is None else found[::-1]
+
+
+# Built once: a request asks for its buyer's account and delegate.
+def _at(query: Callable[[Any], Select[Any]], at_block: int | None) -> tuple[Select[Any], dict[str, Any]]:
+    return (query(None), {}) if at_block is None else (query(_AT_BLOCK), {"at_block": at_block})
+
+
+@cache
+def _account(at_block: Any) -> Select[Any]:
+    return select(_ACCOUNTS).where(_ACCOUNTS.c.account == bindparam("account"), holds_at(_ACCOUNTS, at_block))
+
+
+@cache
+def _accounts(at_block: Any) -> Select[Any]:
+    wanted = _ACCOUNTS.c.account.in_(bindparam("accounts", expanding=True))
+    return select(_ACCOUNTS).where(wanted, holds_at(_ACCOUNTS, at_block))
+
+
+@cache
+def _delegate() -> Select[Any]:
+    return select(_DELEGATES).where(
+        _DELEGATES.c.buyer == bindparam("buyer"),
+        _DELEGATES.c.key == bindparam("key"),
+        _DELEGATES.c.valid_to.is_(None),
+    )

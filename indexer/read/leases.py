@@ -19,6 +19,8 @@ _DISPUTES: Final = TABLES["disputes"]
 _LEASES: Final = TABLES["leases"]
 _PAYMENTS: Final = TABLES["payments"]
 _STATES: Final = TABLES["lease_versions"]
+_FEW: Final = 4
+"""So many are asked for one by one: a list has no length of its own in a statement that is prepared."""
 _PLACE: Final = (_LEASES.c.opened_block, _LEASES.c.opened_log_index)
 
 
@@ -47,14 +49,19 @@ class LeaseReads(Connected):
     _confirmations: int = 1
 
     def lease(self, lease: bytes, *, at_block: int | None = None) -> LeaseRow | None:
+        values = {"lease": lease} if at_block is None else {"lease": lease, "at_block": at_block}
         with self._read():
-            rows = self._leases(self._all(select_leases(at_block).where(_LEASES.c.lease == lease)))
+            rows = self._leases(self._all(_lease(is_past=at_block is not None), values))
         return rows[0] if rows else None
 
     def leases_by_id(self, leases: Iterable[bytes]) -> dict[bytes, LeaseRow]:
+        wanted = list(leases)
         with self._read():
-            rows = self._leases(self._all(select_leases().where(_LEASES.c.lease.in_(list(leases)))))
-        return {row.lease: row for row in rows}
+            if len(wanted) <= _FEW:
+                cells = [row for lease in wanted for row in self._all(_lease(is_past=False), {"lease": lease})]
+            else:
+                cells = self._all(_leases_by_id(), {"leases": wanted})
+            return {row.lease: row for row in self._leases(cells)}
 
     def holders(self, leases: Iterable[bytes]) -> dict[bytes, Holder]:
         """Of those that are open or were; a tenth of the work of `leases_by_id`."""
@@ -122,6 +129,18 @@ class LeaseReads(Connected):
     def count_payments(self, **wanted: Unpack[PaymentsWanted]) -> Total:
         query, values = _wanted_payments(wanted)
         return self._count(query, _PAYMENTS.c.block_number, values)
+
+
+# Built once: every usage receipt asks for its lease.
+@cache
+def _lease(*, is_past: bool) -> Select[Any]:
+    at_block = bindparam("at_block", type_=BigInteger()) if is_past else None
+    return select_leases(at_block).where(_LEASES.c.lease == bindparam("lease"))
+
+
+@cache
+def _leases_by_id() -> Select[Any]:
+    return select_leases().where(_LEASES.c.lease.in_(bindparam("leases", expanding=True)))
 
 
 def _wanted_leases(wanted: LeasesWanted) -> tuple[Select[Any], dict[str, Any]]:
