@@ -12,7 +12,8 @@ from backend.limits import class_of, remember
 from backend.market import Market
 
 
-def market_of(request: Request) -> Market:
+async def market_of(request: Request) -> Market:
+    """`async`, for the framework asks any other kind of function in a thread of its own."""
     market: Market = request.app.state.market
     return market
 
