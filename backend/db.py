@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
@@ -129,4 +129,19 @@ def _engine(url: str) -> Engine:
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
+    # Each request that shares a commit has one, and SQLAlchemy would compile each anew, for its name.
+    engine.dialect.do_savepoint = _savepoint  # type: ignore[method-assign]
+    engine.dialect.do_release_savepoint = _release  # type: ignore[method-assign]
     return engine
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    _raw(connection).execute(f"SAVEPOINT {name}")
+
+
+def _release(connection: Connection, name: str) -> None:
+    _raw(connection).execute(f"RELEASE SAVEPOINT {name}")
+
+
+def _raw(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
