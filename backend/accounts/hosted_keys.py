@@ -5,10 +5,14 @@ A delegate can misspend at most its on-chain cap, a voucher signer at most the o
 
 import os
 import secrets
+from functools import lru_cache
 from pathlib import Path
+from typing import Final
 
 from protocol.hashing import from_hex, keccak256, to_hex
 from protocol.keys import LocalKey
+
+_KEPT: Final = 1024
 
 
 class HostedKeys:
@@ -16,13 +20,15 @@ class HostedKeys:
 
     def __init__(self, seed_file: Path) -> None:
         self._seed = _load_or_make(seed_file)
+        # The seed is in memory anyway, and a key of it is derived for every order and every voucher.
+        self._derived = lru_cache(_KEPT)(lambda path: LocalKey.derive(self._seed, path))
 
     def delegate(self, key_id: str) -> LocalKey:
-        return LocalKey.derive(self._seed, f"delegate/{key_id}")
+        return self._derived(f"delegate/{key_id}")
 
     def voucher_signer(self, holder: str) -> LocalKey:
         """`holder`: an API key's id, or the address of a buyer that signs its orders itself."""
-        return LocalKey.derive(self._seed, f"voucher/{holder}")
+        return self._derived(f"voucher/{holder}")
 
     def webhook_secret(self, webhook_id: str, generation: int) -> bytes:
         """32 bytes that sign what goes to an endpoint; the next generation gives another."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import bindparam, or_
+from sqlmodel import Session, col, select
 
 from backend.accounts.secrecy import hashed
 from backend.accounts.tables import ApiKeyRow, SessionRow
@@ -13,6 +14,14 @@ from protocol.clock import now_time
 from protocol.hashing import Address
 
 USE_SECONDS: Final = 60
+
+# Built once: every request runs one of them.
+_KEY: Final = select(ApiKeyRow).where(
+    or_(col(ApiKeyRow.secret_hash) == bindparam("digest"), col(ApiKeyRow.previous_hash) == bindparam("digest"))
+)
+_SESSION: Final = select(SessionRow.address, SessionRow.expires_time).where(
+    col(SessionRow.token_hash) == bindparam("digest")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,7 @@ def identify(session: Session, bearer: str | None) -> Principal:
         return Principal(Address(key.buyer), key)
     if not bearer.startswith("gls_"):
         raise NotSignedIn("the credential is neither an API key (glk_…) nor a session token (gls_…)")
-    row = session.get(SessionRow, hashed(bearer))
+    row = session.connection().execute(_SESSION, {"digest": hashed(bearer)}).first()
     if row is None or row.expires_time <= now_time():
         raise NotSignedIn("the session is unknown or expired", remedy="sign in again")
     return Principal(Address(row.address), None)
@@ -46,10 +55,7 @@ def identify(session: Session, bearer: str | None) -> Principal:
 
 def _live_key(session: Session, secret: str) -> ApiKeyRow:
     digest, now = hashed(secret), now_time()
-    statement = select(ApiKeyRow).where(
-        or_(col(ApiKeyRow.secret_hash) == digest, col(ApiKeyRow.previous_hash) == digest)
-    )
-    key = session.exec(statement).first()
+    key = session.exec(_KEY, params={"digest": digest}).first()
     if key is None or key.revoked:
         raise NotSignedIn("the API key is unknown or revoked")
     if key.secret_hash != digest and (key.previous_until_time or 0) <= now:

@@ -1,6 +1,6 @@
 """What changes a job also says so, in the same transaction: nobody who writes a row can forget the event of it.
 
-Rows are noted as they are flushed and told when the transaction commits: by then each job is there, and its row is
+Rows are noted as they are written and told when the transaction commits: by then each job is there, and its row is
 locked for no longer than the commit takes. The number of an event is given under that lock, so numbers of one job
 appear in their order whatever runs side by side.
 """
@@ -63,6 +63,16 @@ def say(session: Session, told: Told) -> None:
     _noted(session).append(told)
 
 
+def note_new(session: OrmSession, row: object) -> None:
+    """The row is new."""
+    _noted(session).extend(_of_new(row))
+
+
+def note_state(session: OrmSession, job: JobRow) -> None:
+    """The job's state is another."""
+    _noted(session).append(_state(job))
+
+
 def _noted(session: OrmSession) -> list[Told]:
     noted: list[Told] = session.info.setdefault(_NOTED, [])
     return noted
@@ -70,10 +80,10 @@ def _noted(session: OrmSession) -> list[Told]:
 
 def _note(session: OrmSession, *_: object) -> None:
     for row in session.new:
-        _noted(session).extend(_of_new(row))
+        note_new(session, row)
     for row in session.dirty:
         if isinstance(row, JobRow) and inspect(row).attrs.state.history.has_changes():
-            _noted(session).append(_state(row))
+            note_state(session, row)
     for row in session.deleted:
         if isinstance(row, LeaseIntention):
             data = {"lease": row.lease, "fill": row.fill, "provider": row.provider}

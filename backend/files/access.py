@@ -8,9 +8,11 @@ import json
 from collections.abc import Iterable
 from typing import Final
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.errors import BadRequest
+from backend.events import writing
 from backend.files.tables import FileRow, FileUse
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
@@ -22,6 +24,10 @@ EVERY_LANE: Final = -1
 NO_LANE: Final = -2
 """Outputs: the buyer's alone."""
 _LIVE: Final = ("proposed", "running")
+_STORED: Final = select(FileRow.cid).where(
+    col(FileRow.owner) == bindparam("owner"), col(FileRow.cid).in_(bindparam("cids", expanding=True))
+)
+"""Built once: every job asks it."""
 
 
 def may_read(session: Session, who: Address, cid: str) -> bool:
@@ -56,7 +62,9 @@ def lane_of(job: JobRow, fill: int) -> int:
 
 def require_readable(session: Session, who: Address, manifest: Manifest) -> None:
     """A job may name only files that its buyer may read: else naming one would be a way to it. Raises `BadRequest`."""
-    missing = [cid for cid in files_of(manifest) if not may_read(session, who, cid)]
+    named = files_of(manifest)
+    stored = set(session.connection().execute(_STORED, {"owner": who, "cids": named}).scalars())
+    missing = [cid for cid in named if cid not in stored and not may_read(session, who, cid)]
     if missing:
         raise BadRequest(f"file {missing[0]} is not here", remedy="upload it with PUT /v1/files/{cid}", missing=missing)
 
@@ -68,7 +76,8 @@ def files_of(manifest: Manifest) -> list[str]:
 
 def belongs_new(session: Session, job_id: str, cids: Iterable[str]) -> None:
     """These files are a new job's, for all its lanes."""
-    session.add_all(FileUse(cid=cid, job_id=job_id, lane=EVERY_LANE) for cid in dict.fromkeys(cids))
+    for cid in dict.fromkeys(cids):
+        writing.put(session, FileUse(cid=cid, job_id=job_id, lane=EVERY_LANE))
 
 
 def belongs(session: Session, job_id: str, cids: Iterable[str], lane: int) -> None:

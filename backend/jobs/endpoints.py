@@ -20,6 +20,7 @@ from backend.leases.evidence import evidence_of
 from backend.leases.segments import trace_of, usages
 from backend.market import Market
 from backend.matching import receipts
+from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.evidence import Evidence
 from protocol.wire.jobs import ENDED, Job, JobRequest, JobsAsked, Page, Quote, Trace
 
@@ -47,34 +48,38 @@ async def submit_job(
         with market.db.read() as session:
             answer = service.quote(session, market, key, job_request)
         return JSONResponse(answer.model_dump(mode="json"))
-    row, is_new = await _bought(market, key, job_request, idempotency_key, await request.body())
-    if is_new:
+    bought = await _bought(market, key, job_request, idempotency_key, await request.body())
+    if bought.is_new:
         wake.market()
-    return await answer_with(market, request.app.state.pulse, row, prefer, is_new=is_new)
+    return await answer_with(market, request.app.state.pulse, bought, prefer)
 
 
 async def _bought(
     market: Market, key: ApiKeyRow, request: JobRequest, idempotency_key: str, body: bytes
-) -> tuple[JobRow, bool]:
-    """The request's job, and whether it is new."""
+) -> service.Bought:
     with market.db.read() as session:
         row = idempotency.replayed(session, key.buyer, idempotency_key, body)
         if row is not None:
-            return row, False
+            return service.Bought(row)
         signed = service.sign_order(session, market, key, request)
     return await market.db.written(
         lambda session: service.submit(session, key, signed, idempotency_key, body), is_first=True
     )
 
 
-async def answer_with(market: Market, pulse: Pulse, row: JobRow, prefer: str, *, is_new: bool) -> Response:
+async def answer_with(market: Market, pulse: Pulse, bought: service.Bought, prefer: str) -> Response:
     """The job with the matcher's book receipt: 200 if it has ended, else 202."""
     seconds = _wait_seconds(prefer)
-    row = await _wait(market, pulse, row, seconds)
-    with market.db.read() as session:
-        job = view_new(market, row) if is_new and not seconds else view_job(session, market, row)
-        job = job.model_copy(update={"book_receipt": receipts.signed(session, market, service.order_of(row))})
-    headers = {"Location": job.links["self"], **({} if is_new else {"Idempotent-Replayed": "true"})}
+    row = await _wait(market, pulse, bought.job, seconds)
+    order = service.order_of(row)
+    if bought.entered is not None and not seconds:
+        receipt: SignedBookReceipt | None = receipts.sign_entered(market, order, bought.entered)
+        job = view_new(market, row)
+    else:
+        with market.db.read() as session:
+            receipt, job = receipts.signed(session, market, order), view_job(session, market, row)
+    job = job.model_copy(update={"book_receipt": receipt})
+    headers = {"Location": job.links["self"], **({} if bought.is_new else {"Idempotent-Replayed": "true"})}
     status = 200 if row.state in ENDED else 202
     return Response(job.model_dump_json(), status, headers, "application/json")
 

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, text
 from sqlmodel import Session, col, select
 
 from backend.errors import BadRequest, IdempotencyConflict, InFlight
+from backend.events import writing
 from backend.jobs.tables import IdempotencyRow, JobRow
 from protocol.clock import now_time
 
@@ -51,4 +52,4 @@ def remember(session: Session, principal: str, key: str, body: bytes, job: JobRo
     """In the transaction that makes the job."""
     fingerprint = hashlib.sha256(body).hexdigest()
     row = IdempotencyRow(principal=principal, key=key, fingerprint=fingerprint, job_id=job.id, created_time=now_time())
-    session.add(row)
+    writing.put_numbered(session, row)

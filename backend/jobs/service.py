@@ -4,12 +4,14 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
+from typing import NamedTuple
 
 from sqlmodel import Session, col, select
 
 from backend.accounts import caps
 from backend.accounts.tables import ApiKeyRow
 from backend.errors import NotFound, NotFunded
+from backend.events import writing
 from backend.files import access
 from backend.jobs import idempotency
 from backend.jobs.draft import Draft
@@ -57,21 +59,30 @@ def sign_order(session: Session, market: Market, key: ApiKeyRow, request: JobReq
     return SignedDraft(draft, sign(market.domain, draft.order, market.hosted.delegate(key.id)))
 
 
-def submit(
-    session: Session, key: ApiKeyRow, signed: SignedDraft, idempotency_key: str, body: bytes
-) -> tuple[JobRow, bool]:
+class Bought(NamedTuple):
+    """What a call bought; without its place in the book it was bought by an earlier one."""
+
+    job: JobRow
+    entered: receipts.Entered | None = None
+
+    @property
+    def is_new(self) -> bool:
+        return self.entered is not None
+
+
+def submit(session: Session, key: ApiKeyRow, signed: SignedDraft, idempotency_key: str, body: bytes) -> Bought:
     """Queues the job and counts it against the key's caps; raises `OverCap`.
 
-    Whether it is new: a request with the same idempotency key may have been quicker.
+    A request with the same idempotency key may have been quicker.
     """
     row = idempotency.replayed(session, key.buyer, idempotency_key, body)
     if row is not None:
-        return row, False
+        return Bought(row)
     draft = signed.draft
     caps.commit(session, key, caps.most_base(draft.order), now_time())
-    job = place(session, draft, signed.signature, key_id=key.id, metadata=draft.request.metadata)
-    idempotency.remember(session, key.buyer, idempotency_key, body, job)
-    return job, True
+    bought = place(session, draft, signed.signature, key_id=key.id, metadata=draft.request.metadata)
+    idempotency.remember(session, key.buyer, idempotency_key, body, bought.job)
+    return bought
 
 
 def require_served(session: Session, priced: PricedOrder) -> None:
@@ -83,7 +94,7 @@ def require_served(session: Session, priced: PricedOrder) -> None:
     priced.require_match()
 
 
-def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: str, metadata: dict[str, str]) -> JobRow:
+def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: str, metadata: dict[str, str]) -> Bought:
     """Queues the job of a signed order and enters the order into the book; whatever it asks was checked before.
 
     `key_id` names the hosted key that signs its vouchers.
@@ -106,10 +117,9 @@ def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: st
         created_ms=now_milliseconds(),
         request_id=current_request_id(),
     )
-    session.add(job)
+    writing.put(session, job)
     access.belongs_new(session, job.id, access.files_of(priced.manifest))
-    receipts.enter_new(session, market, order)
-    return job
+    return Bought(job, receipts.enter_new(session, market, order))
 
 
 def _check_rate_bps(priced: PricedOrder) -> int:

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, update
 from sqlmodel import Session, col, select
 
+from backend.events import writing
 from backend.market import Market
 from backend.matching.tables import BookCounterRow, BookEntryRow
 from protocol.clock import now_time
@@ -48,13 +49,12 @@ def enter(session: Session, market: Market, message: Offer | Order) -> Entered:
     return found
 
 
-def enter_new(session: Session, market: Market, message: Offer | Order) -> None:
+def enter_new(session: Session, market: Market, message: Offer | Order) -> Entered:
     """One that cannot be in the book yet, because its salt was drawn just now or its row is unique."""
-    _add(session, to_hex(digest(market.domain, message)), message)
+    return _add(session, to_hex(digest(market.domain, message)), message)
 
 
 def find(session: Session, key: str) -> Entered | None:
-    session.flush()
     row = session.connection().execute(_FIND, {"key": key}).first()
     return None if row is None else Entered(*row)
 
@@ -68,7 +68,7 @@ def _add(session: Session, key: str, message: Offer | Order) -> Entered:
         received_time=entered.received_time,
         expiry_time=message.expiry,
     )
-    session.add(row)
+    writing.put(session, row)
     return entered
 
 
@@ -80,15 +80,17 @@ def bound(session: Session) -> int:
 
 def signed(session: Session, market: Market, message: Offer | Order) -> SignedBookReceipt | None:
     """The receipt, the same each time; None for what was accepted before there were receipts."""
-    hash_ = digest(market.domain, message)
-    row = find(session, to_hex(hash_))
-    if row is None:
-        return None
+    entered = find(session, to_hex(digest(market.domain, message)))
+    return entered and sign_entered(market, message, entered)
+
+
+def sign_entered(market: Market, message: Offer | Order, entered: Entered) -> SignedBookReceipt:
+    """The receipt of one that is known to be in the book."""
     receipt = BookReceipt(
         matcher=market.submission_key.address,
-        hash=hash_,
-        sequence=row.sequence,
-        received_at=row.received_time,
+        hash=digest(market.domain, message),
+        sequence=entered.sequence,
+        received_at=entered.received_time,
     )
     signature = sign(market.domain, receipt, market.submission_key)
     return SignedBookReceipt(

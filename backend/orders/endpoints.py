@@ -10,7 +10,7 @@ from backend.accounts.service import Principal
 from backend.door import Caller, TheMarket
 from backend.jobs import idempotency
 from backend.jobs.endpoints import answer_with
-from backend.jobs.tables import JobRow
+from backend.jobs.service import Bought
 from backend.market import Market
 from backend.orders import service
 from backend.orders.signing import authority
@@ -38,30 +38,27 @@ async def submit_order(
     prefer: Annotated[str, Header()] = "",
 ) -> Response:
     """Buys a job with an order that its buyer signed. The same order again, with or without a key, is the same job."""
-    row, is_new = await _bought(market, caller, signed, idempotency_key, await request.body())
-    if is_new:
+    bought = await _bought(market, caller, signed, idempotency_key, await request.body())
+    if bought.is_new:
         wake.market()
-    return await answer_with(market, request.app.state.pulse, row, prefer, is_new=is_new)
+    return await answer_with(market, request.app.state.pulse, bought, prefer)
 
 
-async def _bought(
-    market: Market, caller: Principal, signed: SignedOrder, idempotency_key: str, body: bytes
-) -> tuple[JobRow, bool]:
-    """The order's job, and whether it is new."""
+async def _bought(market: Market, caller: Principal, signed: SignedOrder, idempotency_key: str, body: bytes) -> Bought:
     order = service.own_order(caller, signed)
     with market.db.read() as session:
         row = service.job_of(session, market, order)
     if row is not None:
-        return row, False
+        return Bought(row)
     signature, delegate = await authority(market, order, from_hex(signed.signature))
 
-    def submit(session: Session) -> tuple[JobRow, bool]:
+    def submit(session: Session) -> Bought:
         row = idempotency.replayed(session, caller.address, idempotency_key, body) if idempotency_key else None
         if row is not None:
-            return row, False
-        row, is_new = service.submit(session, market, signed, order, signature, delegate)
+            return Bought(row)
+        bought = service.submit(session, market, signed, order, signature, delegate)
         if idempotency_key:
-            idempotency.remember(session, caller.address, idempotency_key, body, row)
-        return row, is_new
+            idempotency.remember(session, caller.address, idempotency_key, body, bought.job)
+        return bought
 
     return await market.db.written(submit, is_first=True)

@@ -8,7 +8,7 @@ from backend.jobs import idempotency
 from backend.jobs.draft import Draft
 from backend.jobs.order import quorum_of
 from backend.jobs.priced import PricedOrder
-from backend.jobs.service import place, require_cap, require_free, require_served
+from backend.jobs.service import Bought, place, require_cap, require_free, require_served
 from backend.jobs.tables import JobRow
 from backend.market import Market
 from backend.orders.terms import OrderRules, require_terms
@@ -51,8 +51,8 @@ def job_of(session: Session, market: Market, order: Order) -> JobRow | None:
 
 def submit(
     session: Session, market: Market, signed: SignedOrder, order: Order, signature: bytes, delegate: Address | None
-) -> tuple[JobRow, bool]:
-    """The job of an order whose signature was checked, and whether it is new: an order is one job, however often sent.
+) -> Bought:
+    """The job of an order whose signature was checked: an order is one job, however often it is sent.
 
     Raises `OrderRefused`, `NotFunded`, `NotMatched`, `BadManifest`, `BadRequest`.
     """
@@ -60,7 +60,7 @@ def submit(
     idempotency.hold(session, "order", to_hex(order_digest))
     known = job_of(session, market, order)
     if known is not None:
-        return known, False
+        return Bought(known)
     manifest = Manifest.parse(signed.manifest)
     account = market.mirror.account(order.buyer)
     if account.beneficiary is not None:
@@ -78,7 +78,7 @@ def submit(
     if delegate is not None:
         require_cap(market, order, delegate)
     require_free(priced)
-    return place(session, priced, signature, key_id=order.buyer, metadata=signed.metadata), True
+    return place(session, priced, signature, key_id=order.buyer, metadata=signed.metadata)
 
 
 def _rules(market: Market, buyer: Address, epoch: int) -> OrderRules:

@@ -72,10 +72,10 @@ def test_of_two_servers_with_the_same_order_one_makes_the_job_and_one_says_to_as
         request = SignedOrder.model_validate(signed(prepared(buyer, body), buyer.key, body))
         order, signature = from_json(Order, request.order), from_hex(request.signature)
         with world.market.db.write() as one:
-            job, is_new = service.submit(one, world.market, request, order, signature, None)
+            first = service.submit(one, world.market, request, order, signature, None)
             with pytest.raises(InFlight), world.market.db.write() as two:
                 service.submit(two, world.market, request, order, signature, None)
-        assert is_new
+        assert first.is_new
         with world.market.db.write() as later:
-            again, is_new = service.submit(later, world.market, request, order, signature, None)
-            assert (again.id, is_new) == (job.id, False)
+            again = service.submit(later, world.market, request, order, signature, None)
+            assert (again.job.id, again.is_new) == (first.job.id, False)
