@@ -2,14 +2,15 @@
 
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlmodel import Session, col, select
 
+from backend.events import writing
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobLogRow, JobRow
-from backend.leases import lanes
+from backend.leases import lanes, statements
 from backend.leases.facts import gather, intentions_of
 from backend.leases.segments import undo_from, vouched_base, waiting_segment
 from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
@@ -17,7 +18,7 @@ from backend.leases.vouchers import pay
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.submission import intents
-from protocol.clock import now_time
+from protocol.clock import now_milliseconds, now_time
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex
 from protocol.wire.jobs import ENDED, ResultInfo
@@ -42,11 +43,16 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
             return
         for action in actions:
             _do(session, market, job, action)
-        if job.state in ENDED and all(row.state == "ended" for row in intentions_of(session, job.id)):
+        if job.state in ENDED and not _is_let(session, job):
             # Nothing is left to decide about it.
-            job.wants_lease = False
-            session.add(job)
+            writing.change(session, job, wants_lease=False)
             return
+
+
+def _is_let(session: Session, job: JobRow) -> bool:
+    """Whether one of its leases is not given up."""
+    session.flush()
+    return session.connection().execute(statements.LIVE, {"job": job.id}).first() is not None
 
 
 def sweep(market: Market) -> None:
@@ -103,16 +109,16 @@ def note(session: Session, job: JobRow, text: str) -> None:
 def _settle_state(session: Session, job: JobRow, facts: lanes.JobFacts) -> None:
     """The job's word and whether the auction has to look at it."""
     if facts.is_ended:
-        job.wants_lease = False
+        writing.change(session, job, wants_lease=False)
     elif facts.leases:
-        job.wants_lease = any(lane.state is lanes.LaneState.WAITING for lane in facts.lanes)
+        state, wants_lease = job.state, any(lane.state is lanes.LaneState.WAITING for lane in facts.lanes)
         if not facts.live:
-            job.state = "queued"
+            state = "queued"
         elif facts.spot is not None and facts.spot.is_running:
-            job.state = "verifying"
-        elif job.state == "verifying":
-            job.state = "running"
-    session.add(job)
+            state = "verifying"
+        elif state == "verifying":
+            state = "running"
+        writing.change(session, job, state=state, wants_lease=wants_lease)
 
 
 def _do(session: Session, market: Market, job: JobRow, action: lanes.Action) -> None:
@@ -186,40 +192,36 @@ def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept)
         row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
         rows.append(row)
         pay(session, market, job, row, on_chain[from_hex(lease, 32)])
-        intention.state = "running"
-        intention.progress_time = now_time()
-        if row.last:
-            _end(session, intention)
-            intention.last_signed_time = now_time()
-        session.add(row)
-        session.add(intention)
+        now = now_time()
+        ended = {"state": "ended", "ended_time": now, "last_signed_time": now}
+        writing.change(session, intention, progress_time=now, **(ended if row.last else {"state": "running"}))
     advance(session, job, rows[0])
 
 
 def advance(session: Session, job: JobRow, row: UsageRow) -> None:
     """The job is as far as this accepted segment, if it was not further before."""
     session.flush()
-    job.cost_base = vouched_base(session, job.id)
     if row.log_text and session.get(JobLogRow, (job.id, row.sequence)) is None:
         session.add(JobLogRow(job_id=job.id, sequence=row.sequence, text=row.log_text))
+    changes: dict[str, Any] = {"state": "running", "cost_base": vouched_base(session, job.id)}
     if row.sequence > job.segments_done:
-        job.segments_done = row.sequence
-        job.work = row.job_work
-    job.state = "running"
+        changes |= {"segments_done": row.sequence, "work": row.job_work}
     if row.result_info is not None:
-        _end_with(session, job, row.result_info)
-    session.add(job)
+        changes |= _end_with(job, row.result_info)
+    writing.change(session, job, **changes)
 
 
-def _end_with(session: Session, job: JobRow, result: str) -> None:
+def _end_with(job: JobRow, result: str) -> dict[str, Any]:
+    """What the job's end changes of it."""
     info = ResultInfo.model_validate_json(result)
-    job.result = result
-    job.segments_done = job.segments_total
-    if info.status == "succeeded":
-        job.failure = None
-        end_job(session, job, "succeeded")
-    else:
-        end_job(session, job, "failed", f"the job ended with {info.status}, exit code {info.exit_code}")
+    has_succeeded = info.status == "succeeded"
+    return {
+        "result": result,
+        "segments_done": job.segments_total,
+        "state": "succeeded" if has_succeeded else "failed",
+        "failure": None if has_succeeded else f"the job ended with {info.status}, exit code {info.exit_code}",
+        "ended_ms": now_milliseconds(),
+    }
 
 
 def _drawn(job: JobRow, sequence: int) -> CheckRow:

@@ -2,15 +2,16 @@
 
 import json
 from functools import lru_cache
+from typing import Any
 
 from sqlmodel import Session, col, select
 
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
-from backend.leases import lanes
-from backend.leases.tables import CheckRow, CommitmentRow, LeaseIntention, UsageRow
+from backend.leases import lanes, statements
+from backend.leases.tables import LeaseIntention
 from backend.market import Market
-from backend.offers.service import silent_seconds
+from backend.offers.service import seconds_since
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
@@ -38,14 +39,20 @@ def intentions_of(session: Session, job_id: str) -> list[LeaseIntention]:
 
 def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
     """What is known of the job now."""
-    order, rows = order_of(job), intentions_of(session, job.id)
-    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in rows])
-    block_time = market.mirror.status().block_time
-    segments = _undecided(session, job.id)
-    commitments = _commitments(session, rows)
-    checks = session.exec(select(CheckRow).where(CheckRow.job_id == job.id, CheckRow.state != "spent")).all()
+    # Plain statements see only what is written.
+    session.flush()
+    order, asked = order_of(job), {"job": job.id}
+    ask = session.connection().execute
+    rows = ask(statements.LEASES_OF_JOB, asked).all()
+    with market.mirror.snapshot() as now:
+        on_chain = now.leases_by_id([from_hex(row.lease, 32) for row in rows])
+        block_time = now.status().block_time
+    # Of each lease one at most is not decided.
+    segments = {row.lease: row for row in ask(statements.UNDECIDED, asked)}
+    commitments = {row.lease: row for row in ask(statements.COMMITTED, asked)}
+    checks = ask(statements.CHECKS, asked).all()
     spot = next((check for check in checks if check.purpose == "spot"), None)
-    paid = _paid(session, job.id)
+    paid: dict[str, int] = dict(ask(statements.PAID, asked).tuples().all())
     leases = tuple(
         lanes.LeaseFacts(
             lease=row.lease,
@@ -53,7 +60,7 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
             provider=row.provider,
             chain=_on_chain(row, on_chain.get(from_hex(row.lease, 32)), block_time),
             ended_time=row.ended_time if row.state == "ended" else None,
-            silent_seconds=silent_seconds(session, row.provider) if row.state != "ended" else 0,
+            silent_seconds=seconds_since(row.heard_time) if row.state != "ended" else 0,
             base=row.base_sequence,
             paid=max(row.base_sequence, paid.get(row.lease, 0)),
             pending=_pending(segments.get(row.lease), commitments.get(row.lease)),
@@ -99,7 +106,7 @@ def _promise(manifest: str) -> tuple[bool, int]:
     return read["verify"] == "exact", read["limits"]["wall_seconds"]
 
 
-def _on_chain(row: LeaseIntention, lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:
+def _on_chain(row: Any, lease: LeaseRow | None, block_time: int) -> lanes.OnChain | None:
     if lease is None or lease.provider != row.provider:
         # After a reorg somebody else can have it; what follows from that is `backend.leases.reorgs`'s.
         return None
@@ -112,29 +119,7 @@ def _on_chain(row: LeaseIntention, lease: LeaseRow | None, block_time: int) -> l
     )
 
 
-def _undecided(session: Session, job_id: str) -> dict[str, UsageRow]:
-    """By lease, the segment that it sent and that is not decided: one at most."""
-    statement = select(UsageRow).where(UsageRow.job_id == job_id, UsageRow.verdict == "waiting")
-    return {row.lease: row for row in session.exec(statement)}
-
-
-def _commitments(session: Session, rows: list[LeaseIntention]) -> dict[str, CommitmentRow]:
-    """By lease, its newest commitment, where that is not followed by a usage receipt."""
-    live = [row.lease for row in rows if row.state != "ended"]
-    statement = (
-        select(CommitmentRow)
-        .outerjoin(
-            UsageRow,
-            (col(UsageRow.lease) == col(CommitmentRow.lease))
-            & (col(UsageRow.sequence) == col(CommitmentRow.sequence))
-            & (col(UsageRow.verdict) != "lapsed"),
-        )
-        .where(col(CommitmentRow.lease).in_(live), col(UsageRow.lease).is_(None))
-    )
-    return {row.lease: row for row in session.exec(statement)}
-
-
-def _pending(sent: UsageRow | None, commitment: CommitmentRow | None) -> lanes.Pending | None:
+def _pending(sent: Any, commitment: Any) -> lanes.Pending | None:
     if sent is not None:
         return lanes.Pending(sequence=sent.sequence, since_time=sent.received_time, value=value_of(sent))
     if commitment is not None:
@@ -142,27 +127,17 @@ def _pending(sent: UsageRow | None, commitment: CommitmentRow | None) -> lanes.P
     return None
 
 
-def _paid(session: Session, job_id: str) -> dict[str, int]:
-    """By lease, the last segment that it was paid for and that was not struck."""
-    statement = (
-        select(UsageRow.lease, UsageRow.sequence)
-        .where(UsageRow.job_id == job_id, UsageRow.verdict == "paid")
-        .order_by(col(UsageRow.sequence))
-    )
-    return {lease: sequence for lease, sequence in session.exec(statement)}  # noqa: C416 - the last one stays
-
-
 def _accepted(session: Session, job_id: str, wanted: set[int]) -> dict[int, lanes.Value]:
-    if not wanted:
-        return {}
-    statement = select(UsageRow).where(
-        UsageRow.job_id == job_id, UsageRow.verdict == "paid", col(UsageRow.sequence).in_(wanted)
-    )
-    return {row.sequence: value_of(row) for row in session.exec(statement)}
+    ask = session.connection().execute
+    return {
+        sequence: value_of(row)
+        for sequence in wanted
+        for row in ask(statements.ACCEPTED, {"job": job_id, "sequence": sequence})
+    }
 
 
-def value_of(row: UsageRow) -> lanes.Value:
-    """What the lane says that the segment came to."""
+def value_of(row: Any) -> lanes.Value:
+    """What the lane says that the segment came to; of a `UsageRow`, or of its columns."""
     receipt = json.loads(row.receipt_message)
     return lanes.Value(
         result=receipt["result"],
@@ -173,7 +148,7 @@ def value_of(row: UsageRow) -> lanes.Value:
     )
 
 
-def _check(row: CheckRow) -> lanes.Check:
+def _check(row: Any) -> lanes.Check:
     found = json.loads(row.found) if row.found else {}
     start_is_wrong = bool(found.get("start_is_wrong"))
     return lanes.Check(

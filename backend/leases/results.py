@@ -1,12 +1,13 @@
 """Is the reported result what the usage receipt's hash commits to, and are its files here?"""
 
 import json
+from functools import lru_cache
 
 from backend.errors import UsageRefused
 from backend.jobs.tables import JobRow
 from backend.market import Market
 from protocol.hashing import from_hex, sha256_of_cid, to_hex
-from protocol.manifest import Manifest
+from protocol.manifest import Limits, Manifest
 from protocol.results import JobResult, Output, TraceLeaf
 from protocol.terms import UsageReceipt
 from protocol.wire.jobs import ResultInfo, TraceStep
@@ -55,8 +56,15 @@ def job_result(job_hash: str, result: ResultReport) -> JobResult:
     )
 
 
+# It was checked when the job came in, and is asked for with every segment.
+@lru_cache(4096)
+def limits_of(manifest: str) -> Limits:
+    """Of a manifest as it is stored."""
+    return Manifest.parse(json.loads(manifest)).limits
+
+
 def _require_outputs(market: Market, job: JobRow, result: ResultReport) -> None:
-    limits = Manifest.parse(json.loads(job.manifest)).limits
+    limits = limits_of(job.manifest)
     if sum(output.size for output in result.outputs) > limits.output_bytes:
         raise UsageRefused(f"the outputs are over {limits.output_bytes} bytes")
     if len({output.path for output in result.outputs}) != len(result.outputs):

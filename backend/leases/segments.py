@@ -1,11 +1,23 @@
 """Segments as they are stored: what a lane was paid for, and what the job's lanes agree about."""
 
-from sqlalchemy import ColumnElement, func
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement
 from sqlmodel import Session, col, select
 
 from backend.jobs.tables import JobLogRow, JobRow
+from backend.leases import statements
 from backend.leases.tables import CheckRow, LeaseIntention, UsageRow
 from protocol.wire.jobs import TraceStep
+
+
+class Step(NamedTuple):
+    """Of an accepted segment, what the next one follows from."""
+
+    sequence: int
+    state_hash: str
+    job_work: int
 
 
 def usages(session: Session, job_id: str) -> list[UsageRow]:
@@ -21,12 +33,18 @@ def lane_segments(session: Session, job_id: str, lane: int) -> list[UsageRow]:
     return list(session.exec(statement.order_by(col(UsageRow.sequence))))
 
 
+def lane_steps(session: Session, job_id: str, lane: int) -> list[Step]:
+    """The same, of what is written already."""
+    rows = session.connection().execute(statements.LANE, {"job": job_id, "lane": lane})
+    return [Step(*row) for row in rows]
+
+
 def waiting_segment(session: Session, lease: str) -> UsageRow | None:
     """What the lease has sent and is not decided; one at most."""
     return session.exec(select(UsageRow).where(UsageRow.lease == lease, UsageRow.verdict == "waiting")).first()
 
 
-def trace_of(rows: list[UsageRow]) -> list[TraceStep]:
+def trace_of(rows: Iterable[UsageRow | Step]) -> list[TraceStep]:
     return [TraceStep(state_hash=row.state_hash, work=row.job_work) for row in rows]
 
 
@@ -53,11 +71,5 @@ def undo_from(session: Session, job: JobRow, sequence: int) -> None:
 
 def vouched_base(session: Session, job_id: str) -> int:
     """Base units of the highest vouchers of all leases of the job, each to the provider that has the lease."""
-    highest = (
-        select(func.max(UsageRow.cumulative_base).label("most"))
-        .join(LeaseIntention, is_of_lease())
-        .where(LeaseIntention.job_id == job_id)
-        .group_by(col(UsageRow.lease))
-        .subquery()
-    )
-    return int(session.exec(select(func.sum(highest.c.most))).one() or 0)
+    session.flush()
+    return int(session.connection().execute(statements.VOUCHED, {"job": job_id}).scalar() or 0)

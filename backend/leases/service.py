@@ -1,20 +1,23 @@
 """Usage receipts in (SPEC "Vouchers", "Replicas"): what a provider sends is checked, kept, and judged at once."""
 
 import json
+from typing import Final
 
-from sqlmodel import Session
+from sqlalchemy import bindparam
+from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.accounts.service import Principal
 from backend.errors import LeaseNotRunning, NotFound, UsageRefused
+from backend.events import writing
 from backend.files import access
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases.acting import judge
 from backend.leases.facts import gather
 from backend.leases.lanes import may_reveal
-from backend.leases.results import checked_result
-from backend.leases.segments import lane_segments, trace_of
+from backend.leases.results import checked_result, limits_of
+from backend.leases.segments import Step, lane_steps, trace_of
 from backend.leases.tables import CommitmentRow, LeaseIntention, UsageRow
 from backend.leases.vouchers import compact, voucher_of
 from backend.market import Market
@@ -22,7 +25,6 @@ from backend.offers.presence import hear_now
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import LeaseState
 from protocol.hashing import Address, checksum_address, cid_of, from_hex, to_hex
-from protocol.manifest import Manifest
 from protocol.messages import digest, from_json, recover, to_json
 from protocol.replicas import usage_commitment
 from protocol.terms import UsageReceipt
@@ -31,13 +33,34 @@ from protocol.wire.leases import SignedVoucher, UsageCommitment, UsageReport, Wa
 
 _CLOCK_SKEW_MS = 120_000
 
+# Built once: every usage receipt runs the two last.
+_LEASE: Final = select(LeaseIntention).where(col(LeaseIntention.lease) == bindparam("lease"))
+_LEASE_WITH_JOB: Final = (
+    select(LeaseIntention, JobRow)
+    .join(JobRow, col(JobRow.id) == col(LeaseIntention.job_id))
+    .where(col(LeaseIntention.lease) == bindparam("lease"))
+)
+_SENT: Final = select(UsageRow).where(
+    col(UsageRow.lease) == bindparam("lease"),
+    col(UsageRow.provider) == bindparam("provider"),
+    col(UsageRow.sequence) == bindparam("sequence"),
+)
+
 
 def own_intention(session: Session, caller: Principal, lease: str) -> LeaseIntention:
     """The lease, if it is this provider's; raises `NotFound`."""
-    row = session.get(LeaseIntention, to_hex(from_hex(lease, 32)))
+    row = session.exec(_LEASE, params={"lease": to_hex(from_hex(lease, 32))}).first()
     if row is None or row.provider != caller.address:
         raise NotFound(f"no lease {lease[:70]} of {caller.address}")
     return row
+
+
+def _own_lease_and_job(session: Session, caller: Principal, lease: str) -> tuple[LeaseIntention, JobRow]:
+    found = session.exec(_LEASE_WITH_JOB, params={"lease": to_hex(from_hex(lease, 32))}).first()
+    if found is None or found[0].provider != caller.address:
+        raise NotFound(f"no lease {lease[:70]} of {caller.address}")
+    intention, job = found
+    return intention, job
 
 
 def lane_of(job: JobRow, intention: LeaseIntention) -> int:
@@ -48,16 +71,15 @@ def lane_of(job: JobRow, intention: LeaseIntention) -> int:
 def commit_usage(session: Session, market: Market, caller: Principal, lease: str, asked: UsageCommitment) -> bool:
     """Keeps a replica's commitment to its next segment; whether it may show it now."""
     hear_now(session, caller.address, market.settings.silence_seconds)
-    intention = own_intention(session, caller, lease)
+    intention, job = _own_lease_and_job(session, caller, lease)
     row = session.get(CommitmentRow, (intention.lease, asked.sequence))
     if row is not None and row.commitment != asked.commitment:
         raise UsageRefused(f"segment {asked.sequence} was committed to otherwise", remedy="show what you committed to")
     if row is not None and row.is_open:
         return True
-    job = session.get_one(JobRow, intention.job_id)
     _require_running(market, intention, job)
     if row is None:
-        expected = _next_sequence(intention, lane_segments(session, job.id, lane_of(job, intention)))
+        expected = _next_sequence(intention, lane_steps(session, job.id, lane_of(job, intention)))
         if asked.sequence != expected:
             raise UsageRefused(f"expected segment {expected}, found {asked.sequence}", remedy="resume from the market")
         row = CommitmentRow(
@@ -82,10 +104,10 @@ def report_usage(
 ) -> SignedVoucher | Waiting:
     """Checks and keeps one segment, and answers with its voucher once it is accepted; the same again asks again."""
     hear_now(session, caller.address, market.settings.silence_seconds)
-    intention = own_intention(session, caller, lease)
+    intention, job = _own_lease_and_job(session, caller, lease)
     receipt = from_json(UsageReceipt, report.usage_receipt)
-    job = session.get_one(JobRow, intention.job_id)
-    row = session.get(UsageRow, (intention.lease, intention.provider, receipt.sequence))
+    asked = {"lease": intention.lease, "provider": intention.provider, "sequence": receipt.sequence}
+    row = session.exec(_SENT, params=asked).first()
     if row is not None and row.verdict != "lapsed":
         _require_same(row, receipt)
         signed = voucher_of(row)
@@ -95,7 +117,7 @@ def report_usage(
     else:
         _require_running(market, intention, job)
         _require_signed(market, caller, intention, receipt, report.signature)
-        row = _taken_in(session, market, job, intention, receipt, report)
+        row = _taken_in(session, market, job, intention, receipt, report, lapsed=row)
     judge(session, market, job)
     crash_points.reach("voucher.signed")
     signed = voucher_of(row) if row.verdict != "waiting" else None
@@ -103,10 +125,18 @@ def report_usage(
 
 
 def _taken_in(
-    session: Session, market: Market, job: JobRow, intention: LeaseIntention, receipt: UsageReceipt, report: UsageReport
+    session: Session,
+    market: Market,
+    job: JobRow,
+    intention: LeaseIntention,
+    receipt: UsageReceipt,
+    report: UsageReport,
+    *,
+    lapsed: UsageRow | None,
 ) -> UsageRow:
+    """Its row. Where a reorg took back what the lease had sent before, that one's voucher stays good."""
     lane = lane_of(job, intention)
-    before = lane_segments(session, job.id, lane)
+    before = lane_steps(session, job.id, lane)
     _require_next(job, intention, before, receipt, report)
     if order_of(job).replicas > 1:
         _require_committed(session, market, intention, receipt, report)
@@ -131,13 +161,11 @@ def _taken_in(
         log_text=report.log_text,
         received_time=now_time(),
     )
-    lapsed = session.get(UsageRow, (sent.lease, sent.provider, sent.sequence))
-    if lapsed is not None:
-        # Its voucher stays good, whatever becomes of what was sent now.
-        for name in ("voucher_message", "voucher_signature", "cumulative_base", "signed_time"):
-            setattr(sent, name, getattr(lapsed, name))
-    intention.progress_time = now_time()
-    session.add(intention)
+    writing.change(session, intention, progress_time=now_time())
+    if lapsed is None:
+        return writing.put(session, sent)
+    for name in ("voucher_message", "voucher_signature", "cumulative_base", "signed_time"):
+        setattr(sent, name, getattr(lapsed, name))
     return session.merge(sent)
 
 
@@ -173,14 +201,15 @@ def _require_same(row: UsageRow, receipt: UsageReceipt) -> None:
 
 def _require_running(market: Market, intention: LeaseIntention, job: JobRow) -> None:
     """Work under it still counts, as far as the mirror knows; raises `LeaseNotRunning`."""
-    found = market.mirror.lease(from_hex(intention.lease, 32))
+    with market.mirror.snapshot() as now:
+        found, block_time = now.lease(from_hex(intention.lease, 32)), now.status().block_time
     if found is None:
         raise LeaseNotRunning("the mirror does not have this lease yet")
     if found.provider != intention.provider:
         raise LeaseNotRunning("the chain gave the lease to another provider", remedy="stop; the chain decides")
     if intention.state == "ended" or job.state in ENDED:
         raise LeaseNotRunning("the lease was ended by the market", remedy="stop; what was vouched for is paid")
-    if found.state is not LeaseState.OPEN or market.mirror.status().block_time >= found.deadline_time:
+    if found.state is not LeaseState.OPEN or block_time >= found.deadline_time:
         raise LeaseNotRunning(f"the lease is {found.state.name.lower()}", remedy="stop; redeem the vouchers you hold")
 
 
@@ -211,15 +240,15 @@ def _require_committed(
         raise UsageRefused(f"segment {receipt.sequence} is not what was committed to", remedy=remedy)
 
 
-def _next_sequence(intention: LeaseIntention, before: list[UsageRow]) -> int:
+def _next_sequence(intention: LeaseIntention, before: list[Step]) -> int:
     return before[-1].sequence + 1 if before else intention.base_sequence + 1
 
 
 def _require_next(
-    job: JobRow, intention: LeaseIntention, before: list[UsageRow], receipt: UsageReceipt, report: UsageReport
+    job: JobRow, intention: LeaseIntention, before: list[Step], receipt: UsageReceipt, report: UsageReport
 ) -> None:
     """Sequence, work and end must follow from the lane's segments before."""
-    limits = Manifest.parse(json.loads(job.manifest)).limits
+    limits = limits_of(job.manifest)
     done = before[-1].job_work if before else 0
     expected = _next_sequence(intention, before)
     checks = (

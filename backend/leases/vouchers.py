@@ -6,7 +6,9 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from backend.errors import UsageRefused
+from backend.events import writing
 from backend.jobs.tables import JobRow
+from backend.leases import statements
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from indexer.queries import LeaseRow
@@ -23,8 +25,10 @@ def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: Lea
     """Signs the voucher of a segment that is accepted, into its row."""
     receipt = from_json(UsageReceipt, json.loads(row.receipt_message))
     # One that was signed before a reorg stays good: no later one says less.
-    before = _highest(session, row.lease, row.provider)
-    earned_base = max(earned_down(lease.meter, lease.rate, receipt.work), before.cumulative_base if before else 0)
+    session.flush()
+    asked = {"lease": row.lease, "provider": row.provider}
+    before_base = session.connection().execute(statements.HIGHEST, asked).scalar() or 0
+    earned_base = max(earned_down(lease.meter, lease.rate, receipt.work), before_base)
     voucher = Voucher(
         lease=receipt.lease,
         provider=lease.provider,
@@ -32,12 +36,16 @@ def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: Lea
         result=receipt.result,
         last=row.result_info is not None,
     )
-    row.voucher_message = compact(to_json(voucher))
-    row.voucher_signature = to_hex(sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id)))
-    row.cumulative_base = voucher.cumulative
-    row.last = voucher.last
-    row.signed_time = now_time()
-    row.verdict = "paid"
+    writing.change(
+        session,
+        row,
+        voucher_message=compact(to_json(voucher)),
+        voucher_signature=to_hex(sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id))),
+        cumulative_base=voucher.cumulative,
+        last=voucher.last,
+        signed_time=now_time(),
+        verdict="paid",
+    )
 
 
 def voucher_of(row: UsageRow) -> SignedVoucher | None:
@@ -49,12 +57,10 @@ def voucher_of(row: UsageRow) -> SignedVoucher | None:
 
 def highest_voucher(session: Session, intention: LeaseIntention) -> UsageRow | None:
     """The segment whose voucher replaces all others of the lease to its provider; once signed, it stays good."""
-    return _highest(session, intention.lease, intention.provider)
-
-
-def _highest(session: Session, lease: str, provider: str) -> UsageRow | None:
     statement = select(UsageRow).where(
-        UsageRow.lease == lease, UsageRow.provider == provider, col(UsageRow.voucher_message).is_not(None)
+        UsageRow.lease == intention.lease,
+        UsageRow.provider == intention.provider,
+        col(UsageRow.voucher_message).is_not(None),
     )
     highest = (col(UsageRow.cumulative_base).desc(), col(UsageRow.sequence).desc())
     return session.exec(statement.order_by(*highest).limit(1)).first()

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import bindparam, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
@@ -22,6 +22,8 @@ from protocol.hashing import Address
 log = structlog.get_logger()
 
 _GATHER_SECONDS: Final = 0.2
+_HEARD: Final = select(ProviderRow.heard_time).where(col(ProviderRow.address) == bindparam("provider"))
+"""Built once: every usage receipt asks it."""
 
 
 def heard(session: Session, providers: Iterable[Address]) -> None:
@@ -34,8 +36,8 @@ def heard(session: Session, providers: Iterable[Address]) -> None:
 
 def hear_now(session: Session, provider: Address, silence_seconds: int) -> None:
     """For whoever judges in the same transaction: who is calling is not silent, though it was for long."""
-    row = session.get(ProviderRow, provider)
-    if row is None or not 0 <= now_time() - row.heard_time < silence_seconds // 4:
+    heard_time = session.connection().execute(_HEARD, {"provider": provider}).scalar()
+    if heard_time is None or not 0 <= now_time() - heard_time < silence_seconds // 4:
         session.merge(ProviderRow(address=provider, heard_time=now_time()))
 
 

@@ -105,7 +105,12 @@ def set_aside(session: Session, key: str) -> None:
 def silent_seconds(session: Session, provider: str) -> int:
     """Seconds since the provider was heard; very many if never."""
     row = session.get(ProviderRow, provider)
-    return now_time() - row.heard_time if row else 2**31
+    return seconds_since(row.heard_time if row else None)
+
+
+def seconds_since(heard_time: int | None) -> int:
+    """Seconds since a provider was heard at that time; very many if never."""
+    return now_time() - heard_time if heard_time is not None else 2**31
 
 
 def offer_of(row: OfferRow) -> Offer:

@@ -1,0 +1,106 @@
+"""What is asked about a job's leases for every usage receipt: statements that are built once.
+
+Their rows are plain: they have the columns' names, change nothing, and show only what is written already.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import BindParameter, Column, Table, and_, bindparam, func, select
+from sqlmodel import SQLModel
+
+from backend.leases.tables import CheckRow, CommitmentRow, LeaseIntention, UsageRow
+from backend.offers.tables import ProviderRow
+
+
+def _table(kind: type[SQLModel]) -> Table:
+    return SQLModel.metadata.tables[str(kind.__tablename__)]
+
+
+_LEASES: Final = _table(LeaseIntention).c
+_USAGES: Final = _table(UsageRow).c
+_COMMITMENTS: Final = _table(CommitmentRow).c
+_CHECKS: Final = _table(CheckRow).c
+_PROVIDERS: Final = _table(ProviderRow).c
+
+_JOB: Final[BindParameter[str]] = bindparam("job")
+_LEASE: Final[BindParameter[str]] = bindparam("lease")
+_SAID: Final[tuple[Column[Any], ...]] = (
+    _USAGES.lease,
+    _USAGES.sequence,
+    _USAGES.received_time,
+    _USAGES.receipt_message,
+    _USAGES.state_hash,
+    _USAGES.job_work,
+    _USAGES.checkpoint_cid,
+    _USAGES.result_info,
+)
+
+#: with the time at which its provider was heard, where it ever was
+LEASES_OF_JOB: Final = (
+    select(_table(LeaseIntention), _PROVIDERS.heard_time)
+    .join_from(_table(LeaseIntention), _table(ProviderRow), _PROVIDERS.address == _LEASES.provider, isouter=True)
+    .where(_LEASES.job_id == _JOB)
+    .order_by(_LEASES.fill)
+)
+
+#: a row for each lease of the job that is not given up
+LIVE: Final = select(_LEASES.lease).where(_LEASES.job_id == _JOB, _LEASES.state != "ended")
+
+UNDECIDED: Final = select(*_SAID).where(_USAGES.job_id == _JOB, _USAGES.verdict == "waiting")
+
+ACCEPTED: Final = select(*_SAID).where(
+    _USAGES.job_id == _JOB, _USAGES.verdict == "paid", _USAGES.sequence == bindparam("sequence")
+)
+
+#: by lease, the last segment that it was paid for and that was not struck
+PAID: Final = (
+    select(_USAGES.lease, func.max(_USAGES.sequence))
+    .where(_USAGES.job_id == _JOB, _USAGES.verdict == "paid")
+    .group_by(_USAGES.lease)
+)
+
+#: what a lane was paid for, over all its leases
+LANE: Final = (
+    select(_USAGES.sequence, _USAGES.state_hash, _USAGES.job_work)
+    .where(_USAGES.job_id == _JOB, _USAGES.lane == bindparam("lane"), _USAGES.verdict == "paid")
+    .order_by(_USAGES.sequence)
+)
+
+#: by live lease, its newest commitment, where that is not followed by a usage receipt
+COMMITTED: Final = (
+    select(_COMMITMENTS.lease, _COMMITMENTS.sequence, _COMMITMENTS.committed_time)
+    .join_from(_table(CommitmentRow), _table(LeaseIntention), _LEASES.lease == _COMMITMENTS.lease)
+    .join(
+        _table(UsageRow),
+        and_(
+            _USAGES.lease == _COMMITMENTS.lease,
+            _USAGES.sequence == _COMMITMENTS.sequence,
+            _USAGES.verdict != "lapsed",
+        ),
+        isouter=True,
+    )
+    .where(_LEASES.job_id == _JOB, _LEASES.state != "ended", _USAGES.lease.is_(None))
+)
+
+CHECKS: Final = select(_CHECKS.sequence, _CHECKS.purpose, _CHECKS.state, _CHECKS.found, _CHECKS.why).where(
+    _CHECKS.job_id == _JOB, _CHECKS.state != "spent"
+)
+
+#: base units of the highest voucher of a lease to its provider; once signed, it stays good
+HIGHEST: Final = select(func.max(_USAGES.cumulative_base)).where(
+    _USAGES.lease == _LEASE, _USAGES.provider == bindparam("provider"), _USAGES.voucher_message.is_not(None)
+)
+
+_HIGHEST_OF_EACH: Final = (
+    select(func.max(_USAGES.cumulative_base).label("most"))
+    .join_from(
+        _table(UsageRow),
+        _table(LeaseIntention),
+        and_(_USAGES.lease == _LEASES.lease, _USAGES.provider == _LEASES.provider),
+    )
+    .where(_LEASES.job_id == _JOB)
+    .group_by(_USAGES.lease)
+    .subquery()
+)
+#: base units of the highest vouchers of all leases of a job, each to the provider that has the lease
+VOUCHED: Final = select(func.sum(_HIGHEST_OF_EACH.c.most))
