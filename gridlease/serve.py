@@ -15,7 +15,7 @@ from backend.settings import MarketSettings
 from explorer.app import mount
 from gridlease.punctual import punctual
 from gridlease.stopping import PoliteServer
-from gridlease.turns import Turns
+from gridlease.turns import Turns, buys
 from indexer.bundles.make import Bundles
 from protocol.logs import configure_logs
 
@@ -54,7 +54,7 @@ def serve_app(
     gc.freeze()
     operations, deadlines = operations or OperationsSettings(), deadlines or MarketSettings()
     config = uvicorn.Config(
-        Turns(application),
+        Turns(application, buys),
         host=host,
         port=port,
         # Its lines take the way of all others.

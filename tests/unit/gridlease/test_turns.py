@@ -4,7 +4,7 @@ import asyncio
 
 from starlette.types import Message, Receive, Scope, Send
 
-from gridlease.turns import Turns
+from gridlease.turns import Turns, buys
 
 
 async def _nothing() -> Message:
@@ -70,3 +70,40 @@ def test_whoever_goes_away_while_waiting_leaves_the_turn_to_the_next() -> None:
 
     asyncio.run(go())
     assert begun == [0, 2, 3]
+
+
+def test_those_who_are_first_begin_in_turn_with_all_others_however_many_wait() -> None:
+    begun: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+
+    async def go() -> None:
+        turns = Turns(app, buys)
+        reports = [{"type": "http", "method": "POST", "path": f"/report/{index}"} for index in range(6)]
+        jobs = [{"type": "http", "method": "POST", "path": "/v1/jobs"} for _ in range(2)]
+        await asyncio.gather(*(turns(scope, _nothing, _nowhere) for scope in (*reports, *jobs)))
+
+    asyncio.run(go())
+    # The first report came to an idle loop; then the wave and the buyers change about.
+    assert begun[:5] == ["/report/0", "/v1/jobs", "/report/1", "/v1/jobs", "/report/2"]
+    assert begun[5:] == ["/report/3", "/report/4", "/report/5"]
+
+
+def test_a_turn_that_was_given_to_one_who_left_goes_to_the_next() -> None:
+    begun: list[int] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["index"])
+
+    async def go() -> None:
+        turns = Turns(app)
+        tasks = [asyncio.create_task(turns({"type": "http", "index": index}, _nothing, _nowhere)) for index in range(3)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        # The first has begun and the second was told, but has not run yet.
+        tasks[1].cancel()
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 5)
+
+    asyncio.run(go())
+    assert begun == [0, 2]
