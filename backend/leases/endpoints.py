@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
-from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
@@ -32,18 +32,23 @@ async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
 Provider = Annotated[Wallet, Depends(live_provider)]
 
 
+def _said(answer: BaseModel, status: int = 200) -> Response:
+    """As it is: the framework would check and copy again what we made ourselves."""
+    return Response(answer.model_dump_json(), status, media_type="application/json")
+
+
 @router.get("/leases", response_model=LeasePage, operation_id="provider_leases")
-async def provider_leases(market: TheMarket, caller: Provider) -> LeasePage:
+async def provider_leases(market: TheMarket, caller: Provider) -> Response:
     """The leases that are this provider's to serve, or to countersign. Hints: the chain decides."""
     with market.db.read() as session:
-        return LeasePage(data=work.open_business(session, market, caller.address))
+        return _said(LeasePage(data=work.open_business(session, market, caller.address)))
 
 
 @router.get("/leases/{lease}", response_model=LeaseWork, operation_id="provider_lease")
 async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> LeaseWork:
     """One lease with the checkpoint to resume from."""
     with market.db.read() as session:
-        return work.shown(session, market, [service.own_intention(session, caller, lease)])[0]
+        return work.shown(session, market, service.own_intention(session, caller, lease))
 
 
 @router.post("/leases/{lease}/usage-commitments", response_model=CommitmentAnswer, operation_id="commit_usage")
@@ -59,15 +64,13 @@ async def commit_usage(lease: str, asked: UsageCommitment, market: TheMarket, ca
     responses={202: {"model": Waiting}},
     operation_id="report_usage",
 )
-async def report_usage(
-    lease: str, report: UsageReport, market: TheMarket, caller: Provider
-) -> SignedVoucher | JSONResponse:
+async def report_usage(lease: str, report: UsageReport, market: TheMarket, caller: Provider) -> Response:
     """One segment for one voucher. The same again gets the same voucher, or 202 while the segment is not accepted."""
     answer = await market.db.written(lambda session: service.report_usage(session, market, caller, lease, report))
     crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
-    return JSONResponse(answer.model_dump(mode="json"), 202) if isinstance(answer, Waiting) else answer
+    return _said(answer, 202 if isinstance(answer, Waiting) else 200)
 
 
 @router.post("/leases/{lease}/countersign", status_code=204, operation_id="countersign")

@@ -66,6 +66,13 @@ LANE: Final = (
     .order_by(_USAGES.sequence)
 )
 
+#: what the lanes of some jobs were paid for
+LANES: Final = (
+    select(_USAGES.job_id, _USAGES.lane, _USAGES.sequence, _USAGES.state_hash, _USAGES.job_work, _USAGES.checkpoint_cid)
+    .where(_USAGES.job_id.in_(bindparam("jobs", expanding=True)), _USAGES.verdict == "paid")
+    .order_by(_USAGES.sequence)
+)
+
 #: by live lease, its newest commitment, where that is not followed by a usage receipt
 COMMITTED: Final = (
     select(_COMMITMENTS.lease, _COMMITMENTS.sequence, _COMMITMENTS.committed_time)

@@ -3,15 +3,16 @@
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, case, col, select
 
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
-from backend.leases import vouchers
+from backend.leases import statements, vouchers
 from backend.leases.segments import trace_of
-from backend.leases.tables import LeaseIntention, UsageRow
+from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from indexer.queries import LeaseRow
 from protocol.hashing import Address, from_hex
@@ -19,26 +20,34 @@ from protocol.wire.leases import LeaseWork, Resume
 
 _PAGE: Final = 50
 
+_IS_LIVE: Final = col(LeaseIntention.state).in_(("proposed", "running"))
+_WANTS_SIGNATURE: Final = (
+    col(LeaseIntention.last_signed_time).is_not(None)
+    & col(LeaseIntention.countersignature).is_(None)
+    & col(LeaseIntention.settled).is_(False)
+)
+# Built once: every agent runs it every few seconds. The oldest first, so that none waits for ever behind newer ones.
+_OPEN: Final = (
+    select(LeaseIntention, JobRow)
+    .join(JobRow, col(JobRow.id) == col(LeaseIntention.job_id))
+    .where(col(LeaseIntention.provider) == bindparam("provider"), _IS_LIVE | _WANTS_SIGNATURE)
+    .order_by(case((_IS_LIVE, 0), else_=1), col(LeaseIntention.proposed_time), col(LeaseIntention.lease))
+    .limit(_PAGE)
+)
+
 
 def open_business(session: Session, market: Market, provider: Address) -> list[LeaseWork]:
     """The provider's running leases, and those whose last voucher it has not countersigned; at most a page."""
-    is_live = col(LeaseIntention.state).in_(("proposed", "running"))
-    wants_signature = (
-        col(LeaseIntention.last_signed_time).is_not(None)
-        & col(LeaseIntention.countersignature).is_(None)
-        & col(LeaseIntention.settled).is_(False)
-    )
-    statement = select(LeaseIntention).where(LeaseIntention.provider == provider, is_live | wants_signature)
-    # The oldest first, so that none waits for ever behind a page of newer ones.
-    order = (case((is_live, 0), else_=1), col(LeaseIntention.proposed_time), col(LeaseIntention.lease))
-    rows = session.exec(statement.order_by(*order).limit(_PAGE)).all()
-    on_chain = _on_chain(market, rows)
-    return _shown(session, market, [row for row in rows if _is_open(row, on_chain.get(row.lease))], on_chain)
+    found = session.exec(_OPEN, params={"provider": provider}).all()
+    on_chain = _on_chain(market, [row for row, _ in found])
+    open_ = [(row, job) for row, job in found if _is_open(row, on_chain.get(row.lease))]
+    return _shown(session, market, open_, on_chain)
 
 
-def shown(session: Session, market: Market, rows: Sequence[LeaseIntention]) -> list[LeaseWork]:
-    """Each with the checkpoint to resume from."""
-    return _shown(session, market, rows, _on_chain(market, rows))
+def shown(session: Session, market: Market, row: LeaseIntention) -> LeaseWork:
+    """One lease with the checkpoint to resume from."""
+    pair = row, session.get_one(JobRow, row.job_id)
+    return _shown(session, market, [pair], _on_chain(market, [row]))[0]
 
 
 def _on_chain(market: Market, rows: Sequence[LeaseIntention]) -> dict[str, LeaseRow]:
@@ -54,14 +63,12 @@ def _is_open(row: LeaseIntention, lease: LeaseRow | None) -> bool:
 
 
 def _shown(
-    session: Session, market: Market, rows: Sequence[LeaseIntention], on_chain: dict[str, LeaseRow]
+    session: Session, market: Market, rows: Sequence[tuple[LeaseIntention, JobRow]], on_chain: dict[str, LeaseRow]
 ) -> list[LeaseWork]:
-    ids = {row.job_id for row in rows}
-    jobs = {job.id: job for job in session.exec(select(JobRow).where(col(JobRow.id).in_(ids)))} if rows else {}
-    segments = _segments(session, ids)
+    segments = _segments(session, {job.id for _, job in rows})
     found = []
-    for row in rows:
-        job, lease = jobs[row.job_id], on_chain.get(row.lease)
+    for row, job in rows:
+        lease = on_chain.get(row.lease)
         lane = row.fill % order_of(job).replicas
         found.append(
             LeaseWork(
@@ -69,7 +76,7 @@ def _shown(
                 fill=row.fill,
                 order=json.loads(job.order_message),
                 manifest=json.loads(job.manifest),
-                resume=_resume(row, [segment for segment in segments[job.id] if segment.lane == lane]),
+                resume=_resume(row, segments[job.id, lane]),
                 state=lease.state.name.lower() if lease else "proposed",
                 last_voucher=vouchers.last_voucher(session, market, row) if row.last_signed_time is not None else None,
             )
@@ -77,16 +84,15 @@ def _shown(
     return found
 
 
-def _segments(session: Session, jobs: set[str]) -> defaultdict[str, list[UsageRow]]:
-    """By job, what its lanes were paid for, in order."""
-    by_job: defaultdict[str, list[UsageRow]] = defaultdict(list)
-    statement = select(UsageRow).where(col(UsageRow.job_id).in_(jobs), UsageRow.verdict == "paid")
-    for row in session.exec(statement.order_by(col(UsageRow.sequence))) if jobs else ():
-        by_job[row.job_id].append(row)
-    return by_job
+def _segments(session: Session, jobs: set[str]) -> defaultdict[tuple[str, int], list[Any]]:
+    """By job and lane, what it was paid for, in order."""
+    by_lane: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
+    for row in session.connection().execute(statements.LANES, {"jobs": list(jobs)}) if jobs else ():
+        by_lane[row.job_id, row.lane].append(row)
+    return by_lane
 
 
-def _resume(row: LeaseIntention, segments: list[UsageRow]) -> Resume | None:
+def _resume(row: LeaseIntention, segments: list[Any]) -> Resume | None:
     """The last paid checkpoint of the lease's own lane; no other lane's is shown."""
     if not segments:
         return None

@@ -60,7 +60,7 @@ class PaperMarket:
         token = "gls_" + who.address
         with self.market.db.write() as session:
             hashed = hashlib.sha256(token.encode()).hexdigest()
-            session.merge(SessionRow(token_hash=hashed, address=who.address, expires_time=4_000_000_000))
+            session.merge(SessionRow(token_hash=hashed, address=who.address, expires_time=2_000_000_000))
         return token
 
     def http(self, token: str | None = None) -> httpx.AsyncClient:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from sqlmodel import select
 
 from backend.jobs.tables import JobRow
@@ -17,6 +18,7 @@ from protocol.manifest import Manifest
 from protocol.messages import sign, to_json
 from protocol.results import JobResult, TraceLeaf
 from protocol.terms import UsageReceipt
+from tests.support.databases import Database
 from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 WORK = 1000
@@ -44,8 +46,11 @@ def _report(paper: PaperMarket, job: Manifest, lease: bytes) -> dict[str, Any]:
     }
 
 
-def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(tmp_path: Path) -> None:
-    with paper_market(tmp_path) as paper:
+@pytest.mark.database
+def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(
+    tmp_path: Path, database: Database
+) -> None:
+    with paper_market(tmp_path, database) as paper:
         job = Manifest.parse({**manifest(), "verify": "none"})
         spelt, job_hash = json.dumps(job.model_dump(mode="json")), to_hex(job.job_hash())
         paper.add_job("job_1", state="matched", segments_total=1, manifest=spelt, job_hash=job_hash)
