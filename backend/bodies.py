@@ -67,7 +67,9 @@ class SteadyBodies:
                 return await receive()
             left = begun + self._grace + received / self._rate - time.monotonic()
             try:
-                message = await asyncio.wait_for(receive(), max(left, 0))
+                # `wait_for` would make a task of it, though most bodies are here already.
+                async with asyncio.timeout(left):
+                    message = await receive()
             except TimeoutError:
                 late = True
                 raise TooSlow(f"the body came at less than {self._rate} bytes a second") from None
