@@ -341,11 +341,17 @@ class TestStream:
         async def crowd() -> list[int]:
             headers = {"authorization": f"Bearer {paper.secret}"}
             url = "/v1/jobs/job_1/events"
-            over = asyncio.Event()
-            held = [
-                asyncio.create_task(ask(paper.app, url, headers, enough=lambda body: over.is_set())) for _ in range(2)
-            ]
-            await asyncio.sleep(0.1)
+            over, begun = asyncio.Event(), [asyncio.Event() for _ in range(2)]
+
+            async def hold(began: asyncio.Event) -> None:
+                def enough(_: bytes) -> bool:
+                    began.set()
+                    return over.is_set()
+
+                await ask(paper.app, url, headers, enough=enough)
+
+            held = [asyncio.create_task(hold(began)) for began in begun]
+            await asyncio.gather(*(began.wait() for began in begun))
             refused = (await ask(paper.app, url, headers)).status
             over.set()
             await asyncio.gather(*held)
