@@ -69,11 +69,22 @@ class Books:
             ).all()
             unmined = session.exec(select(TransactionRow.id).where(col(TransactionRow.state).in_(UNDER_WAY))).all()
             messages = session.exec(select(WebhookMessageRow.id).where(WebhookMessageRow.state == "pending")).all()
-            leases = session.exec(select(LeaseIntention.lease)).all()
-        found = self._market.mirror.leases_by_id([from_hex(lease, 32) for lease in leases])
-        waiting = [lease for lease in leases if not _is_closed(found.get(from_hex(lease, 32)))]
+        waiting = [lease for lease, found in self._unsettled().items() if not _is_closed(found)]
         left = {"jobs": jobs, "intents": intents, "transactions": unmined, "leases": waiting, "messages": messages}
         return ", ".join(f"{name} {[*rows][:3]}" for name, rows in left.items() if rows) or None
+
+    def notice_left_seconds(self) -> int:
+        """Of the chain's time, where every lease that is not closed sits out its notice and nothing is asked for."""
+        with self._market.db.read() as session:
+            asked = session.exec(select(IntentRow.id).where(col(IntentRow.state).in_(("pending", "assigned")))).first()
+        waiting = [lease for lease in self._unsettled().values() if not _is_closed(lease)]
+        if asked is not None or not waiting:
+            return 0
+        notices = [lease.deadline_time for lease in waiting if lease is not None and lease.state is LeaseState.CLOSING]
+        if len(notices) < len(waiting):
+            return 0
+        block = self._rpc.call("eth_getBlockByNumber", "latest", False)
+        return max(0, min(notices) - int(block["timestamp"], 16))
 
     def watched(self) -> int:
         """Transactions that are not final."""
@@ -133,6 +144,13 @@ class Books:
         found = self._market.mirror.leases(limit=_MANY)
         _require(sorted(opened) == sorted(lease.lease for lease in found), "a lease was opened twice, or never")
         return found
+
+    def _unsettled(self) -> dict[str, LeaseRow | None]:
+        """Leases that no final block has closed, as the mirror has them."""
+        with self._market.db.read() as session:
+            leases = session.exec(select(LeaseIntention.lease).where(col(LeaseIntention.settled).is_(False))).all()
+        found = self._market.mirror.leases_by_id([from_hex(lease, 32) for lease in leases])
+        return {lease: found.get(from_hex(lease, 32)) for lease in leases}
 
     def _require_job(self, job: JobRow, leases: list[LeaseRow]) -> None:
         _require(job.state in ENDED and job.settled_ms is not None, f"{job.id} is {job.state}")

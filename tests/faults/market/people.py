@@ -32,7 +32,7 @@ WORK: Final = 10**8
 _FILE: Final = b"\0asm\1\0\0\0"
 """Module and checkpoint of jobs that nobody runs."""
 _LANES: Final = Quantities(cpu_eighths=64, memory_quarter_gib=64, disk_gib=100)
-_POLL_SECONDS: Final = 0.4
+_POLL_SECONDS: Final = 0.25
 _CALL_SECONDS: Final = 10.0
 
 

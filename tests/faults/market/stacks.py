@@ -120,7 +120,7 @@ class Scaled:
         while self._gate.cuts == cuts and time.monotonic() < deadline:
             time.sleep(0.001)
         self._server.crash()
-        time.sleep(dice.uniform(0.1, 2))
+        time.sleep(dice.uniform(0.1, 1))
         self._server.restart()
 
 
