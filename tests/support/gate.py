@@ -24,6 +24,9 @@ class Gate:
         self.cuts = 0
 
     def open(self) -> None:
+        """Again, where it was open already, changes nothing."""
+        if self._listener is not None:
+            return
         listener = socket.create_server(("127.0.0.1", self.port))
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy.exc import DBAPIError
 
@@ -172,16 +172,19 @@ class Campaign:
 
     def _disturb_messages(self, how: str, dice: Random) -> None:
         """What comes within a second is held up, and then sent thrice, in another order, or not at all."""
-        stack, held = self._stack, list[bytes]()
-        end = time.monotonic() + _HELD_SECONDS
-        while time.monotonic() < end:
-            held += stack.take_messages()
-            time.sleep(0.01)
-        if how == "doubled":
-            stack.put_messages([*held, *held, *held])
-        elif how == "reordered":
-            dice.shuffle(held)
-            stack.put_messages(held)
+        messages, held = self._stack.messages, list[Any]()
+        # A worker that listens to a server is quicker than whoever looks.
+        with self.house.paused("worker"):
+            end = time.monotonic() + _HELD_SECONDS
+            while time.monotonic() < end:
+                held += messages.take()
+                time.sleep(0.01)
+            if how == "doubled":
+                messages.put([*held, *held, *held])
+            elif how == "reordered":
+                dice.shuffle(held)
+                messages.put(held)
+        self.told["messages held"] += len(held)
 
     def _foreign(self, dice: Random) -> None:
         """Somebody else with the market's key is quicker."""

@@ -1,17 +1,14 @@
 """What a house stands on, and how it is taken away: files and folders, or servers."""
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 from typing import Final, Protocol
 
-import redis
-
-from backend.wake import QUEUE
-from tests.support.brokers import Broker, FolderBroker, RedisBroker
+from tests.faults.market.messages import FolderMessages, Messages, RabbitMessages, RedisMessages
+from tests.support.brokers import Broker, FolderBroker, RabbitBroker, RedisBroker
 from tests.support.gate import Gate
 from tests.support.postgres import Postgres, running_postgres
 
@@ -27,11 +24,8 @@ class Stack(Protocol):
     @property
     def broker(self) -> Broker: ...
 
-    def take_messages(self) -> list[bytes]:
-        """All that wait; they are gone."""
-
-    def put_messages(self, messages: list[bytes]) -> None:
-        """In that order, behind those that wait."""
+    @property
+    def messages(self) -> Messages: ...
 
     def kill_database(self, kill: Callable[[str], None], dice: Random) -> None:
         """In the middle of a commit, and it is there again; where it is a file, `kill` ends who writes it."""
@@ -43,27 +37,8 @@ class Embedded:
     def __init__(self, folder: Path) -> None:
         self.settings: dict[str, str] = {}
         self._folder = folder
-        self._queue = folder / "broker" / "queue"
         self.broker = FolderBroker(folder / "broker")
-        self._last_ms = 0
-
-    def take_messages(self) -> list[bytes]:
-        taken = []
-        for path in sorted(self._queue.glob("*.msg")):
-            # A worker may be quicker.
-            with suppress(OSError):
-                taken.append(path.read_bytes())
-                path.unlink()
-        return taken
-
-    def put_messages(self, messages: list[bytes]) -> None:
-        for body in messages:
-            # Readers take them in the order of their names.
-            self._last_ms = max(self._last_ms + 1, time.monotonic_ns() // 1_000_000)
-            draft = self._queue / ".again.draft"
-            with suppress(OSError):
-                draft.write_bytes(body)
-                os.replace(draft, self._queue / f"{self._last_ms}_again.{QUEUE}.msg")
+        self.messages = FolderMessages(folder / "broker")
 
     def kill_database(self, kill: Callable[[str], None], dice: Random) -> None:
         log = self._folder / "market.db-wal"
@@ -85,10 +60,11 @@ def _state_of(path: Path) -> tuple[int, int]:
 
 
 class Scaled:
-    """PostgreSQL behind a gate, and Redis."""
+    """PostgreSQL behind a gate, and a broker of its own."""
 
-    def __init__(self, server: Postgres) -> None:
+    def __init__(self, server: Postgres, broker: Broker, messages: Messages) -> None:
         self._server = server
+        self.broker, self.messages = broker, messages
         self._gate = Gate(server.port)
         self._gate.open()
         through = {server.new_database(): name for name in ("market", "mirror")}
@@ -96,23 +72,10 @@ class Scaled:
             f"GRIDLEASE_{name.upper()}_URL": url.replace(f":{server.port}/", f":{self._gate.port}/")
             for url, name in through.items()
         }
-        self.broker = RedisBroker()
         self.broker.start()
 
     def close(self) -> None:
         self._gate.shut()
-        self.broker.close()
-
-    def take_messages(self) -> list[bytes]:
-        with redis.Redis.from_url(self.broker.url) as client, client.pipeline() as both:
-            # What waits longest is at the end.
-            waiting, _ = both.lrange(QUEUE, 0, -1).delete(QUEUE).execute()
-            return list(reversed(waiting))
-
-    def put_messages(self, messages: list[bytes]) -> None:
-        with redis.Redis.from_url(self.broker.url) as client:
-            for body in messages:
-                client.lpush(QUEUE, body)
 
     def kill_database(self, kill: Callable[[str], None], dice: Random) -> None:
         cuts, deadline = self._gate.cuts, time.monotonic() + _COMMIT_SECONDS
@@ -125,17 +88,24 @@ class Scaled:
 
 
 @contextmanager
-def standing(name: str, folder: Path) -> Iterator[Stack]:
-    """The stack of that name until the block ends."""
+def standing(name: str, folder: Path, rabbit: RabbitBroker | None = None) -> Iterator[Stack]:
+    """The stack of that name until the block ends; `rabbit`: one that is there already, and is left there."""
     if name == "embedded":
         yield Embedded(folder)
         return
-    with running_postgres("fsync=off", "full_page_writes=off") as server:
-        stack = Scaled(server)
-        try:
-            yield stack
-        finally:
-            stack.close()
+    with ExitStack() as stack:
+        server = stack.enter_context(running_postgres("fsync=off", "full_page_writes=off"))
+        if name == "postgres-redis":
+            redis = RedisBroker()
+            stack.callback(redis.close)
+            scaled = Scaled(server, redis, RedisMessages(redis.url))
+        else:
+            if rabbit is None:
+                rabbit = RabbitBroker()
+                stack.callback(rabbit.close)
+            scaled = Scaled(server, rabbit, RabbitMessages(rabbit.direct_url))
+        stack.callback(scaled.close)
+        yield scaled
 
 
-NAMES: Final = ("embedded", "postgres-redis")
+NAMES: Final = ("embedded", "postgres-redis", "postgres-rabbitmq")
