@@ -12,16 +12,21 @@ from protocol.clock import now_at
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, rows: list[dict[str, Any]], command: str | None = None) -> Path:
-    """Each row needs name, value and unit; goal and holds may follow. `command`: if it is not `make bench`."""
+def facts(command: str) -> dict[str, str]:
+    """Where, when and of what a figure is that the command has made just now."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    facts = {
-        "command": command or f"make bench BENCH={name}",
+    return {
+        "command": command,
         "commit": commit.stdout.strip(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "at": now_at().isoformat(timespec="seconds"),
     }
+
+
+def write(name: str, rows: list[dict[str, Any]], command: str | None = None) -> Path:
+    """Each row needs name, value and unit; goal and holds may follow. `command`: if it is not `make bench`."""
+    about = facts(command or f"make bench BENCH={name}")
     path = RESULTS / f"{name}.json"
     path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps([{"goal": None, "holds": None, **row, **facts} for row in rows], indent=2) + "\n")
+    path.write_text(json.dumps([{"goal": None, "holds": None, **row, **about} for row in rows], indent=2) + "\n")
     return path

@@ -117,7 +117,10 @@ def running_postgres(*settings: str) -> Iterator[Postgres]:
         def spawn() -> "subprocess.Popen[bytes]":
             with (folder / "log").open("ab") as log:
                 arguments = ["-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", folder, *options]
-                return subprocess.Popen([binaries / "postgres", *arguments], stdout=log, stderr=log, **run)  # type: ignore[call-overload, no-any-return]
+                # In a session of its own: Ctrl-C is for whoever uses it.
+                return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+                    [binaries / "postgres", *arguments], stdout=log, stderr=log, start_new_session=True, **run
+                )
 
         server = Postgres(port, spawn, folder / "log")
         yield server

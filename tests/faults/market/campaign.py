@@ -3,8 +3,8 @@
 import contextlib
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -21,9 +21,9 @@ from tests.faults.market.house import FaultyHouse
 from tests.faults.market.people import Buyer, Line, Provider
 from tests.faults.market.plan import PROCESSES, Cycle
 from tests.faults.market.stacks import Stack
+from tests.faults.shards import MINUTE_SECONDS
 from tests.support.receiver import Receiver
 
-MINUTE_SECONDS: Final = 60.0
 _BLOCK_SECONDS: Final = 0.15
 _LOOK_SECONDS: Final = 0.1
 _TEND_SECONDS: Final = 0.1
@@ -47,6 +47,8 @@ class Campaign:
         self._base_fee_wei = _USUAL_BASE_FEE_WEI
         self.told: Counter[str] = Counter()
         self.longest_seconds = 0.0
+        #: by part of a cycle
+        self.spent_seconds: defaultdict[str, float] = defaultdict(float)
         self._stop = threading.Event()
         #: whoever holds it keeps the chain as it is
         self.still = threading.Lock()
@@ -81,21 +83,33 @@ class Campaign:
     def run(self, cycle: Cycle) -> str:
         """What happened, in words. Raises `Broken`."""
         dice = cycle.dice
-        self._buy(dice.randrange(1, 3))
+        with self._timed("buying"):
+            self._buy(dice.randrange(1, 3))
         troubles = [*cycle.faults, "crash"]
         dice.shuffle(troubles)
         for trouble in troubles:
-            if trouble == "crash":
-                self._crash(cycle.crash_point, dice)
-            else:
-                self.told[trouble] += 1
-                with contextlib.suppress(ChainError):
-                    self._begin(trouble, dice)
-                time.sleep(dice.uniform(0, 0.3))
+            with self._timed("waiting for a crash point" if trouble == "crash" else "other faults"):
+                self._meet(trouble, cycle.crash_point, dice)
         self._heal()
-        seconds = self._settle()
+        with self._timed("settling"):
+            seconds = self._settle()
         self.longest_seconds = max(self.longest_seconds, seconds)
         return f"{', '.join(cycle.crash_point if it == 'crash' else it for it in troubles)}: {seconds:.1f} s"
+
+    def _meet(self, trouble: str, crash_point: str, dice: Random) -> None:
+        if trouble == "crash":
+            self._crash(crash_point, dice)
+            return
+        self.told[trouble] += 1
+        with contextlib.suppress(ChainError):
+            self._begin(trouble, dice)
+        time.sleep(dice.uniform(0, 0.3))
+
+    @contextlib.contextmanager
+    def _timed(self, part: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.spent_seconds[part] += time.monotonic() - begun
 
     def finish(self) -> None:
         """Until all is final; then every row is compared. Raises `Broken`."""

@@ -54,6 +54,8 @@ class Forks:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
+                # Ctrl-C ends a campaign in order.
+                start_new_session=True,
             )
         self._log = log
         self._begun: queue.Queue[Life] = queue.Queue()
