@@ -4,7 +4,7 @@ import threading
 from functools import cached_property
 
 from backend.accounts.hosted_keys import HostedKeys
-from backend.accounts.sign_in import SignInRules
+from backend.accounts.sign_in_rules import SignInRules
 from backend.db import Database
 from backend.events import recording
 from backend.files.store import FileStore

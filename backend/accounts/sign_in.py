@@ -2,7 +2,6 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -11,6 +10,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col
 
 from backend.accounts.secrecy import hashed
+from backend.accounts.sign_in_rules import SignInRules
 from backend.accounts.tables import SessionRow, SignInNonce
 from backend.errors import SignInRefused
 from protocol.clock import now_time
@@ -24,15 +24,6 @@ MAX_MESSAGE_CHARACTERS: Final = 1024
 
 ContractWallet = Callable[[Address, bytes, bytes], bool]
 """Whether a contract (address) says that it signed a digest with a signature."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignInRules:
-    """What a message must name; from settings, never from the request."""
-
-    domain: str
-    uri: str
-    chain_id: int
 
 
 def issue_nonce(session: Session) -> SignInNonce:
