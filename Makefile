@@ -9,7 +9,7 @@ BENCH ?= messages
 SEED ?= 1
 MUTANTS ?= 400
 
-.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors verifier prove mutants slither bench faults soak clean
+.PHONY: help setup setup-system demo dev test test-python test-contracts deep coverage check fix abi gas vectors verifier prove mutants slither bench faults faults-deep soak clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -100,11 +100,18 @@ prove: .setup/node .setup/prove ## Prove arithmetic and money steps symbolically
 bench: setup ## Run a measurement: make bench BENCH=messages
 	$(PY) -m bench.$(BENCH)
 
-CYCLES ?= 60
-faults: setup ## Kill the market, its broker and its database, behind nodes that fail, again and again (CYCLES=60)
-	$(PY) -m tests.faults.submission --cycles $(CYCLES) --seed $(SEED)
-	$(PY) -m tests.faults.market --cycles $(CYCLES) --seed $(SEED) --stack embedded
-	$(PY) -m tests.faults.market --cycles $(CYCLES) --seed $(SEED) --stack postgres-redis
+# 60 cycles, as the tests run them: each crash point and each fault comes.
+faults: setup ## Kill the market, its broker and its database, behind nodes that fail: what CI runs (SEED=1)
+	$(PY) -m tests.faults.submission --cycles 42 --seed $(SEED)
+	$(PY) -m tests.faults.market --stack embedded --from 0 --cycles 6 --seed $(SEED)
+	$(PY) -m tests.faults.market --stack postgres-redis --from 6 --cycles 6 --seed $(SEED)
+	$(PY) -m tests.faults.market --stack postgres-rabbitmq --from 12 --cycles 6 --seed $(SEED)
+
+faults-deep: setup ## Go on with the recorded campaigns until 500 cycles of each have held (hours)
+	$(PY) -m tests.faults.market --stack embedded --until 500
+	$(PY) -m tests.faults.market --stack postgres-redis --until 500
+	$(PY) -m tests.faults.market --stack postgres-rabbitmq --until 500
+	$(PY) -m tests.faults.submission --until 500
 
 soak: setup ## Settle 10,000 jobs over 200 simulated agents (JOBS, AGENTS)
 	$(PY) -m bench.load soak

@@ -82,11 +82,17 @@ class RedisBroker:
             return
         options = ["--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = _spawn([REDIS_SERVER_PATH, *options])
-        _await_port(self._port)
+        _await(lambda: self._is_up([REDIS_SERVER_PATH, *options]), 20, f"port {self._port}")
 
     def kill(self) -> None:
         _end(self._process)
         self._process = None
+
+    def _is_up(self, arguments: list[Any]) -> bool:
+        if self._process is not None and self._process.poll() is not None:
+            # While it was away, the system may have lent its port to somebody's connection.
+            self._process = _spawn(arguments)
+        return _answers(self._port)
 
     @contextmanager
     def hanging(self) -> Iterator[None]:

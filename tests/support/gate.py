@@ -3,11 +3,13 @@
 import contextlib
 import socket
 import threading
+import time
 from typing import Final
 
 from tests.support.anvil import free_port
 
 _PIECE: Final = 65_536
+_PORT_SECONDS: Final = 20.0
 
 
 class Gate:
@@ -27,7 +29,7 @@ class Gate:
         """Again, where it was open already, changes nothing."""
         if self._listener is not None:
             return
-        listener = socket.create_server(("127.0.0.1", self.port))
+        listener = self._listen()
         self._listener = listener
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
@@ -44,9 +46,20 @@ class Gate:
         for connection in connections:
             _close(connection)
 
-    def cut_at(self, word: bytes, *, after: bool) -> None:
-        """The next connection whose client says the word is cut: before the server hears it, or after."""
-        self._word = (word, after)
+    def cut_at(self, word: bytes | None, *, after: bool = False) -> None:
+        """The next connection whose client says the word is cut, before the server hears it or after; None = none."""
+        self._word = None if word is None else (word, after)
+
+    def _listen(self) -> socket.socket:
+        deadline = time.monotonic() + _PORT_SECONDS
+        while True:
+            try:
+                return socket.create_server(("127.0.0.1", self.port))
+            except OSError:
+                # While it was shut, the system may have lent the port to somebody's connection.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

@@ -39,6 +39,9 @@ def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             receiver = held[0]
             body = self.rfile.read(int(self.headers["content-length"]))
+            if len(body) < int(self.headers["content-length"]):
+                # Its sender died in the middle of it.
+                return
             receiver.taken.append(Taken({name.lower(): value for name, value in self.headers.items()}, body))
             if receiver.misbehave is not None:
                 receiver.misbehave(self)

@@ -27,7 +27,7 @@ from tests.support.receiver import Receiver
 _BLOCK_SECONDS: Final = 0.15
 _LOOK_SECONDS: Final = 0.1
 _TEND_SECONDS: Final = 0.1
-_POINT_SECONDS: Final = 40.0
+_POINT_SECONDS: Final = 60.0
 _USUAL_BASE_FEE_WEI: Final = 10**9
 _HELD_SECONDS: Final = 1.0
 _DEEPEST: Final = 5
@@ -52,8 +52,12 @@ class Campaign:
         self._stop = threading.Event()
         #: whoever holds it keeps the chain as it is
         self.still = threading.Lock()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._mine, self._tend)]
+        self._threads = [
+            threading.Thread(target=self._repeat, args=work, daemon=True)
+            for work in ((self._mine, _BLOCK_SECONDS), (self.house.tend, _TEND_SECONDS))
+        ]
         self.failed: Exception | None = None
+        self._opened = contextlib.ExitStack()
 
     def open(self) -> None:
         """Raises `ProcessFailed`."""
@@ -65,6 +69,7 @@ class Campaign:
         for thread in self._threads:
             thread.start()
         self.books = Books(house, rpc)
+        self._opened.callback(self.books.close)
         self.buyer = Buyer(Line(house.url))
         self.buyer.line.token = house.api_key
         self.buyer.bring()
@@ -78,6 +83,7 @@ class Campaign:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join(10)
+        self._opened.close()
         self.house.close()
 
     def run(self, cycle: Cycle) -> str:
@@ -279,17 +285,16 @@ class Campaign:
             return f"what is left cannot be read: {error}"
 
     def _mine(self) -> None:
-        while not self._stop.wait(_BLOCK_SECONDS):
-            with self.still, contextlib.suppress(ChainError):
-                # Half as fast as it may: these blocks are quick. A dev node's own falls far below what is usual.
-                self._base_fee_wei = max(_USUAL_BASE_FEE_WEI, self._base_fee_wei * 15 // 16)
-                self.house.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
-                self.house.rpc.call("anvil_mine", "0x1")
+        with self.still, contextlib.suppress(ChainError):
+            # Half as fast as it may: these blocks are quick. A dev node's own falls far below what is usual.
+            self._base_fee_wei = max(_USUAL_BASE_FEE_WEI, self._base_fee_wei * 15 // 16)
+            self.house.rpc.call("anvil_setNextBlockBaseFeePerGas", hex(self._base_fee_wei))
+            self.house.rpc.call("anvil_mine", "0x1")
 
-    def _tend(self) -> None:
-        while not self._stop.wait(_TEND_SECONDS):
+    def _repeat(self, work: Callable[[], None], every_seconds: float) -> None:
+        while not self._stop.wait(every_seconds):
             try:
-                self.house.tend()
+                work()
             except Exception as error:  # noqa: BLE001 -- told to whoever waits
                 self.failed = error
                 return
@@ -298,6 +303,8 @@ class Campaign:
 def last_words(campaign: Campaign, lines: int) -> str:
     """The ends of the processes' logs, and why one is not started again."""
     folder = campaign.house.supervisor.log_folder
-    logs = {name: (folder / f"{name}.log").read_text(errors="replace").splitlines() for name in PROCESSES}
+    files = {name: folder / f"{name}.log" for name in (*PROCESSES, "forks")}
+    # What has never begun has no log.
+    logs = {name: file.read_text(errors="replace").splitlines() for name, file in files.items() if file.exists()}
     logs["supervisor"] = [str(campaign.failed or "")]
     return "\n".join(f"--- {name}\n" + "\n".join(found[-lines:]) for name, found in logs.items())

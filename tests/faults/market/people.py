@@ -6,6 +6,7 @@ Their keys, signatures and offers are real; what they say that they worked is in
 import secrets
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -200,7 +201,10 @@ def at_work(providers: list[Provider]) -> Iterator[None]:
     def work() -> None:
         while not stop.wait(_POLL_SECONDS):
             for provider in providers:
-                provider.look()
+                try:
+                    provider.look()
+                except Exception:  # noqa: BLE001 -- whoever never gives up says why nothing is done
+                    traceback.print_exc()
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()

@@ -26,6 +26,11 @@ COMMON: Final = (
 )
 
 
+CI_SEED: Final = "1"
+CI_CYCLES_A_STACK: Final = 6
+"""On three stacks one after the other: in these cycles of the seed each crash point and each fault comes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cycle:
     """What goes wrong in it, at which crash point a process dies, and the dice for all that is left to chance."""

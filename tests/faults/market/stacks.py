@@ -8,7 +8,7 @@ from random import Random
 from typing import Final, Protocol
 
 from tests.faults.market.messages import FolderMessages, Messages, RabbitMessages, RedisMessages
-from tests.support.brokers import Broker, FolderBroker, RabbitBroker, RedisBroker
+from tests.support.brokers import Broker, FolderBroker, RabbitBroker, RedisBroker, rabbit_server
 from tests.support.gate import Gate
 from tests.support.postgres import Postgres, running_postgres
 
@@ -82,6 +82,8 @@ class Scaled:
         self._gate.cut_at(b"COMMIT", after=dice.random() < 0.5)
         while self._gate.cuts == cuts and time.monotonic() < deadline:
             time.sleep(0.001)
+        # Where nobody committed, nobody shall be cut later.
+        self._gate.cut_at(None)
         self._server.crash()
         time.sleep(dice.uniform(0.1, 1))
         self._server.restart()
@@ -101,6 +103,8 @@ def standing(name: str, folder: Path, rabbit: RabbitBroker | None = None) -> Ite
             scaled = Scaled(server, redis, RedisMessages(redis.url))
         else:
             if rabbit is None:
+                if rabbit_server() is None:
+                    raise RuntimeError("rabbitmq-server is not installed: run `make setup-system`")
                 rabbit = RabbitBroker()
                 stack.callback(rabbit.close)
             scaled = Scaled(server, rabbit, RabbitMessages(rabbit.direct_url))
