@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import median
 from types import FrameType
 from typing import Any, Final, TypeAlias
@@ -71,7 +72,7 @@ def run(name: str, title: str, command: str, options: argparse.Namespace, play: 
             begun = time.monotonic()
             outcome = play(shard, wanted)
             row = row_of(shard, outcome, round(time.monotonic() - begun))
-            if options.record or options.until:
+            if (options.record or options.until) and (outcome.cycle_seconds or outcome.failure):
                 full = f"{command} --from {shard.first} --cycles {shard.count} --seed {shard.seed} --record"
                 rows = [*rows, {**row, **facts(full)}]
                 write(name, title, rows)
@@ -121,7 +122,9 @@ def write(name: str, title: str, rows: list[Row]) -> None:
 def totals(title: str, rows: list[Row]) -> list[Row]:
     """Over the shards that held."""
     held = [row for row in rows if row["holds"]]
-    cycles, longest = sum(row["value"] for row in held), max((row["longest_s"] for row in held), default=0.0)
+    seeds = sorted({row["seed"] for row in held})
+    cycles = sum(len(held_cycles(held, seed)) for seed in seeds)
+    longest = max((row["longest_s"] for row in held), default=0.0)
     last = {name: rows[-1][name] for name in ("command", "commit", "machine", "at")}
     return [
         {
@@ -131,7 +134,7 @@ def totals(title: str, rows: list[Row]) -> list[Row]:
             "goal": GOAL_CYCLES,
             "holds": cycles >= GOAL_CYCLES,
             "count": len(held),
-            "seeds": sorted({row["seed"] for row in held}),
+            "seeds": seeds,
             "commits": sorted({row["commit"] for row in held}),
             "duration_s": sum(row["duration_s"] for row in held),
             **_sums(held),
@@ -148,14 +151,17 @@ def totals(title: str, rows: list[Row]) -> list[Row]:
     ]
 
 
+def held_cycles(rows: list[Row], seed: str) -> set[int]:
+    """Their numbers; one that was played twice is one."""
+    held = [row for row in rows if row["holds"] and row["seed"] == seed]
+    return {number for row in held for number in range(row["first"], row["first"] + row["value"])}
+
+
 def first_gap(rows: list[Row], seed: str) -> tuple[int, int | None]:
     """The first cycle of the seed that has not held yet, and the next one after it that has."""
-    first = 0
-    for begun, count in sorted((row["first"], row["value"]) for row in rows if row["holds"] and row["seed"] == seed):
-        if begun > first:
-            return first, begun
-        first = max(first, begun + count)
-    return first, None
+    held = held_cycles(rows, seed)
+    first = next(number for number in count() if number not in held)
+    return first, min((number for number in held if number > first), default=None)
 
 
 def _next(rows: list[Row], options: argparse.Namespace) -> Shard | None:
