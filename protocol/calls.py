@@ -2,17 +2,21 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from eth_abi.abi import decode, encode
+from eth_abi.abi import decode
 
+from protocol import rlp
+from protocol.arguments import spelling_of
 from protocol.errors import ProtocolError
-from protocol.hashing import Address, keccak256
+from protocol.hashing import Address, from_hex, keccak256
 from protocol.keys import LocalKey, compact_signature
 from protocol.terms import Voucher
 
+_EIP_1559 = b"\x02"
 CONTRACTS = ("ComputeLedger", "ProviderRegistry", "ReexecutionCourt", "TestDollar")
 
 
@@ -43,16 +47,24 @@ def _type(item: dict[str, Any]) -> str:
     return f"({inner}){item['type'].removeprefix('tuple')}"
 
 
+@cache
 def selector(contract: str, name: str) -> bytes:
     """The first four bytes of a call."""
     inputs = ",".join(_type(item) for item in _function(contract, name)["inputs"])
     return keccak256(f"{name}({inputs})".encode())[:4]
 
 
+@cache
+def _spelling(contract: str, name: str) -> Callable[[Sequence[Any]], bytes]:
+    return spelling_of(_function(contract, name)["inputs"])
+
+
 def encode_call(contract: str, name: str, *arguments: Any) -> bytes:
-    """Calldata; structs are given as tuples in the order of their fields."""
-    types = [_type(item) for item in _function(contract, name)["inputs"]]
-    return selector(contract, name) + encode(types, arguments)
+    """Calldata; structs are given as tuples in the order of their fields.
+
+    Raises `ProtocolError` for a value that does not fit its type.
+    """
+    return selector(contract, name) + _spelling(contract, name)(arguments)
 
 
 def struct_of(message: Any) -> tuple[Any, ...]:
@@ -108,20 +120,16 @@ def sign_transaction(
     value_wei: int = 0,
 ) -> tuple[bytes, bytes]:
     """An EIP-1559 transaction as (raw bytes, hash); `to` None creates a contract. Fees are wei per gas."""
-    fields: dict[str, Any] = {
-        "type": 2,
-        "chainId": chain_id,
-        "nonce": nonce,
-        "value": value_wei,
-        "data": data,
-        "gas": gas,
-        "maxFeePerGas": max_fee_wei,
-        "maxPriorityFeePerGas": priority_fee_wei,
-    }
-    if to is not None:
-        fields["to"] = to
-    # Only sending needs it, and it is half of a command's start-up time.
-    from eth_account import Account
-
-    signed = Account.sign_transaction(fields, key.secret())
-    return bytes(signed.raw_transaction), bytes(signed.hash)
+    fields: list[rlp.Item] = [
+        *map(rlp.integer, (chain_id, nonce, priority_fee_wei, max_fee_wei, gas)),
+        b"" if to is None else from_hex(to, 20),
+        rlp.integer(value_wei),
+        data,
+        [],
+    ]
+    signature = key.sign_digest(keccak256(_EIP_1559 + rlp.encode(fields)))
+    r, s, v = signature[:32], signature[32:64], signature[64] - 27
+    # Numbers, so without leading zeros: one signature in a hundred has some.
+    numbers = [rlp.integer(v), *(rlp.integer(int.from_bytes(part)) for part in (r, s))]
+    raw = _EIP_1559 + rlp.encode([*fields, *numbers])
+    return raw, keccak256(raw)
