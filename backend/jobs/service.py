@@ -167,12 +167,13 @@ def require_free(priced: PricedOrder) -> None:
 
 def order_of(job: JobRow) -> Order:
     """The order that was signed for the job."""
-    return _order(job.order_message)
+    return read_order(job.order_message)
 
 
 # Whatever is done for a job asks for its order.
 @lru_cache(4096)
-def _order(message: str) -> Order:
+def read_order(message: str) -> Order:
+    """An order as its job keeps it."""
     return from_json(Order, json.loads(message))
 
 

@@ -1,6 +1,7 @@
 """Vouchers (SPEC "Vouchers"): signed once a segment, stored before they are sent, the newest replaces all before."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -9,6 +10,7 @@ from backend.errors import UsageRefused
 from backend.events import writing
 from backend.jobs.tables import JobRow
 from backend.leases import statements
+from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from indexer.queries import LeaseRow
@@ -99,6 +101,32 @@ def last_voucher(session: Session, market: Market, intention: LeaseIntention) ->
     )
     signature = sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id))
     return SignedVoucher(voucher=to_json(voucher), signature=to_hex(signature))
+
+
+def last_vouchers(session: Session, market: Market, leases: Sequence[str]) -> dict[str, SignedVoucher]:
+    """`last_voucher` of many. Raises `LookupError` where one has none."""
+    statement = (
+        select(UsageRow.lease, UsageRow.voucher_message, UsageRow.voucher_signature, UsageRow.last)
+        .join(LeaseIntention, is_of_lease())
+        .where(
+            col(UsageRow.lease).in_(leases),
+            col(UsageRow.voucher_message).is_not(None),
+            col(LeaseIntention.last_signed_time).is_not(None),
+        )
+        .order_by(col(UsageRow.cumulative_base), col(UsageRow.sequence))
+    )
+    highest = {lease: (message, signature, is_last) for lease, message, signature, is_last in session.exec(statement)}
+    found = {}
+    for lease in leases:
+        message, signature, is_last = highest.get(lease, (None, None, False))
+        if is_last and message is not None and signature is not None:
+            found[lease] = SignedVoucher(voucher=json.loads(message), signature=signature)
+            continue
+        signed = last_voucher(session, market, session.get_one(LeaseIntention, lease))
+        if signed is None:
+            raise LookupError(f"lease {lease} has no last voucher")
+        found[lease] = signed
+    return found
 
 
 def compact(message: dict[str, Any]) -> str:

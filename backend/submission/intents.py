@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, NamedTuple
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from backend.jobs.service import order_of
+from backend.jobs.service import read_order
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
-from backend.leases.vouchers import last_voucher
+from backend.leases.vouchers import last_vouchers
 from backend.market import Market
 from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow
@@ -22,6 +24,23 @@ from protocol.terms import Offer, Order, Voucher
 
 LIVE: Final = ("pending", "assigned")
 _CHUNK: Final = 500
+_FIELDS: Final = {kind: attrgetter(*kind.TYPES) for kind in (Offer, Order)}
+# Built once: each transaction runs them.
+_SUBJECTS: Final = (
+    sa.select(
+        col(LeaseIntention.lease),
+        col(LeaseIntention.fill),
+        col(LeaseIntention.offer_digest),
+        col(LeaseIntention.countersignature),
+        col(JobRow.order_message),
+        col(JobRow.order_signature),
+    )
+    .join(JobRow, col(JobRow.id) == col(LeaseIntention.job_id))
+    .where(col(LeaseIntention.lease).in_(sa.bindparam("leases", expanding=True)))
+)
+_OFFERS: Final = sa.select(col(OfferRow.digest), col(OfferRow.message), col(OfferRow.signature)).where(
+    col(OfferRow.digest).in_(sa.bindparam("digests", expanding=True))
+)
 
 
 def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> None:
@@ -38,58 +57,88 @@ def add_all(session: Session, kind: str, wanted: Sequence[tuple[str, dict[str, A
             IntentRow.kind == kind, col(IntentRow.subject).in_(some), col(IntentRow.state).in_(LIVE)
         )
         known |= set(session.exec(asked))
-    now = now_time()
-    for subject, payload in wanted:
-        if subject not in known:
-            text = json.dumps(payload)
-            session.add(IntentRow(kind=kind, subject=subject, payload=text, state="pending", created_time=now))
-    session.flush()
+    fields = {"kind": kind, "state": "pending", "created_time": now_time()}
+    rows = [
+        {**fields, "subject": subject, "payload": json.dumps(payload)}
+        for subject, payload in wanted
+        if subject not in known
+    ]
+    if rows:
+        session.connection().execute(sa.insert(IntentRow), rows)
 
 
-def calldata(session: Session, market: Market, kind: str, rows: list[IntentRow]) -> bytes:
-    """The call that does them all."""
-    if kind == "open":
-        return _open(session, rows)
+def calldata(session: Session, market: Market, kind: str, rows: Sequence[IntentRow]) -> bytes:
+    """The call that does them all. Raises `LookupError` where what one of them is about is gone."""
     if kind == "redeem":
         vouchers = [_voucher_tuple(json.loads(row.payload)) for row in rows]
         return encode_call("ComputeLedger", "redeem", vouchers)
+    subjects = _subjects(session, [row.subject for row in rows])
+    if kind == "open":
+        return _open(session, subjects, json.loads(rows[0].payload).get("auction"))
     if kind == "close_last":
-        return encode_call("ComputeLedger", "closeLast", [_last_tuple(session, market, row) for row in rows])
-    intention = session.get_one(LeaseIntention, rows[0].subject)
-    job = session.get_one(JobRow, intention.job_id)
-    order = _values(order_of(job))
+        return encode_call("ComputeLedger", "closeLast", _lasts(session, market, subjects))
+    order, fill = _values(subjects[0].order), subjects[0].fill
     if kind == "close":
-        reason = json.loads(rows[0].payload)["reason"]
-        return encode_call("ComputeLedger", "close", order, intention.fill, reason)
-    return encode_call("ComputeLedger", "finalise", order, intention.fill)
+        return encode_call("ComputeLedger", "close", order, fill, json.loads(rows[0].payload)["reason"])
+    return encode_call("ComputeLedger", "finalise", order, fill)
 
 
-def _open(session: Session, rows: list[IntentRow]) -> bytes:
+class _Subject(NamedTuple):
+    """What an intent is about."""
+
+    lease: str
+    fill: int
+    offer_digest: str
+    countersignature: str | None
+    order_message: str
+    order_signature: str
+
+    @property
+    def order(self) -> Order:
+        return read_order(self.order_message)
+
+
+def _subjects(session: Session, leases: Sequence[str]) -> list[_Subject]:
+    """In their sequence."""
+    found = session.connection().execute(_SUBJECTS, {"leases": leases})
+    by_lease = {row.lease: _Subject(*row) for row in found}
+    if gone := set(leases) - by_lease.keys():
+        raise LookupError(f"the market has given up lease {min(gone)}")
+    return [by_lease[lease] for lease in leases]
+
+
+def _open(session: Session, subjects: Sequence[_Subject], auction: int | None) -> bytes:
     """Each offer goes in once, however many orders meet it. They are one auction's, and its book is committed to."""
-    positions: dict[str, int] = {}
-    offers: list[Any] = []
-    matches = []
-    for row in rows:
-        intention = session.get_one(LeaseIntention, row.subject)
-        job = session.get_one(JobRow, intention.job_id)
-        if intention.offer_digest not in positions:
-            stored = session.get_one(OfferRow, intention.offer_digest)
-            offer = from_json(Offer, json.loads(stored.message))
-            positions[intention.offer_digest] = len(offers)
-            offers.append((_values(offer), from_hex(stored.signature)))
-        signature = from_hex(job.order_signature)
-        matches.append((_values(order_of(job)), signature, intention.fill, positions[intention.offer_digest]))
-    return encode_call("ComputeLedger", "open", offers, matches, _book_root(session, rows[0]))
+    digests = list(dict.fromkeys(subject.offer_digest for subject in subjects))
+    stored = {row.digest: row for row in session.connection().execute(_OFFERS, {"digests": digests})}
+    if gone := set(digests) - stored.keys():
+        raise LookupError(f"there is no offer {min(gone)}")
+    offers = [
+        (_values(from_json(Offer, json.loads(stored[digest].message))), from_hex(stored[digest].signature))
+        for digest in digests
+    ]
+    positions = {digest: position for position, digest in enumerate(digests)}
+    matches = [
+        (
+            _values(subject.order),
+            from_hex(subject.order_signature),
+            subject.fill,
+            positions[subject.offer_digest],
+        )
+        for subject in subjects
+    ]
+    return encode_call("ComputeLedger", "open", offers, matches, _book_root(session, auction))
 
 
-def _book_root(session: Session, row: IntentRow) -> bytes:
+def _book_root(session: Session, auction: int | None) -> bytes:
     """Zero where the lease was proposed before books were stored."""
-    number = json.loads(row.payload).get("auction")
-    return from_hex(session.get_one(AuctionRow, number).root, 32) if number else bytes(32)
+    if auction is None:
+        return bytes(32)
+    return from_hex(session.exec(select(AuctionRow.root).where(AuctionRow.id == auction)).one(), 32)
 
 
 def _values(message: Offer | Order) -> tuple[Any, ...]:
-    return tuple(getattr(message, name) for name in message.TYPES)
+    return _FIELDS[type(message)](message)
 
 
 def _voucher_tuple(signed: dict[str, Any]) -> tuple[Any, ...]:
@@ -97,11 +146,14 @@ def _voucher_tuple(signed: dict[str, Any]) -> tuple[Any, ...]:
     return signed_voucher(voucher, from_hex(signed["signature"]))
 
 
-def _last_tuple(session: Session, market: Market, row: IntentRow) -> tuple[Any, ...]:
-    intention = session.get_one(LeaseIntention, row.subject)
-    job = session.get_one(JobRow, intention.job_id)
-    signed = last_voucher(session, market, intention)
-    if signed is None:
-        raise LookupError(f"lease {row.subject} has no last voucher")
-    countersigned = from_hex(intention.countersignature) if intention.countersignature else b""
-    return (_values(order_of(job)), intention.fill, _voucher_tuple(signed.model_dump()), countersigned)
+def _lasts(session: Session, market: Market, subjects: Sequence[_Subject]) -> list[tuple[Any, ...]]:
+    signed = last_vouchers(session, market, [subject.lease for subject in subjects])
+    return [
+        (
+            _values(subject.order),
+            subject.fill,
+            _voucher_tuple(signed[subject.lease].model_dump()),
+            from_hex(subject.countersignature) if subject.countersignature else b"",
+        )
+        for subject in subjects
+    ]
