@@ -16,6 +16,7 @@ from backend.operations.settings import OperationsSettings
 from backend.settings import MarketSettings
 from backend.submission.node import Node
 from backend.submission.nodes import Nodes
+from backend.submission.openings import Watch
 from indexer.queries import Mirror
 from protocol.deployment import Deployment, load_deployment
 from protocol.keys import LocalKey, load_raw_key
@@ -59,6 +60,10 @@ class Market:
     @cached_property
     def leases_on_chain(self) -> LeasesOnChain:
         return LeasesOnChain(self.mirror)
+
+    @cached_property
+    def openings(self) -> Watch:
+        return Watch(self.mirror)
 
     @cached_property
     def hosted(self) -> HostedKeys:

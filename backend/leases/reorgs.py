@@ -4,7 +4,11 @@ A voucher names a lease and its provider, so segments count for as long as that 
 never forgotten: one that was signed before a reorg is good again when both are so again, and is counted again.
 """
 
+from collections.abc import Sequence
+from typing import Final
+
 import structlog
+from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from backend.files.access import lane_of
@@ -20,6 +24,21 @@ from protocol.hashing import to_hex
 from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
+
+_CHUNK: Final = 500
+
+
+def confirm_all(session: Session, market: Market, leases: Sequence[str]) -> None:
+    """`confirm` of many; of nearly all there is nothing from before a reorg, and one statement does."""
+    for start in range(0, len(leases), _CHUNK):
+        some = leases[start : start + _CHUNK]
+        lapsed = select(UsageRow.lease).where(col(UsageRow.lease).in_(some), UsageRow.verdict == "lapsed").distinct()
+        returned = set(session.exec(lapsed))
+        new = col(LeaseIntention.lease).in_([lease for lease in some if lease not in returned])
+        proposed = col(LeaseIntention.state) == "proposed"
+        session.connection().execute(update(LeaseIntention).where(new, proposed).values(state="running"))
+        for lease in sorted(returned):
+            confirm(session, market, session.get_one(LeaseIntention, lease))
 
 
 def confirm(session: Session, market: Market, intention: LeaseIntention) -> None:

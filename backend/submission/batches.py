@@ -1,13 +1,13 @@
 """Which pending intents the next transaction of a key carries: what saves gas, as long as nobody waits for it."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlmodel import Session, col, select
 
 from backend.submission.tables import IntentRow
 
-SIZES: Final = {"open": 50, "redeem": 50, "close_last": 20, "close": 1, "finalise": 1}
+SIZES: Final = {"open": 50, "redeem": 50, "close_last": 50, "close": 1, "finalise": 1}
 """How many intents one transaction carries; the ledger has no batch for the last two."""
 
 MATCHER_KINDS: Final = ("open", "close")
@@ -17,10 +17,21 @@ SETTLEMENT_KINDS: Final = ("redeem", "close_last", "finalise")
 """Anybody may send these, so that a key of their own can."""
 
 
-def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) -> list[IntentRow]:
+class Due(NamedTuple):
+    """A pending intent; see `IntentRow`."""
+
+    id: int
+    subject: str
+    payload: str
+    created_time: int
+
+
+def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) -> list[Due]:
     """The oldest that one transaction can carry; none while a redeem may still find company."""
-    statement = select(IntentRow).where(IntentRow.kind == kind, IntentRow.state == "pending")
-    rows = list(session.exec(statement.order_by(col(IntentRow.id)).limit(SIZES[kind])))
+    columns = (col(IntentRow.id), col(IntentRow.subject), col(IntentRow.payload), col(IntentRow.created_time))
+    statement = select(*columns).where(IntentRow.kind == kind, IntentRow.state == "pending")
+    found = session.exec(statement.order_by(col(IntentRow.id)).limit(SIZES[kind]))
+    rows = [Due(number, subject, payload, at) for number, subject, payload, at in found if number is not None]
     if kind == "open":
         # One transaction commits to one auction's book.
         return [row for row in rows if row.payload == rows[0].payload]
@@ -29,6 +40,6 @@ def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) ->
     return rows
 
 
-def _may_wait(rows: Sequence[IntentRow], now_time: int, seconds: int) -> bool:
+def _may_wait(rows: Sequence[Due], now_time: int, seconds: int) -> bool:
     """A clock that was set back makes nobody wait."""
     return 0 < len(rows) < SIZES["redeem"] and rows[0].created_time <= now_time < rows[0].created_time + seconds

@@ -15,14 +15,14 @@ from backend.leases.vouchers import last_vouchers
 from backend.market import Market
 from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow
-from backend.submission.tables import IntentRow
+from backend.submission.batches import Due
+from backend.submission.tables import LIVE, IntentRow
 from protocol.calls import encode_call, signed_voucher
 from protocol.clock import now_time
 from protocol.hashing import from_hex
 from protocol.messages import from_json
 from protocol.terms import Offer, Order, Voucher
 
-LIVE: Final = ("pending", "assigned")
 _CHUNK: Final = 500
 _FIELDS: Final = {kind: attrgetter(*kind.TYPES) for kind in (Offer, Order)}
 # Built once: each transaction runs them.
@@ -67,7 +67,7 @@ def add_all(session: Session, kind: str, wanted: Sequence[tuple[str, dict[str, A
         session.connection().execute(sa.insert(IntentRow), rows)
 
 
-def calldata(session: Session, market: Market, kind: str, rows: Sequence[IntentRow]) -> bytes:
+def calldata(session: Session, market: Market, kind: str, rows: Sequence[Due]) -> bytes:
     """The call that does them all. Raises `LookupError` where what one of them is about is gone."""
     if kind == "redeem":
         vouchers = [_voucher_tuple(json.loads(row.payload)) for row in rows]

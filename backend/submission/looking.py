@@ -1,14 +1,17 @@
 """One look at the chain for one key (threats R2, R5): everything that the plan needs, from one node, checked by hash.
 
-A block hash that was noted is asked for again at each look, and a transaction receipt counts only if the chain has its
-block. Where there are several nodes, more than half of them must call a block final.
+A block hash that was noted must stand in the chain of the head that is looked at, and a transaction receipt counts only
+if the chain has its block. Where there are several nodes, more than half of them must call a block final.
+
+Between its block and the final one there is nothing to do about a transaction, as long as the block stands: so those
+are looked at by their blocks, and not one by one.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from backend.db import Database
 from backend.submission import store
-from backend.submission.node import Node
+from backend.submission.node import Glance, Node
 from backend.submission.nodes import Nodes
 from backend.submission.plan import Place, State, Transaction, View
 from protocol.clock import now_time
@@ -29,16 +32,21 @@ def _look_at(
     with db.read() as session:
         if store.finished_since(session, sender, glance.nonce) > store.FURTHEST:
             raise NodeUnavailable(node.url, f"its nonce {glance.nonce} of {sender} is far behind")
-        transactions = store.load(session, sender, glance.nonce)
+        blocks = store.mined_blocks(session, sender)
+        standing = node.standing(blocks, glance)
+        said = node.final_number(glance.hash)
+        newest = glance.number - finality_blocks if said is None else said
+        resting = [block_hash for number, block_hash in blocks if block_hash in standing and number > newest]
+        transactions = store.load(session, sender, glance.nonce, resting)
     places = [transaction.place for transaction in transactions if transaction.place]
-    canonical = _canonical(node, places)
+    canonical = _canonical(node, places, glance)
     mined = {
         transaction.mined_hash: transaction.place
         for transaction in transactions
         if transaction.mined_hash and transaction.place and transaction.place.block_hash in canonical
     }
     found, known = node.places(_attempts(transactions, mined))
-    canonical |= _canonical(node, found.values())
+    canonical |= _canonical(node, found.values(), glance)
     mined |= {tx_hash: place for tx_hash, place in found.items() if place.block_hash in canonical}
 
     def final_number(of: Node) -> int:
@@ -55,7 +63,7 @@ def _look_at(
         mined=mined,
         known=known,
         canonical=frozenset(canonical),
-        final=_final(node, nodes, _watched(transactions, mined), final_number(node), final_number),
+        final=_final(node, nodes, _watched(transactions, mined), newest, final_number),
     )
     return transactions, view
 
@@ -70,11 +78,9 @@ def _attempts(transactions: Sequence[Transaction], mined: dict[str, Place]) -> l
     ]
 
 
-def _canonical(node: Node, places: Iterable[Place]) -> set[str]:
+def _canonical(node: Node, places: Iterable[Place], head: Glance) -> set[str]:
     """The block hashes that the chain still has at their heights."""
-    wanted = {(place.block_number, place.block_hash) for place in places}
-    found = node.block_hashes({number for number, _ in wanted})
-    return {block_hash for number, block_hash in wanted if found.get(number) == block_hash}
+    return node.standing({(place.block_number, place.block_hash) for place in places}, head)
 
 
 def _watched(transactions: Sequence[Transaction], mined: dict[str, Place]) -> set[tuple[int, str]]:

@@ -13,6 +13,7 @@ from protocol.rpc import Rpc
 T = TypeVar("T")
 
 _BATCH: Final = 100
+_REMEMBERED: Final = 4096
 _REVERT_BYTES: Final = 1024
 """Of what a call reverted with; more is somebody's attempt to fill our logs."""
 _REVERT_CODE: Final = 3
@@ -34,6 +35,11 @@ class Node:
     def __init__(self, url: str, timeout_seconds: int = 5) -> None:
         self.url = url
         self._rpc = Rpc(url, timeout_seconds)
+        #: (number, hash) of blocks that the chain had below a head, and that head
+        self._stood: set[tuple[int, str]] = set()
+        self._head: tuple[int, str] | None = None
+        #: by the hash of the head at which it was asked for
+        self._final: tuple[str, int | None] = ("", None)
 
     def close(self) -> None:
         self._rpc.close()
@@ -75,8 +81,38 @@ class Node:
             }
         )
 
-    def final_number(self) -> int | None:
-        """The newest block that the node calls final; None where it has no such word."""
+    def standing(self, blocks: Iterable[tuple[int, str]], head: Glance) -> set[str]:
+        """The hashes of those (number, hash) that the chain has.
+
+        Below a head that it still has, all stands that stood: only what is new is asked for.
+        """
+        wanted, now, before = set(blocks), (head.number, head.hash), self._head
+        if before == now and wanted <= self._stood:
+            return {block_hash for _, block_hash in wanted}
+        # In one request with the head: of a chain that is another one by now nothing is remembered.
+        asked = {*wanted - self._stood, now, before or now}
+        found = self._standing(asked)
+        if before is None or before not in found:
+            self._stood.clear()
+            found = self._standing({*wanted, now})
+        standing = (found | self._stood) & wanted
+        self._head = now if now in found else None
+        self._stood = {block for block in self._stood | found if block[0] <= head.number} if self._head else set()
+        if len(self._stood) > _REMEMBERED:
+            self._stood = standing
+        return {block_hash for _, block_hash in standing}
+
+    def _standing(self, blocks: set[tuple[int, str]]) -> set[tuple[int, str]]:
+        found = self.block_hashes({number for number, _ in blocks})
+        return {block for block in blocks if found.get(block[0]) == block[1]}
+
+    def final_number(self, head_hash: str | None = None) -> int | None:
+        """The newest block that the node calls final, asked once for a head; None where it has no such word."""
+        if head_hash is None or self._final[0] != head_hash:
+            self._final = (head_hash or "", self._final_number())
+        return self._final[1]
+
+    def _final_number(self) -> int | None:
         try:
             block = self._rpc.call("eth_getBlockByNumber", "finalized", False)
         except RpcRefused:
@@ -85,8 +121,9 @@ class Node:
 
     def places(self, tx_hashes: Sequence[str]) -> tuple[dict[str, Place], frozenset[str]]:
         """Where those are that a block has, and which ones the node has heard of."""
-        found = self._batch([("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in tx_hashes])
-        heard = self._batch([("eth_getTransactionByHash", (tx_hash,)) for tx_hash in tx_hashes])
+        methods = ("eth_getTransactionReceipt", "eth_getTransactionByHash")
+        answers = self._batch([(method, (tx_hash,)) for method in methods for tx_hash in tx_hashes])
+        found, heard = answers[: len(tx_hashes)], answers[len(tx_hashes) :]
 
         def read() -> tuple[dict[str, Place], frozenset[str]]:
             places = {

@@ -1,28 +1,64 @@
 """Opens are never believed before they are final: a reorg can take a lease back, or give it to another provider.
 
-Until then each is compared with the mirror at every step, in one look at both. What follows is decided without them,
-and written only where there is something to write.
+Until then each is compared with the mirror, in one look at both. What follows is decided without them, and written
+only where there is something to write. One that is as it should be is looked at again after a reorg, and when it is
+final: above a block that still stands nothing was taken back.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any, Final
 
-from sqlalchemy import SQLColumnExpression, select
+from sqlalchemy import Integer, SQLColumnExpression, bindparam, select
 from sqlmodel import Session, col
 
 from backend.leases.tables import LeaseIntention
-from backend.market import Market
-from backend.submission.intents import LIVE
 from backend.submission.plan import State
-from backend.submission.tables import IntentRow, TransactionRow
-from indexer.queries import Holder, LeaseRow, Reads
+from backend.submission.tables import LIVE, IntentRow, TransactionRow
+from indexer.queries import Holder, LeaseRow, Mirror, Reads
 from protocol.events import Skip, Skipped
 from protocol.hashing import from_hex
 
 _CHUNK: Final = 1000
 _EVENTS_OF_A_TRANSACTION: Final = 500
+
+
+# Built once: each step runs them.
+_WATCHED: Final = (
+    select(
+        col(IntentRow.id),
+        col(TransactionRow.watched).is_(False)
+        & (col(TransactionRow.mined_block) <= bindparam("number", type_=Integer())),
+    )
+    .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
+    .where(
+        col(IntentRow.kind) == "open",
+        col(IntentRow.state).in_(("assigned", "skipped")),
+        col(TransactionRow.state).not_in((State.SIGNED, State.SENT)),
+        col(TransactionRow.mined_block).is_not(None),
+    )
+    .order_by(col(IntentRow.id))
+)
+_COLUMNS: Final[list[SQLColumnExpression[Any]]] = [
+    col(IntentRow.id).label("intent"),
+    col(IntentRow.subject).label("lease"),
+    col(IntentRow.state),
+    col(TransactionRow.tx_hash),
+    col(TransactionRow.mined_block),
+    col(TransactionRow.mined_hash),
+    col(TransactionRow.succeeded),
+    col(TransactionRow.watched),
+    col(LeaseIntention.provider),
+    col(LeaseIntention.state).label("lease_state"),
+]
+_OPENINGS: Final = (
+    select(*_COLUMNS)
+    .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
+    .outerjoin(LeaseIntention, col(LeaseIntention.lease) == col(IntentRow.subject))
+    .where(col(IntentRow.id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(IntentRow.id))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,20 +113,49 @@ class Found:
     is_final: bool = False
 
 
-def look(session: Session, market: Market) -> list[Found]:
-    """All opens about which there is something to write, oldest first."""
-    openings = list(_watched(session))
-    if not openings:
-        return []
-    live = _live(session, [opening for opening in openings if opening.state == "skipped"])
-    with market.mirror.snapshot() as now:
-        holders = _holders(now, openings)
-        missing = [opening for opening in openings if opening.state == "assigned" and opening.lease not in holders]
-        skips = _skips(now, missing)
-        status = now.status()
-        found = list(decide(openings, holders, skips, live, status.block_number, status.finalized_number or 0))
-        leases = now.leases_by_id([one.opening.lease for one in found if one.fate is Fate.OTHERWISE])
-        return [replace(one, lease=leases.get(one.opening.lease)) for one in found]
+class Watch:
+    """Of one process, for one thread: which opens were found as they should be, and at which block of the mirror."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+        #: intents whose leases are there as they were proposed, as long as the block stands
+        self._as_proposed: set[int] = set()
+        self._at: bytes | None = None
+
+    def look(self, session: Session) -> list[Found]:
+        """All opens about which there is something to write, oldest first."""
+        with self._mirror.snapshot() as now:
+            status = now.status()
+            finalised = status.finalized_number or 0
+            watched = _watched(session, finalised)
+            if not watched:
+                return []
+            if self._at is None or not now.is_canonical(self._at):
+                self._as_proposed.clear()
+            self._as_proposed &= watched.keys()
+            self._at = status.block_hash
+            wanted = [intent for intent, is_final in watched.items() if is_final or intent not in self._as_proposed]
+            openings = _openings(session, wanted)
+            live = _live(session, [opening for opening in openings if opening.state == "skipped"])
+            holders = _holders(now, openings)
+            missing = [opening for opening in openings if opening.state == "assigned" and opening.lease not in holders]
+            skips = _skips(now, missing)
+            found = list(decide(openings, holders, skips, live, status.block_number, finalised))
+            self._as_proposed |= _quiet(openings, holders)
+            leases = now.leases_by_id([one.opening.lease for one in found if one.fate is Fate.OTHERWISE])
+            return [replace(one, lease=leases.get(one.opening.lease)) for one in found]
+
+
+def _quiet(openings: Iterable[Opening], holders: Mapping[bytes, Holder]) -> set[int]:
+    """Those about which nothing is to be written before they are final."""
+    return {
+        opening.intent
+        for opening in openings
+        if opening.state == "assigned"
+        and opening.is_confirmed
+        and (holder := holders.get(opening.lease)) is not None
+        and holder.provider == opening.provider
+    }
 
 
 def decide(
@@ -131,34 +196,16 @@ def _there(opening: Opening, holder: Holder, is_final: bool, live: Collection[by
     return None if opening.is_confirmed else Fate.CONFIRMED
 
 
-def _watched(session: Session) -> Iterator[Opening]:
-    """Those whose transaction is in some block; of the others there is nothing to say yet."""
-    columns: list[SQLColumnExpression[Any]] = [
-        col(IntentRow.id).label("intent"),
-        col(IntentRow.subject).label("lease"),
-        col(IntentRow.state),
-        col(TransactionRow.tx_hash),
-        col(TransactionRow.mined_block),
-        col(TransactionRow.mined_hash),
-        col(TransactionRow.succeeded),
-        col(TransactionRow.watched),
-        col(LeaseIntention.provider),
-        col(LeaseIntention.state).label("lease_state"),
-    ]
-    statement = (
-        select(*columns)
-        .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
-        .outerjoin(LeaseIntention, col(LeaseIntention.lease) == col(IntentRow.subject))
-        .where(
-            col(IntentRow.kind) == "open",
-            col(IntentRow.state).in_(("assigned", "skipped")),
-            col(TransactionRow.state).not_in((State.SIGNED, State.SENT)),
-            col(TransactionRow.mined_block).is_not(None),
-        )
-        .order_by(col(IntentRow.id))
-    )
-    for row in session.connection().execute(statement):
-        yield Opening(
+def _watched(session: Session, number: int) -> dict[int, bool]:
+    """Intents whose transaction is in some block: of the others there is nothing to say yet. With whether it is final,
+    at this block or below."""
+    rows = session.connection().execute(_WATCHED, {"number": number}).tuples()
+    return {intent: bool(is_final) for intent, is_final in rows if intent is not None}
+
+
+def _openings(session: Session, ids: Sequence[int]) -> list[Opening]:
+    return [
+        Opening(
             intent=row.intent,
             lease=from_hex(row.lease, 32),
             state=row.state,
@@ -170,6 +217,9 @@ def _watched(session: Session) -> Iterator[Opening]:
             provider=row.provider,
             is_confirmed=row.lease_state != "proposed",
         )
+        for start in range(0, len(ids), _CHUNK)
+        for row in session.connection().execute(_OPENINGS, {"ids": ids[start : start + _CHUNK]})
+    ]
 
 
 def _live(session: Session, skipped: list[Opening]) -> set[bytes]:

@@ -1,30 +1,35 @@
 """What became of the intents: read from the mirror, never from our own transactions."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 import structlog
+from sqlalchemy import update
 from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.acting import close_lane, reopen
-from backend.leases.reorgs import adopt, confirm, is_owed, withdraw
+from backend.leases.reorgs import adopt, confirm, confirm_all, is_owed, withdraw
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import set_aside
 from backend.offers.tables import OfferRow
-from backend.submission import intents, openings
+from backend.submission import intents
 from backend.submission.openings import Fate, Found
-from backend.submission.tables import IntentRow, TransactionRow
+from backend.submission.tables import LIVE, IntentRow, TransactionRow
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import LeaseState, Skip
-from protocol.hashing import from_hex
+from protocol.hashing import from_hex, to_hex
 from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
+
+_CHUNK: Final = 500
 
 BUYER_FAULTS = {
     Skip.BUYER_FUNDS,
@@ -62,22 +67,45 @@ _FOR_EVER = {
 def settle(market: Market) -> None:
     """Resolves the intents of mined transactions that the mirror has seen; writes only if there are such."""
     with market.db.read() as session:
-        found = openings.look(session, market)
+        found = market.openings.look(session)
         resolved = _resolved(session, market)
     if not found and not resolved:
         return
     with market.db.write() as session:
-        for one in found:
+        plain, others = _parted(found)
+        _settle_plain(session, market, plain)
+        for one in others:
             _settle_open(session, market, one)
-        for number in resolved:
-            _resolve(session, session.get_one(IntentRow, number), "done")
+        _resolve_all(session, resolved)
         crash_points.reach("intents.resolved")
+
+
+def _parted(found: Sequence[Found]) -> tuple[list[Found], list[Found]]:
+    """Nearly all went as proposed, and are written together; the others depend on one another."""
+    times = Counter(one.opening.lease for one in found)
+    plain, others = list[Found](), list[Found]()
+    for one in found:
+        is_plain = one.fate in (Fate.CONFIRMED, Fate.DONE) and one.opening.state == "assigned"
+        (plain if is_plain and times[one.opening.lease] == 1 else others).append(one)
+    return plain, others
+
+
+def _settle_plain(session: Session, market: Market, found: Sequence[Found]) -> None:
+    confirm_all(session, market, [to_hex(one.opening.lease) for one in found if not one.opening.is_confirmed])
+    _resolve_all(session, [one.opening.intent for one in found if one.fate is Fate.DONE])
+
+
+def _resolve_all(session: Session, ids: Sequence[int]) -> None:
+    """They are done."""
+    for start in range(0, len(ids), _CHUNK):
+        some = col(IntentRow.id).in_(ids[start : start + _CHUNK]) & (col(IntentRow.state) == "assigned")
+        session.connection().execute(update(IntentRow).where(some).values(state="done"))
 
 
 def _resolved(session: Session, market: Market) -> list[int]:
     """Intents other than opens that are done: what they were for is so, or is asked for again as long as it is not."""
     statement = (
-        select(IntentRow, TransactionRow.state)
+        select(IntentRow.id, IntentRow.kind, IntentRow.subject, TransactionRow.state)
         .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
         .where(
             IntentRow.state == "assigned",
@@ -87,25 +115,25 @@ def _resolved(session: Session, market: Market) -> list[int]:
         )
         .order_by(col(IntentRow.id))
     )
-    rows: Sequence[tuple[IntentRow, str]] = session.exec(statement).all()
+    rows = session.exec(statement).all()
     if not rows:
         return []
-    leases = market.mirror.leases_by_id([from_hex(intent.subject, 32) for intent, _ in rows])
+    leases = market.mirror.leases_by_id([from_hex(subject, 32) for _, _, subject, _ in rows])
     return [
-        intent.id
-        for intent, state in rows
-        if intent.id is not None
-        and (intent.kind == "redeem" or state == "FINAL" or _is_past(intent, leases.get(from_hex(intent.subject, 32))))
+        number
+        for number, kind, subject, state in rows
+        if number is not None
+        and (kind == "redeem" or state == "FINAL" or _is_past(kind, leases.get(from_hex(subject, 32))))
     ]
 
 
-def _is_past(intent: IntentRow, lease: LeaseRow | None) -> bool:
+def _is_past(kind: str, lease: LeaseRow | None) -> bool:
     """The lease is no longer as the intent found it."""
     if lease is None:
         return False
-    if intent.kind == "close":
+    if kind == "close":
         return lease.state is not LeaseState.OPEN
-    if intent.kind == "close_last":
+    if kind == "close_last":
         return lease.done
     return lease.state is LeaseState.CLOSED
 
@@ -152,7 +180,7 @@ def _take_back(session: Session, intent: IntentRow) -> None:
     """The lease is there after all, and not asked for anew: this intent watches it, unless one that was sent does."""
     live = session.exec(
         select(IntentRow).where(
-            IntentRow.kind == "open", IntentRow.subject == intent.subject, col(IntentRow.state).in_(intents.LIVE)
+            IntentRow.kind == "open", IntentRow.subject == intent.subject, col(IntentRow.state).in_(LIVE)
         )
     ).first()
     if live is not None and live.state == "pending":

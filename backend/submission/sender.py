@@ -6,16 +6,19 @@ shows.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import structlog
+from sqlalchemy import update
 from sqlalchemy.exc import NoResultFound
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from backend import crash_points
 from backend.market import Market
 from backend.operations import trail
 from backend.submission import batches, intents, looking, outcomes, store
 from backend.submission.allowed import require_allowed
+from backend.submission.batches import Due
 from backend.submission.errors import GasBudgetSpent, GasTooDear, KeyUnfunded, SubmissionError
 from backend.submission.fees import Fees, first_fees
 from backend.submission.plan import (
@@ -27,6 +30,7 @@ from backend.submission.plan import (
     Mark,
     Replace,
     Rules,
+    State,
     Transaction,
     View,
     has_room,
@@ -50,6 +54,25 @@ MAX_GAS = 2**24
 
 _TRANSFER_GAS = 21_000
 _DAY_SECONDS = 86_400
+
+
+@dataclass(slots=True)
+class _Outgoing:
+    """What the key has under way and to spend, by one look, and by what it has sent since."""
+
+    transactions: list[Transaction]
+    view: View
+    #: by all keys today
+    spent_wei: int
+    promised_wei: int
+    balance_wei: int
+
+    def went(self, number: int, nonce: int, attempt: Attempt, gas: int) -> None:
+        state = State.SENT if attempt.answer is Answer.ACCEPTED else State.SIGNED
+        self.transactions.append(Transaction(id=number, nonce=nonce, state=state, attempts=(attempt,)))
+        at_most_wei = gas * attempt.fees.max_fee_wei
+        self.spent_wei += at_most_wei
+        self.promised_wei += at_most_wei
 
 
 class Sender:
@@ -83,19 +106,27 @@ class Sender:
     def send_pending(self) -> int:
         """Turns pending intents into stored, signed transactions and broadcasts them; returns how many."""
         sent = 0
-        kinds = list(self._kinds)
+        kinds = [kind for kind in self._kinds if self._anything_due(kind)]
+        if not kinds:
+            return 0
+        outgoing = self._outgoing()
         # In turn: the ledger takes some calls one at a time, and hundreds of them must not keep the others waiting.
         while kinds:
-            kinds = [kind for kind in kinds if self._send_one(kind)]
+            kinds = [kind for kind in kinds if self._send_one(kind, outgoing)]
             sent += len(kinds)
         return sent
 
-    def _send_one(self, kind: str) -> bool:
-        """Whether a transaction of the kind went; if not, nothing more of it can go now."""
-        if not self._anything_due(kind):
-            return False
+    def _outgoing(self) -> "_Outgoing":
         transactions, view = self._look()
-        return has_room(transactions, self._rules) and self._send_next(kind, transactions, view)
+        with self._market.db.read() as session:
+            spent_wei = 10**9 * store.spent_gwei_up(session, now_time() // _DAY_SECONDS * _DAY_SECONDS)
+            promised_wei = store.promised_wei(session, self.address)
+        balance_wei = self._market.nodes.ask(lambda node: node.balance_wei(self.address))
+        return _Outgoing(transactions, view, spent_wei, promised_wei, balance_wei)
+
+    def _send_one(self, kind: str, outgoing: "_Outgoing") -> bool:
+        """Whether a transaction of the kind went; if not, nothing more of it can go now."""
+        return has_room(outgoing.transactions, self._rules) and self._send_next(kind, outgoing)
 
     def _look(self) -> tuple[list[Transaction], View]:
         market = self._market
@@ -105,22 +136,23 @@ class Sender:
         with self._market.db.read() as session:
             return bool(self._due(session, kind))
 
-    def _due(self, session: Session, kind: str) -> list[IntentRow]:
+    def _due(self, session: Session, kind: str) -> list[Due]:
         return batches.due(session, kind, now_time(), self._market.settings.redeem_wait_seconds)
 
-    def _send_next(self, kind: str, transactions: Sequence[Transaction], view: View) -> bool:
+    def _send_next(self, kind: str, outgoing: "_Outgoing") -> bool:
         """False when nothing more of the kind can go now."""
+        view = outgoing.view
         try:
             made = self._call(kind)
             if made is None:
                 return False
-            ids, data, gas = made
-            fees = self._affordable(transactions, view, gas)
+            rows, data, gas = made
+            fees = self._affordable(outgoing, gas)
         except SubmissionError as error:
             log.error("sender.paused", key=self.address, kind=kind, code=error.code, reason=str(error))
             return False
         crash_points.reach("batch.chosen")
-        nonce = next_nonce(transactions, view)
+        nonce = next_nonce(outgoing.transactions, view)
         signed = self._sign(nonce, self._market.deployment.ledger, data, gas, fees, view, is_cancel=False)
         with self._market.db.write() as session:
             self._alarm_if_adopted(session, nonce)
@@ -134,17 +166,17 @@ class Sender:
                 first=signed,
                 now_time=now_time(),
             )
-            for intent in _by_ids(session, ids):
-                intent.state = "assigned"
-                intent.transaction_id = number
-                session.add(intent)
+            carried = col(IntentRow.id).in_([row.id for row in rows])
+            assigned = {"state": "assigned", "transaction_id": number}
+            session.connection().execute(update(IntentRow).where(carried).values(assigned))
             crash_points.reach("attempt.signed")
-        self._say_signed(number, nonce, kind, signed, len(ids), ids)
-        self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
+        self._say_signed(number, nonce, kind, signed, len(rows), [row.subject for row in rows])
+        answer = self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
+        outgoing.went(number, nonce, replace(signed.attempt, answer=answer), gas)
         return True
 
-    def _call(self, kind: str) -> tuple[list[int], bytes, int] | None:
-        """Intent ids, calldata and gas of the next transaction, simulated; None where nothing is left to send.
+    def _call(self, kind: str) -> tuple[list[Due], bytes, int] | None:
+        """Intents, calldata and gas of the next transaction, simulated; None where nothing is left to send.
 
         A batch that cannot be made or would revert is halved: one bad intent is found and does not hold up others.
         """
@@ -152,8 +184,7 @@ class Sender:
         while True:
             with market.db.read() as session:
                 rows = self._due(session, kind)[:limit]
-                ids = [row.id for row in rows if row.id is not None]
-                if not ids:
+                if not rows:
                     return None
                 try:
                     data = intents.calldata(session, market, kind, rows)
@@ -164,33 +195,30 @@ class Sender:
                     why = str(error)
                 except RpcRefused as error:
                     # Such as "gas required exceeds allowance": a smaller batch may pass, and a lone one is tried later.
-                    if len(ids) == 1:
+                    if len(rows) == 1:
                         log.warning("simulation.refused", kind=kind, subject=rows[0].subject, reason=str(error)[:200])
                         return None
                     why = str(error)
                 else:
-                    if gas <= MAX_GAS or len(ids) == 1:
-                        return ids, data, min(gas * GAS_MARGIN_PERCENT // 100, MAX_GAS)
-                    why = f"a batch of {len(ids)} uses {gas} gas"
-            if len(ids) == 1:
-                outcomes.refuse(market, ids[0], why)
-            limit = max(1, len(ids) // 2)
+                    if gas <= MAX_GAS or len(rows) == 1:
+                        return rows, data, min(gas * GAS_MARGIN_PERCENT // 100, MAX_GAS)
+                    why = f"a batch of {len(rows)} uses {gas} gas"
+            if len(rows) == 1:
+                outcomes.refuse(market, rows[0].id, why)
+            limit = max(1, len(rows) // 2)
 
-    def _affordable(self, transactions: Sequence[Transaction], view: View, gas: int) -> Fees:
+    def _affordable(self, outgoing: "_Outgoing", gas: int) -> Fees:
         """The fees to offer; raises `GasTooDear`, `KeyUnfunded` or `GasBudgetSpent`."""
         settings, rules = self._market.settings, self._rules
-        fees = first_fees(view.base_fee_wei, rules.priority_fee_wei, rules.fee_cap_wei)
+        base_fee_wei = outgoing.view.base_fee_wei
+        fees = first_fees(base_fee_wei, rules.priority_fee_wei, rules.fee_cap_wei)
         if fees is None:
-            raise GasTooDear(view.base_fee_wei, rules.fee_cap_wei)
+            raise GasTooDear(base_fee_wei, rules.fee_cap_wei)
         needed_wei = gas * fees.max_fee_wei
-        with self._market.db.read() as session:
-            spent_wei = 10**9 * store.spent_gwei_up(session, now_time() // _DAY_SECONDS * _DAY_SECONDS)
-            promised_wei = store.promised_wei(session, self.address)
-        if spent_wei + needed_wei > settings.gas_budget_wei:
-            raise GasBudgetSpent(settings.gas_budget_wei, spent_wei, needed_wei)
-        balance_wei = self._market.nodes.ask(lambda node: node.balance_wei(self.address))
-        if balance_wei < promised_wei + needed_wei:
-            raise KeyUnfunded(self.address, balance_wei, promised_wei + needed_wei)
+        if outgoing.spent_wei + needed_wei > settings.gas_budget_wei:
+            raise GasBudgetSpent(settings.gas_budget_wei, outgoing.spent_wei, needed_wei)
+        if outgoing.balance_wei < outgoing.promised_wei + needed_wei:
+            raise KeyUnfunded(self.address, outgoing.balance_wei, outgoing.promised_wei + needed_wei)
         return fees
 
     def _alarm_if_adopted(self, session: Session, nonce: int) -> None:
@@ -272,7 +300,7 @@ class Sender:
         )
         return Signed(attempt=attempt, raw=to_hex(raw))
 
-    def _broadcast(self, transaction_id: int, nonce: int, tx_hash: str, raw: str) -> None:
+    def _broadcast(self, transaction_id: int, nonce: int, tx_hash: str, raw: str) -> Answer:
         """Hands the stored bytes to a node and notes its answer; no answer is noted too, and raised."""
         crash_points.reach("attempt.stored")
         answer, said = Answer.ACCEPTED, ""
@@ -295,6 +323,7 @@ class Sender:
             answer=answer.value,
             said=said,
         )
+        return answer
 
     def _note(self, transaction_id: int, tx_hash: str, answer: Answer) -> None:
         with self._market.db.write() as session:
@@ -319,10 +348,10 @@ class Sender:
         )
 
     def _say_signed(
-        self, transaction_id: int, nonce: int, kind: str, signed: Signed, count: int, ids: Sequence[int] = ()
+        self, transaction_id: int, nonce: int, kind: str, signed: Signed, count: int, leases: Sequence[str] = ()
     ) -> None:
         with self._market.db.read() as session:
-            requests = trail.requests_of(session, [row.subject for row in _by_ids(session, ids)])
+            requests = trail.requests_of(session, leases) if leases else []
         log.info(
             "attempt.signed",
             key=self.address,
@@ -335,7 +364,3 @@ class Sender:
             count=count,
             requests=requests,
         )
-
-
-def _by_ids(session: Session, ids: Sequence[int]) -> list[IntentRow]:
-    return list(session.exec(select(IntentRow).where(col(IntentRow.id).in_(ids))))

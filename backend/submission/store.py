@@ -27,12 +27,27 @@ class Signed:
     raw: str
 
 
-def load(session: Session, sender: Address, nonce: int) -> list[Transaction]:
-    """All that are watched, and all that the chain (which counts `nonce` of them) should not be done with."""
+def mined_blocks(session: Session, sender: Address) -> set[tuple[int, str]]:
+    """(number, hash) of the blocks that have transactions of the key which are not final."""
+    statement = (
+        select(TransactionRow.mined_block, TransactionRow.mined_hash)
+        .where(TransactionRow.sender == sender, col(TransactionRow.watched), TransactionRow.state == State.MINED)
+        .distinct()
+    )
+    return {(number, block) for number, block in session.exec(statement) if number is not None and block is not None}
+
+
+def load(session: Session, sender: Address, nonce: int, resting: Sequence[str] = ()) -> list[Transaction]:
+    """All that are watched, and all that the chain (which counts `nonce` of them) should not be done with.
+
+    Without those that rest: they were mined in one of these blocks, and the chain counts them.
+    """
+    is_mined = (col(TransactionRow.state) == State.MINED) & col(TransactionRow.missing_since_time).is_(None)
+    rests = is_mined & col(TransactionRow.mined_hash).in_(resting)
     rows = session.exec(
         select(TransactionRow)
         .where(TransactionRow.sender == sender)
-        .where(or_(col(TransactionRow.watched), TransactionRow.nonce >= nonce))
+        .where(or_(col(TransactionRow.watched) & ~rests, TransactionRow.nonce >= nonce))
         .order_by(col(TransactionRow.nonce))
     ).all()
     attempts: dict[int, list[Attempt]] = {}

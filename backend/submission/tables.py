@@ -1,7 +1,12 @@
 """Intents to be sent, and the transactions that carry them. A nonce never exists without its signed bytes."""
 
+from typing import Final
+
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Index, SQLModel, text
+
+LIVE: Final = ("pending", "assigned")
+"""States of an intent that is still to be done."""
 
 
 class IntentRow(SQLModel, table=True):

@@ -16,6 +16,7 @@ from backend.market import Market
 from backend.offers.tables import OfferRow
 from backend.settings import MarketSettings
 from backend.submission import outcomes
+from backend.submission.openings import Watch
 from backend.submission.tables import IntentRow, TransactionRow
 from protocol.events import Skip, Skipped
 from protocol.hashing import from_hex, to_hex
@@ -36,7 +37,7 @@ class SkippingMirror:
         yield self
 
     def status(self) -> Any:
-        return SimpleNamespace(block_number=9, block_time=1, finalized_number=0)
+        return SimpleNamespace(block_number=9, block_hash=bytes(32), block_time=1, finalized_number=0)
 
     def is_canonical(self, _block_hash: bytes) -> bool:
         return True
@@ -113,9 +114,9 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
-    outcomes.settle(
-        cast(Market, SimpleNamespace(db=database, mirror=SkippingMirror(reason), settings=MarketSettings()))
-    )
+    mirror: Any = SkippingMirror(reason)
+    market = SimpleNamespace(db=database, mirror=mirror, openings=Watch(mirror), settings=MarketSettings())
+    outcomes.settle(cast(Market, market))
     with database.read() as session:
         return session.get_one(JobRow, "job_1"), session.get_one(OfferRow, OFFER)
 

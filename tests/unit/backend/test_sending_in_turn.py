@@ -1,5 +1,7 @@
 """Calls that the ledger takes one at a time do not keep the others waiting."""
 
+from typing import Any
+
 from backend.submission.sender import Sender
 
 ROOM = 6
@@ -12,7 +14,13 @@ class _Paper(Sender):
         self._kinds = tuple(due)
         self.due, self.sent = due, list[str]()
 
-    def _send_one(self, kind: str) -> bool:
+    def _anything_due(self, kind: str) -> bool:
+        return self.due[kind] > 0
+
+    def _outgoing(self) -> Any:
+        return None
+
+    def _send_one(self, kind: str, outgoing: object) -> bool:
         if len(self.sent) == ROOM or not self.due[kind]:
             return False
         self.due[kind] -= 1
