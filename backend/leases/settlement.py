@@ -1,15 +1,15 @@
 """What is due on chain for our leases: redeeming, closing, finalising. Asked again at each step, from what is there."""
 
+import json
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import update
-from sqlmodel import Session, col, func, select
+from sqlalchemy import SQLColumnExpression, bindparam, select, update
+from sqlmodel import Session, col
 
 from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
-from backend.leases.vouchers import voucher_of
 from backend.market import Market
 from backend.submission import intents
 from indexer.queries import LeaseRow
@@ -19,6 +19,31 @@ from protocol.hashing import from_hex
 from protocol.wire.leases import SignedVoucher
 
 _CHUNK: Final = 500
+# Built once: each step runs them.
+_OURS: Final = select(
+    col(LeaseIntention.lease),
+    col(LeaseIntention.last_signed_time),
+    col(LeaseIntention.countersignature),
+    col(LeaseIntention.closing_reason),
+).where(col(LeaseIntention.lease).in_(bindparam("leases", expanding=True)))
+_COLUMNS: Final[list[SQLColumnExpression[Any]]] = [
+    col(UsageRow.lease),
+    col(UsageRow.cumulative_base),
+    col(UsageRow.signed_time),
+    col(UsageRow.voucher_message),
+    col(UsageRow.voucher_signature),
+]
+_VOUCHED: Final = (
+    select(*_COLUMNS)
+    .join(LeaseIntention, is_of_lease())
+    .where(
+        col(UsageRow.lease).in_(bindparam("leases", expanding=True)),
+        col(UsageRow.voucher_message).is_not(None),
+        col(UsageRow.voucher_signature).is_not(None),
+    )
+    # The last one stays.
+    .order_by(col(UsageRow.cumulative_base), col(UsageRow.sequence))
+)
 
 
 class _Ours(NamedTuple):
@@ -33,92 +58,74 @@ class _Ours(NamedTuple):
 class _Vouched(NamedTuple):
     """The highest voucher of a lease."""
 
-    sequence: int
     cumulative_base: int
     signed_time: int
+    message: str
+    signature: str
+
+    def signed(self) -> dict[str, Any]:
+        return SignedVoucher(voucher=json.loads(self.message), signature=self.signature).model_dump()
 
 
 def ask(market: Market) -> None:
     """Asks for what is due; leases that are closed for good are not looked at again."""
+    chain = market.leases_on_chain
     with market.db.read() as session:
-        ours = _unsettled(session)
-        vouched = _vouched(session) if ours else {}
-    if not ours:
-        return
+        unsettled = _unsettled(session)
+        if not unsettled:
+            return
+        # Nothing is due for one that is closed but that it becomes final: most are, and nothing more is read of them.
+        ours = _ours(session, [lease for lease in unsettled if lease not in chain.closed])
+        vouched = _vouched(session, [one.lease for one in ours])
     ids = [from_hex(one.lease, 32) for one in ours]
-    status, found = market.leases_on_chain.look(ids)
-    market.leases_on_chain.keep(ids)
+    status, found = chain.look(ids)
+    chain.keep(ids, unsettled)
     asked: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    redeemed, settled = [], []
     for one, lease_id in zip(ours, ids, strict=True):
         lease = found.get(lease_id)
-        if lease is None:
-            continue
-        if lease.state is LeaseState.CLOSED:
-            if lease.closed_block is not None and lease.closed_block <= (status.finalized_number or 0):
-                settled.append(one.lease)
+        if lease is None or lease.state is LeaseState.CLOSED:
             continue
         end = _end(market, one, lease, status.block_time)
         if end is not None:
             kind, payload = end
             asked[kind].append((one.lease, payload))
-        if _may_redeem(market, one, lease, vouched.get(one.lease)):
-            redeemed.append((one.lease, vouched[one.lease].sequence))
-    if asked or redeemed or settled:
-        _store(market, asked, redeemed, settled)
+        highest = vouched.get(one.lease)
+        if highest is not None and _may_redeem(market, one, lease, highest):
+            asked["redeem"].append((one.lease, highest.signed()))
+    settled = [lease for lease, block in chain.closed.items() if block <= (status.finalized_number or 0)]
+    if asked or settled:
+        _store(market, asked, settled)
 
 
-def _store(
-    market: Market,
-    asked: Mapping[str, list[tuple[str, dict[str, Any]]]],
-    redeemed: list[tuple[str, int]],
-    settled: list[str],
-) -> None:
+def _store(market: Market, asked: Mapping[str, list[tuple[str, dict[str, Any]]]], settled: Sequence[str]) -> None:
     """All of it twice is all of it once."""
     with market.db.write() as session:
         for kind, wanted in asked.items():
             intents.add_all(session, kind, wanted)
-        vouchers = {lease: _voucher(session, lease, sequence) for lease, sequence in redeemed}
-        intents.add_all(
-            session, "redeem", [(lease, signed.model_dump()) for lease, signed in vouchers.items() if signed]
-        )
-        for start in range(0, len(settled), _CHUNK):
-            some = col(LeaseIntention.lease).in_(settled[start : start + _CHUNK])
-            session.exec(update(LeaseIntention).where(some).values(settled=True))
+        for some in _chunks(settled):
+            session.exec(update(LeaseIntention).where(col(LeaseIntention.lease).in_(some)).values(settled=True))
 
 
-def _voucher(session: Session, lease: str, sequence: int) -> SignedVoucher | None:
-    provider = session.get_one(LeaseIntention, lease).provider
-    row = session.get(UsageRow, (lease, provider, sequence))
-    return voucher_of(row) if row is not None else None
+def _chunks(leases: Sequence[str]) -> Iterator[Sequence[str]]:
+    yield from (leases[start : start + _CHUNK] for start in range(0, len(leases), _CHUNK))
 
 
-def _unsettled(session: Session) -> list[_Ours]:
-    statement = select(
-        LeaseIntention.lease,
-        LeaseIntention.last_signed_time,
-        LeaseIntention.countersignature,
-        LeaseIntention.closing_reason,
-    ).where(col(LeaseIntention.settled).is_(False))
-    return [_Ours(*row) for row in session.exec(statement)]
+def _unsettled(session: Session) -> dict[str, None]:
+    """In the sequence of the database; looked up by lease."""
+    statement = select(col(LeaseIntention.lease)).where(col(LeaseIntention.settled).is_(False))
+    return dict.fromkeys(session.connection().execute(statement).scalars())
 
 
-def _vouched(session: Session) -> dict[str, _Vouched]:
-    """Of each unsettled lease with a voucher to its provider, the one that replaces all others."""
-    highest = (
-        select(UsageRow.lease, UsageRow.provider, func.max(UsageRow.cumulative_base).label("most"))
-        .join(LeaseIntention, is_of_lease())
-        .where(col(LeaseIntention.settled).is_(False), col(UsageRow.voucher_message).is_not(None))
-        .group_by(col(UsageRow.lease), col(UsageRow.provider))
-        .subquery()
-    )
-    rows = select(UsageRow.lease, UsageRow.sequence, UsageRow.cumulative_base, UsageRow.signed_time).join(
-        highest,
-        (col(UsageRow.lease) == highest.c.lease)
-        & (col(UsageRow.provider) == highest.c.provider)
-        & (col(UsageRow.cumulative_base) == highest.c.most),
-    )
-    return {lease: _Vouched(*rest) for lease, *rest in session.exec(rows)}
+def _ours(session: Session, leases: Sequence[str]) -> list[_Ours]:
+    connection = session.connection()
+    return [_Ours(*row) for some in _chunks(leases) for row in connection.execute(_OURS, {"leases": some})]
+
+
+def _vouched(session: Session, leases: Sequence[str]) -> dict[str, _Vouched]:
+    """Of each lease with a voucher to its provider, the one that replaces all others."""
+    connection = session.connection()
+    rows = (row for some in _chunks(leases) for row in connection.execute(_VOUCHED, {"leases": some}))
+    return {row.lease: _Vouched(*row[1:]) for row in rows}
 
 
 def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[str, dict[str, Any]] | None:
@@ -140,9 +147,9 @@ def _notice_ends(lease: LeaseRow) -> int:
     return lease.deadline_time + (lease.notice_seconds if lease.state is LeaseState.OPEN else 0)
 
 
-def _may_redeem(market: Market, one: _Ours, lease: LeaseRow, vouched: _Vouched | None) -> bool:
+def _may_redeem(market: Market, one: _Ours, lease: LeaseRow, vouched: _Vouched) -> bool:
     """A voucher has waited, or its lease is ending otherwise than by a last voucher."""
-    if vouched is None or min(vouched.cumulative_base, lease.locked_base) <= lease.paid_base:
+    if min(vouched.cumulative_base, lease.locked_base) <= lease.paid_base:
         return False
     waited = has_passed(vouched.signed_time, market.settings.redeem_after_seconds)
     return waited or lease.state is LeaseState.CLOSING or bool(one.closing_reason)

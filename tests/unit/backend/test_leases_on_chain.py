@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from backend.leases.onchain import LeasesOnChain
+from protocol.events import LeaseState
+from protocol.hashing import from_hex, to_hex
 from tests.support.fake_chain import RandomLedger
 from tests.support.stored_mirror import StoredMirror
 
@@ -46,24 +48,30 @@ def test_it_equals_the_mirror_through_growth_and_reorgs(tmp_path: Path, seed: in
     mirror = history.stored.mirror
     kept = LeasesOnChain(mirror)
     known: dict[bytes, Any] = {}
-    changed = gone = 0
+    changed = gone = ended = 0
     for number in range(24):
         asked = [*known, *[lease.lease for lease in mirror.leases(limit=200)], bytes(32)]
         status, found = kept.look(asked)
         facts = {lease: _facts(row) for lease, row in found.items()}
         assert facts == {lease: _facts(row) for lease, row in mirror.leases_by_id(asked).items()}
         assert status == mirror.status()
+        closed = {to_hex(lease): row.closed_block for lease, row in found.items() if row.state is LeaseState.CLOSED}
+        assert {lease: block for lease, block in kept.closed.items() if from_hex(lease) in found} == closed
+        ended += len(closed)
         changed += sum(facts[lease] != known[lease] for lease in facts.keys() & known.keys())
         gone += len(known.keys() - facts.keys())
         known = facts
         if number == 9:
-            kept.keep(asked[:5])
+            unsettled = {to_hex(lease) for lease in asked[5:]}
+            kept.keep(asked[:5], unsettled)
+            assert kept.closed.keys() <= unsettled
         if number % 3 == 2:
             history.replace(draw.randrange(1, 4))
         else:
             history.grow()
     assert changed
     assert gone
+    assert ended
 
 
 def _facts(row: Any) -> dict[str, Any]:
