@@ -177,22 +177,23 @@ def settle(market: Market) -> None:
     if not due:
         return
     found = market.mirror.leases_by_id([lease for ids in leases.values() for lease in ids])
+    over = {job_id for job_id in due if is_over([found.get(lease) for lease in leases[job_id]])}
     with market.db.write() as session:
-        for job in session.exec(select(JobRow).where(col(JobRow.id).in_(due))).all():
-            _settle(session, job, [found.get(lease) for lease in leases[job.id]])
+        # The next thing that could settle them says so again.
+        session.exec(update(JobRow).where(col(JobRow.id).in_(due)).values(settle_due=False))
+        unsettled = col(JobRow.id).in_(over) & col(JobRow.state).in_(ENDED) & col(JobRow.settled_ms).is_(None)
+        settled = session.exec(select(JobRow.id).where(unsettled)).all() if over else []
+        if settled:
+            session.exec(update(JobRow).where(col(JobRow.id).in_(settled)).values(settled_ms=now_milliseconds()))
+        for job_id in settled:
+            rows = [row for lease in leases[job_id] if (row := found.get(lease)) is not None]
+            say(session, Told(job_id=job_id, kind="job.settled", data=_sums(rows), place=1))
 
 
-def _settle(session: Session, job: JobRow, rows: list[LeaseRow | None]) -> None:
-    # The next thing that could settle it says so again.
-    job.settle_due = False
-    if job.state in ENDED and job.settled_ms is None and is_over(rows):
-        known = [row for row in rows if row is not None]
-        job.settled_ms = now_milliseconds()
-        data = {
-            "settlement": settlement(known),
-            "paid_base": str(sum(row.paid_base for row in known)),
-            "refunded_base": str(sum(row.refunded_base for row in known)),
-            "fee_base": str(sum(row.fee_base for row in known)),
-        }
-        say(session, Told(job_id=job.id, kind="job.settled", data=data, place=1))
-    session.add(job)
+def _sums(rows: Sequence[LeaseRow]) -> dict[str, Any]:
+    return {
+        "settlement": settlement(rows),
+        "paid_base": str(sum(row.paid_base for row in rows)),
+        "refunded_base": str(sum(row.refunded_base for row in rows)),
+        "fee_base": str(sum(row.fee_base for row in rows)),
+    }

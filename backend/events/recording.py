@@ -7,7 +7,7 @@ appear in their order whatever runs side by side.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -73,6 +73,12 @@ def note_state(session: OrmSession, job: JobRow) -> None:
     _noted(session).append(_state(job))
 
 
+def told_proposed(intention: Mapping[str, Any]) -> Told:
+    """A lease intention was added; who inserts many by their columns says so of each."""
+    data = {name: intention[name] for name in ("lease", "fill", "provider", "rate")}
+    return Told(job_id=intention["job_id"], kind="lease.proposed", data=data)
+
+
 def _noted(session: OrmSession) -> list[Told]:
     noted: list[Told] = session.info.setdefault(_NOTED, [])
     return noted
@@ -94,8 +100,7 @@ def _of_new(row: object) -> Iterator[Told]:
     if isinstance(row, JobRow):
         yield _state(row)
     elif isinstance(row, LeaseIntention):
-        data = {"lease": row.lease, "fill": row.fill, "provider": row.provider, "rate": row.rate}
-        yield Told(job_id=row.job_id, kind="lease.proposed", data=data)
+        yield told_proposed(row.model_dump())
     elif isinstance(row, JobLogRow):
         # The text stays where it is; only its place is noted.
         at = list(inspect(row).mapper.primary_key_from_instance(row))

@@ -6,11 +6,14 @@ It is decided from one state of the databases while others write; what it decide
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
+from sqlalchemy import insert
 from sqlmodel import Session, col, select
 
 from backend import crash_points
+from backend.events.recording import say, told_proposed
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobRow
 from backend.leases.facts import gather
@@ -124,8 +127,12 @@ def _store(session: Session, market: Market, decided: _Decided) -> int:
     crash_points.reach("auction.stored")
     jobs = _still_waiting(session, market, decided)
     pairings = [pairing for pairing in decided.pairings if pairing.order.digest in jobs]
-    leases = [_propose(session, decided.row, jobs[pairing.order.digest], pairing) for pairing in pairings]
-    session.flush()
+    proposed = [_proposed(session, decided.row, jobs[pairing.order.digest], pairing) for pairing in pairings]
+    leases = [columns["lease"] for columns in proposed]
+    if proposed:
+        session.connection().execute(insert(LeaseIntention), proposed)
+    for columns in proposed:
+        say(session, told_proposed(columns))
     intents.add_all(session, "open", [(lease, {"auction": decided.row.id}) for lease in leases])
     for pairing in pairings:
         job = jobs[pairing.order.digest]
@@ -161,29 +168,29 @@ def _is_first(order: BookOrder, job: JobRow) -> bool:
     return not order.tried and not job.closed_lanes
 
 
-def _propose(session: Session, held: AuctionRow, job: JobRow, pairing: Pairing) -> str:
-    """Returns the lease's id as it is stored."""
+def _proposed(session: Session, held: AuctionRow, job: JobRow, pairing: Pairing) -> dict[str, Any]:
+    """The columns of its lease intention."""
     order, offer = pairing.order, pairing.offer
     rows = [] if not order.tried else lane_segments(session, job.id, pairing.fill % order.order.replicas)
-    lease = to_hex(lease_id(order.digest, pairing.fill))
-    session.add(
-        LeaseIntention(
-            lease=lease,
-            job_id=job.id,
-            fill=pairing.fill,
-            auction=held.id,
-            provider=offer.offer.provider,
-            offer_digest=to_hex(offer.digest),
-            rate=offer.offer.rate,
-            zone=offer.offer.zone,
-            state="proposed",
-            base_work=rows[-1].job_work if rows else 0,
-            base_sequence=rows[-1].sequence if rows else 0,
-            proposed_time=now_time(),
-            progress_time=now_time(),
-        )
-    )
-    return lease
+    now = now_time()
+    return {
+        "lease": to_hex(lease_id(order.digest, pairing.fill)),
+        "job_id": job.id,
+        "fill": pairing.fill,
+        "auction": held.id,
+        "provider": offer.offer.provider,
+        "offer_digest": to_hex(offer.digest),
+        "rate": offer.offer.rate,
+        "zone": offer.offer.zone,
+        "state": "proposed",
+        "base_work": rows[-1].job_work if rows else 0,
+        "base_sequence": rows[-1].sequence if rows else 0,
+        "proposed_time": now,
+        "progress_time": now,
+        "caught": False,
+        "closing_reason": 0,
+        "settled": False,
+    }
 
 
 def _note_proposed(session: Session, market: Market, job: JobRow, *, is_first: bool) -> None:
