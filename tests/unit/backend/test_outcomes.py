@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from sqlmodel import select
 
 from backend.db import Database
 from backend.jobs.tables import JobRow, PassedOverRow
@@ -18,8 +19,9 @@ from backend.settings import MarketSettings
 from backend.submission import outcomes
 from backend.submission.openings import Watch
 from backend.submission.tables import IntentRow, TransactionRow
+from indexer.queries import Holder
 from protocol.events import Skip, Skipped
-from protocol.hashing import from_hex, to_hex
+from protocol.hashing import Address, from_hex, to_hex
 from protocol.messages import to_json
 from tests.support.builders import make_manifest, make_order
 
@@ -36,8 +38,11 @@ class SkippingMirror:
     def snapshot(self) -> Iterator["SkippingMirror"]:
         yield self
 
+    finalized_number = 0
+
     def status(self) -> Any:
-        return SimpleNamespace(block_number=9, block_hash=bytes(32), block_time=1, finalized_number=0)
+        final = self.finalized_number
+        return SimpleNamespace(block_number=9, block_hash=bytes(32), block_time=1, finalized_number=final)
 
     def is_canonical(self, _block_hash: bytes) -> bool:
         return True
@@ -147,3 +152,52 @@ def test_an_order_at_fault_fails_with_the_ledgers_word_and_costs_no_offer(databa
     job, offer = _settle(database, reason)
     assert not offer.withdrawn
     assert (job.state, job.failure) == ("failed", f"the ledger refused the order: {reason.name.lower()}")
+
+
+class ReorgingMirror(SkippingMirror):
+    """The lease is there, until a reorg takes it."""
+
+    def __init__(self) -> None:
+        super().__init__(Skip.CAPACITY)
+        self.is_there, self.asked = True, 0
+
+    def is_canonical(self, _block_hash: bytes) -> bool:
+        # The block of the look before, and in the end the one that passed the lease over.
+        return self.is_there or _block_hash == from_hex(TX)
+
+    def holders(self, leases: Any) -> dict[bytes, Any]:
+        self.asked += len(leases)
+        return {from_hex(LEASE): Holder(Address("0x2"), 5)} if self.is_there else {}
+
+
+def test_an_open_that_is_as_proposed_is_looked_at_again_only_after_a_reorg(database: Database) -> None:
+    mirror = ReorgingMirror()
+    made = SimpleNamespace(db=database, mirror=mirror, openings=Watch(cast(Any, mirror)), settings=MarketSettings())
+    market = cast(Market, made)
+
+    def state() -> tuple[str, str]:
+        outcomes.settle(market)
+        with database.read() as session:
+            lease = session.get(LeaseIntention, LEASE)
+            return session.exec(select(IntentRow.state)).one(), lease.state if lease else "gone"
+
+    # Confirmed, and seen to be so; from then on nothing is asked.
+    assert [state() for _ in range(4)] == [("assigned", "running")] * 4
+    assert mirror.asked == 2
+    mirror.is_there = False
+    assert state() == ("skipped", "gone")
+
+
+def test_an_open_whose_transaction_becomes_final_is_done_though_it_was_not_looked_at_for_long(
+    database: Database,
+) -> None:
+    mirror = ReorgingMirror()
+    mirror.finalized_number = 5
+    made = SimpleNamespace(db=database, mirror=mirror, openings=Watch(cast(Any, mirror)), settings=MarketSettings())
+    for _ in range(3):
+        outcomes.settle(cast(Market, made))
+    with database.write() as session:
+        session.get_one(TransactionRow, 1).watched = False
+    outcomes.settle(cast(Market, made))
+    with database.read() as session:
+        assert session.exec(select(IntentRow.state)).one() == "done"
