@@ -108,10 +108,12 @@ class House:
         broker_url: str | None = None,
         providers: Sequence[DemoProvider] = PROVIDERS,
         settings: Mapping[str, str] | None = None,
+        node_options: Sequence[str] = (),
     ) -> None:
         self.folder = folder.absolute()
         self.providers = providers
         self._settings = settings or {}
+        self._node_options = node_options
         self.broker_url = broker_url or f"filesystem://{self.folder}/broker"
         self.supervisor = Supervisor(self.folder / "logs")
         self.port = free_port(port)
@@ -147,7 +149,7 @@ class House:
             **self._settings,
         }
 
-    def open(self) -> None:
+    def open(self, *, with_worker: bool = True) -> None:
         """Starts everything; the chain and all that follows from it are made anew. Raises `FolderTaken`."""
         self._clear()
         self.supervisor.start(self._node())
@@ -157,14 +159,19 @@ class House:
             _write_secret(self.folder / "submission.key", to_hex(dev_key(1).secret()))
             self.supervisor.start(self._command("indexer", "indexer", "run"))
             self.supervisor.start(self._command("serve", "serve", ready=self._serves))
-            pulse = self.folder / "worker.pulse"
-            self.supervisor.start(self._command("worker", "worker", "--pulse", str(pulse), pulse_file=pulse))
+            if with_worker:
+                self.start_worker()
             self._fund_buyer(rpc)
             # Blocks came with each transaction so far; from here on they come like on a real chain.
             rpc.call("evm_setAutomine", False)
             rpc.call("evm_setIntervalMining", BLOCK_SECONDS)
         for provider in self.providers:
             self.supervisor.start(self._agent(provider))
+
+    def start_worker(self) -> None:
+        """For a house that was opened without: until now nothing that was bought has been let."""
+        pulse = self.folder / "worker.pulse"
+        self.supervisor.start(self._command("worker", "worker", "--pulse", str(pulse), pulse_file=pulse))
 
     def close(self) -> None:
         """Stops everything."""
@@ -217,7 +224,7 @@ class House:
     def _node(self) -> Program:
         port = self.rpc_url.rpartition(":")[2]
         arguments = (anvil_path(), "--port", port, "--chain-id", str(DEV_CHAIN_ID), "--mnemonic", _MNEMONIC, "--silent")
-        return Program(name="node", arguments=arguments, ready=self._mines, restart=False)
+        return Program(name="node", arguments=(*arguments, *self._node_options), ready=self._mines, restart=False)
 
     def _mines(self) -> bool:
         try:

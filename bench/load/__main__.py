@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +20,7 @@ from bench.load.world import (
     REAL_AGENTS,
     Opened,
     agents_of,
+    cpu_seconds,
     lease_of,
     manifest,
     resident_bytes,
@@ -35,6 +38,16 @@ SECONDS: Final = int(os.environ.get("SECONDS", "60"))
 _CONNECTIONS: Final = 64
 _PRICE: Final = "0.003"
 _SETTLE_SECONDS: Final = 900
+_PATIENCE_SECONDS: Final = 5
+_STANDSTILL_SECONDS: Final = 30
+_SEATS: Final = 50
+"""Leases that an agent serves at once: a backlog waits for the market, not for a seat."""
+
+_SHORT_MEMORY: Final = ("--prune-history", "256", "--transaction-block-keeper", "256")
+"""A node that forgets states, transactions and traces older than that: anvil keeps all in memory, and is not measured.
+
+Four times as far back as it calls a block final, and nobody in the house asks for anything older.
+"""
 
 
 class Buyer:
@@ -63,9 +76,17 @@ class Buyer:
         else:
             self.refused.append(answer.body[:300].decode(errors="replace"))
 
-    async def job(self, job_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = (await self._calls("GET", f"/v1/jobs/{job_id}", token=self._key)).json()
-        return found
+    async def jobs(self) -> AsyncIterator[dict[str, Any]]:
+        """All that were accepted, newest first, by pages."""
+        path = "/v1/jobs?limit=100"
+        while True:
+            page = (await self._calls("GET", path, token=self._key)).json()
+            for job in page["data"]:
+                if job["id"] in self.accepted:
+                    yield job
+            if not page["has_more"]:
+                return
+            path = f"/v1/jobs?limit=100&page_token={page['next_page_token']}"
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -83,31 +104,37 @@ async def steadily(buyer: Buyer, rate: int, seconds: int) -> None:
     await asyncio.gather(*tasks)
 
 
-async def until_settled(house: House, calls: Calls, buyer: Buyer, opened: Opened, tally: Tally) -> float:
-    """Seconds until every accepted job is settled on chain."""
+async def until_settled(buyer: Buyer, opened: Opened, tally: Tally) -> list[dict[str, Any]]:
+    """All accepted jobs, once each is settled. The chain is watched, so that asking costs the market little."""
     begun = time.monotonic()
-    left = list(buyer.accepted)
-    while left:
+    while True:
+        await _until_closed(buyer, opened, tally, begun)
+        jobs = [job async for job in buyer.jobs()]
+        left = [job for job in jobs if not _is_settled(job)]
+        if not left and len(jobs) == len(buyer.accepted):
+            return jobs
         if time.monotonic() - begun > _SETTLE_SECONDS:
-            states: dict[str, int] = {}
-            for job_id in left[:200]:
-                job = await buyer.job(job_id)
-                key = f"{job['state']}/{job['settlement']}"
-                states[key] = states.get(key, 0) + 1
+            states = Counter(f"{job['state']}/{job['settlement']}" for job in left)
             raise SystemExit(f"no figure: {len(left)} jobs are not settled: {states}; refused: {tally.refused[-3:]}")
-        await asyncio.sleep(1)
-        some = left[:50]
-        done = await asyncio.gather(*(buyer.job(job_id) for job_id in some))
-        finished = {job["id"] for job in done if _is_settled(job)}
-        left = [job_id for job_id in left if job_id not in finished]
-        if finished:
-            continue
-        print(
-            f"  {time.monotonic() - begun:5.0f} s  not settled {len(left)}, opened {len(opened.seen)}, "
-            f"reported {tally.reported}, countersigned {tally.countersigned}",
-            flush=True,
-        )
-    return time.monotonic() - begun
+        await asyncio.sleep(_PATIENCE_SECONDS)
+
+
+async def _until_closed(buyer: Buyer, opened: Opened, tally: Tally, begun: float) -> None:
+    """Until each job's first lease is closed, or nothing is for so long that jobs have to be looked at."""
+    wanted, said = {lease for _, lease in buyer.accepted.values()}, 0.0
+    while wanted - opened.closed.keys():
+        now = time.monotonic()
+        newest = max([begun, *opened.seen.values(), *opened.closed.values()])
+        if now - newest > _STANDSTILL_SECONDS or now - begun > _SETTLE_SECONDS:
+            return
+        if now - said > _PATIENCE_SECONDS:
+            said = now
+            print(
+                f"  {now - begun:5.0f} s  opened {len(opened.seen)}, reported {tally.reported}, "
+                f"countersigned {tally.countersigned}, closed {len(opened.closed)}",
+                flush=True,
+            )
+        await asyncio.sleep(0.5)
 
 
 def _is_settled(job: dict[str, Any]) -> bool:
@@ -130,7 +157,7 @@ async def api() -> list[dict[str, Any]]:
                 await buyer.upload()
                 await steadily(buyer, RATE, SECONDS)
                 print(f"{len(buyer.accepted)} accepted, {len(buyer.refused)} refused {buyer.refused[:2]}", flush=True)
-                await until_settled(house, calls, buyer, opened, tally)
+                await until_settled(buyer, opened, tally)
                 watching.cancel()
             waits = [opened.seen[lease] - at for at, lease in buyer.accepted.values() if lease in opened.seen]
         finally:
@@ -145,28 +172,34 @@ async def api() -> list[dict[str, Any]]:
 
 
 async def soak() -> list[dict[str, Any]]:
-    """A backlog over many agents until all is settled, to the unit."""
+    """A backlog over many agents until all is settled, to the unit.
+
+    The worker starts when all jobs wait, so that it is the market that is measured and not how fast a program buys.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        house = _house(Path(folder))
+        house = _house(Path(folder), node_options=_SHORT_MEMORY)
         try:
-            house.open()
+            house.open(with_worker=False)
             calls, buying = Calls(house.port, _CONNECTIONS), Calls(house.port, 16)
             opened = Opened()
             memory: list[dict[str, int]] = []
-            async with agents_of(house, calls, AGENTS, capacity=-(-JOBS // AGENTS), poll_seconds=5) as tally:
-                background = [asyncio.create_task(opened.watch(house)), asyncio.create_task(_sample(house, memory))]
+            capacity = max(_SEATS, -(-JOBS // AGENTS))
+            async with agents_of(house, calls, AGENTS, capacity=capacity, poll_seconds=5) as tally:
                 buyer = Buyer(house, buying)
                 await buyer.upload()
                 begun = time.monotonic()
                 await _all(buyer)
                 print(f"{len(buyer.accepted)} accepted in {time.monotonic() - begun:.0f} s", flush=True)
-                await until_settled(house, calls, buyer, opened, tally)
-                total = time.monotonic() - begun
+                background = [asyncio.create_task(opened.watch(house))]
+                await asyncio.to_thread(house.start_worker)
+                background.append(asyncio.create_task(_sample(house, memory)))
+                jobs = await until_settled(buyer, opened, tally)
                 for task in background:
                     task.cancel()
             times = sorted(opened.seen.values())
-            rate = (len(times) - 1) / (times[-1] - times[0])
-            difference = await _difference(house, buyer)
+            total, rate = max(opened.closed.values()) - begun, (len(times) - 1) / (times[-1] - times[0])
+            worker = cpu_seconds(house, "worker") * 1000 / len(jobs)
+            difference = _difference(house, sum(int(job["cost_base"]) for job in jobs))
         finally:
             house.close()
     growth = _growth(memory)
@@ -181,6 +214,7 @@ async def soak() -> list[dict[str, Any]]:
             holds=len(buyer.accepted) == JOBS,
         ),
         _row("money that is not accounted for", difference, "base units", goal=0, holds=difference == 0),
+        _row("worker's CPU for a job, its start included", worker, "ms"),
         *[_row(f"memory of {name}, last quarter ÷ second", value, "×") for name, value in growth.items()],
     ]
 
@@ -197,7 +231,7 @@ async def agents() -> list[dict[str, Any]]:
             buyer = Buyer(house, calls, NOTHING)
             await buyer.upload()
             await steadily(buyer, 1, SECONDS)
-            await until_settled(house, calls, buyer, opened, Tally())
+            await until_settled(buyer, opened, Tally())
             watching.cancel()
             served = served_by(house)
         finally:
@@ -235,20 +269,17 @@ def _growth(memory: list[dict[str, int]]) -> dict[str, float]:
     }
 
 
-async def _difference(house: House, buyer: Buyer) -> int:
+def _difference(house: House, cost_base: int) -> int:
     """What was deposited − what all accounts hold now, and what the jobs cost − what the providers hold."""
     chain = Chain(house.rpc_url, house.ledger)
     ours = [SimulatedAgent(i, Calls(0, 1), house.ledger.domain, Tally(), capacity=1).key.address for i in range(AGENTS)]
     providers = sum(chain.account(Address(who)).free_base for who in ours)
     held = providers + sum(chain.account(dev_key(number).address).free_base for number in (1, 2))
-    cost = 0
-    for job_id in buyer.accepted:
-        cost += int((await buyer.job(job_id))["cost_base"])
-    return abs(DEPOSIT_BASE - held) + abs(providers - cost)
+    return abs(DEPOSIT_BASE - held) + abs(providers - cost_base)
 
 
-def _house(folder: Path, providers: Sequence[DemoProvider] = ()) -> House:
-    return House(folder / "house", port=18800, providers=providers)
+def _house(folder: Path, providers: Sequence[DemoProvider] = (), node_options: Sequence[str] = ()) -> House:
+    return House(folder / "house", port=18800, providers=providers, node_options=node_options)
 
 
 def _row(name: str, value: float, unit: str, goal: float | None = None, holds: bool | None = None) -> dict[str, Any]:
@@ -256,9 +287,18 @@ def _row(name: str, value: float, unit: str, goal: float | None = None, holds: b
     return row if goal is None else row | {"goal": goal, "holds": holds}
 
 
+async def _until_told(kind: str) -> list[dict[str, Any]]:
+    # The house's processes end with us by SIGTERM as by Ctrl-C: the task is cancelled, and closes it.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    return await {"api": api, "soak": soak, "agents": agents, "slow": slow}[kind]()
+
+
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "api"
-    rows = asyncio.run({"api": api, "soak": soak, "agents": agents, "slow": slow}[kind]())
+    try:
+        rows = asyncio.run(_until_told(kind))
+    except KeyboardInterrupt:
+        raise SystemExit("no figure: it was stopped") from None
     for row in rows:
         print(f"{row['name']:64} {row['value']} {row['unit']}")
     if os.environ.get("RECORD", "1") == "1":

@@ -16,7 +16,7 @@ from wasmtime import wat2wasm
 from bench.load.agents import SimulatedAgent, Tally
 from bench.load.calls import Calls
 from gridlease.house import DemoProvider, House
-from protocol.events import TOPICS, LeaseOpened
+from protocol.events import TOPICS, LeaseClosed, LeaseOpened
 from protocol.hashing import from_hex, to_hex
 from protocol.ids import lease_id
 from protocol.rpc import Rpc
@@ -29,14 +29,15 @@ REAL_AGENTS: Final = tuple(
     DemoProvider(name=f"agent-{zone}", zone=zone, rate=2_000_000) for zone in ("DE", "FR", "ES", "PL")
 )
 _JOIN_AT_ONCE: Final = 8
-_OPENED: Final = next(to_hex(topic) for topic, kind in TOPICS.items() if kind is LeaseOpened)
+_TOPIC: Final = {kind: to_hex(topic) for topic, kind in TOPICS.items()}
 
 
 @dataclass(slots=True)
 class Opened:
-    """Leases by when a block with their opening was first seen; monotonic seconds."""
+    """Leases by when a block with their opening, and their closing, was first seen; monotonic seconds."""
 
     seen: dict[bytes, float] = field(default_factory=dict)
+    closed: dict[bytes, float] = field(default_factory=dict)
 
     async def watch(self, house: House) -> None:
         """For ever."""
@@ -52,10 +53,11 @@ class Opened:
                     "address": house.ledger.ledger,
                     "fromBlock": hex(next_block),
                     "toBlock": hex(head),
-                    "topics": [_OPENED],
+                    "topics": [[_TOPIC[LeaseOpened], _TOPIC[LeaseClosed]]],
                 }
                 for log in await asyncio.to_thread(rpc.call, "eth_getLogs", wanted):
-                    self.seen.setdefault(from_hex(log["topics"][1], 32), now)
+                    times = self.seen if log["topics"][0] == _TOPIC[LeaseOpened] else self.closed
+                    times.setdefault(from_hex(log["topics"][1], 32), now)
                 next_block = head + 1
 
 
@@ -121,6 +123,15 @@ def resident_bytes(house: House) -> dict[str, int]:
         leader = house.supervisor.pid(name)
         sums[name] = sum(_resident(pid) for pid in _group(leader))
     return sums
+
+
+def cpu_seconds(house: House, program: str) -> float:
+    """That a program has used since it was started, its children that still run included."""
+    ticks = 0
+    for pid in _group(house.supervisor.pid(program)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _group(leader: int) -> list[int]:
