@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, select
+from sqlmodel import Session, col
 
 from backend.submission.tables import IntentRow
 
@@ -17,6 +18,16 @@ SETTLEMENT_KINDS: Final = ("redeem", "close_last", "finalise")
 """Anybody may send these, so that a key of their own can."""
 
 
+# Built once: each step runs them.
+_PENDING: Final = select(col(IntentRow.kind)).where(col(IntentRow.state) == "pending").distinct()
+_DUE: Final = (
+    select(col(IntentRow.id), col(IntentRow.subject), col(IntentRow.payload), col(IntentRow.created_time))
+    .where(col(IntentRow.kind) == bindparam("kind"), col(IntentRow.state) == "pending")
+    .order_by(col(IntentRow.id))
+    .limit(bindparam("most"))
+)
+
+
 class Due(NamedTuple):
     """A pending intent; see `IntentRow`."""
 
@@ -26,11 +37,14 @@ class Due(NamedTuple):
     created_time: int
 
 
+def pending_kinds(session: Session) -> set[str]:
+    """Of which there is something to be sent, though it may wait for company."""
+    return set(session.connection().execute(_PENDING).scalars())
+
+
 def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) -> list[Due]:
     """The oldest that one transaction can carry; none while a redeem may still find company."""
-    columns = (col(IntentRow.id), col(IntentRow.subject), col(IntentRow.payload), col(IntentRow.created_time))
-    statement = select(*columns).where(IntentRow.kind == kind, IntentRow.state == "pending")
-    found = session.exec(statement.order_by(col(IntentRow.id)).limit(SIZES[kind]))
+    found = session.connection().execute(_DUE, {"kind": kind, "most": SIZES[kind]}).tuples()
     rows = [Due(number, subject, payload, at) for number, subject, payload, at in found if number is not None]
     if kind == "open":
         # One transaction commits to one auction's book.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import Integer, bindparam, update
 from sqlmodel import Session, col, select
 
 from backend import crash_points
@@ -30,6 +30,19 @@ from protocol.wire.jobs import ENDED
 log = structlog.get_logger()
 
 _CHUNK: Final = 500
+
+# Built once: each step runs it.
+_MINED: Final = (
+    select(IntentRow.id, IntentRow.kind, IntentRow.subject, TransactionRow.state)
+    .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
+    .where(
+        col(IntentRow.state) == "assigned",
+        col(IntentRow.kind) != "open",
+        col(TransactionRow.state).in_(("MINED", "FINAL")),
+        col(TransactionRow.mined_block) <= bindparam("number", type_=Integer()),
+    )
+    .order_by(col(IntentRow.id))
+)
 
 BUYER_FAULTS = {
     Skip.BUYER_FUNDS,
@@ -104,18 +117,8 @@ def _resolve_all(session: Session, ids: Sequence[int]) -> None:
 
 def _resolved(session: Session, market: Market) -> list[int]:
     """Intents other than opens that are done: what they were for is so, or is asked for again as long as it is not."""
-    statement = (
-        select(IntentRow.id, IntentRow.kind, IntentRow.subject, TransactionRow.state)
-        .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
-        .where(
-            IntentRow.state == "assigned",
-            IntentRow.kind != "open",
-            col(TransactionRow.state).in_(("MINED", "FINAL")),
-            col(TransactionRow.mined_block) <= market.mirror.status().block_number,
-        )
-        .order_by(col(IntentRow.id))
-    )
-    rows = session.exec(statement).all()
+    number = market.mirror.status().block_number
+    rows = session.connection().execute(_MINED, {"number": number}).tuples().all()
     if not rows:
         return []
     leases = market.mirror.leases_by_id([from_hex(subject, 32) for _, _, subject, _ in rows])

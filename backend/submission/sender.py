@@ -106,7 +106,7 @@ class Sender:
     def send_pending(self) -> int:
         """Turns pending intents into stored, signed transactions and broadcasts them; returns how many."""
         sent = 0
-        kinds = [kind for kind in self._kinds if self._anything_due(kind)]
+        kinds = self._due_kinds()
         if not kinds:
             return 0
         outgoing = self._outgoing()
@@ -132,9 +132,10 @@ class Sender:
         market = self._market
         return looking.look(market.db, market.nodes, self.address, market.settings.finality_blocks)
 
-    def _anything_due(self, kind: str) -> bool:
+    def _due_kinds(self) -> list[str]:
         with self._market.db.read() as session:
-            return bool(self._due(session, kind))
+            pending = batches.pending_kinds(session)
+            return [kind for kind in self._kinds if kind in pending and self._due(session, kind)]
 
     def _due(self, session: Session, kind: str) -> list[Due]:
         return batches.due(session, kind, now_time(), self._market.settings.redeem_wait_seconds)

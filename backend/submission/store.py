@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import func
+from sqlalchemy import Integer, bindparam, func
 from sqlmodel import Session, col, or_, select
 
 from backend import crash_points
@@ -18,6 +18,17 @@ FILL: Final = "fill"
 #: rows below a node's word of the nonce that are looked at; a node that is further off is not believed
 FURTHEST: Final = 200
 
+# Built once: each look at the chain runs them.
+_OF_SENDER: Final = col(TransactionRow.sender) == bindparam("sender")
+_FINISHED: Final = select(func.count()).where(
+    _OF_SENDER, col(TransactionRow.nonce) >= bindparam("nonce", type_=Integer()), col(TransactionRow.watched).is_(False)
+)
+_MINED: Final = (
+    select(TransactionRow.mined_block, TransactionRow.mined_hash)
+    .where(_OF_SENDER, col(TransactionRow.watched), col(TransactionRow.state) == State.MINED)
+    .distinct()
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
@@ -29,12 +40,8 @@ class Signed:
 
 def mined_blocks(session: Session, sender: Address) -> set[tuple[int, str]]:
     """(number, hash) of the blocks that have transactions of the key which are not final."""
-    statement = (
-        select(TransactionRow.mined_block, TransactionRow.mined_hash)
-        .where(TransactionRow.sender == sender, col(TransactionRow.watched), TransactionRow.state == State.MINED)
-        .distinct()
-    )
-    return {(number, block) for number, block in session.exec(statement) if number is not None and block is not None}
+    rows = session.connection().execute(_MINED, {"sender": sender}).tuples()
+    return {(number, block) for number, block in rows if number is not None and block is not None}
 
 
 def load(session: Session, sender: Address, nonce: int, resting: Sequence[str] = ()) -> list[Transaction]:
@@ -50,6 +57,8 @@ def load(session: Session, sender: Address, nonce: int, resting: Sequence[str] =
         .where(or_(col(TransactionRow.watched) & ~rests, TransactionRow.nonce >= nonce))
         .order_by(col(TransactionRow.nonce))
     ).all()
+    if not rows:
+        return []
     attempts: dict[int, list[Attempt]] = {}
     of = col(AttemptRow.transaction_id).in_([row.id for row in rows])
     for attempt in session.exec(select(AttemptRow).where(of).order_by(col(AttemptRow.id))):
@@ -59,10 +68,7 @@ def load(session: Session, sender: Address, nonce: int, resting: Sequence[str] =
 
 def finished_since(session: Session, sender: Address, nonce: int) -> int:
     """How many that are final have this nonce or a later one: many only where the node is far behind."""
-    statement = select(func.count()).where(
-        TransactionRow.sender == sender, TransactionRow.nonce >= nonce, col(TransactionRow.watched).is_(False)
-    )
-    return session.exec(statement).one()
+    return session.connection().execute(_FINISHED, {"sender": sender, "nonce": nonce}).scalar_one()
 
 
 def newest_nonce(session: Session, sender: Address) -> int | None:

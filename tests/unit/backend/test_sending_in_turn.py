@@ -14,8 +14,8 @@ class _Paper(Sender):
         self._kinds = tuple(due)
         self.due, self.sent = due, list[str]()
 
-    def _anything_due(self, kind: str) -> bool:
-        return self.due[kind] > 0
+    def _due_kinds(self) -> list[str]:
+        return [kind for kind in self._kinds if self.due[kind]]
 
     def _outgoing(self) -> Any:
         return None
