@@ -2,6 +2,7 @@
 
 import threading
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from backend.accounts.hosted_keys import HostedKeys
 from backend.accounts.sign_in_rules import SignInRules
@@ -22,6 +23,10 @@ from protocol.deployment import Deployment, load_deployment
 from protocol.keys import LocalKey, load_raw_key
 from protocol.messages import Domain
 
+if TYPE_CHECKING:
+    # Compiled loops, which few processes need.
+    from backend.matching.index import OfferIndex
+
 DEV_CHAINS = (31337, 1337)
 
 
@@ -35,6 +40,8 @@ class Market:
         recording.install(self.db)
         #: set once this process was told to stop: whoever only waits answers now
         self.draining = threading.Event()
+        #: of the last auction in this process: in the next one few offers are others
+        self.offer_index: OfferIndex | None = None
         self.files = FileStore(settings.files_dir, settings.max_file_bytes, reserve_bytes=settings.files_reserve_bytes)
 
     @cached_property

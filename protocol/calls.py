@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 from typing import Any
 
 from eth_abi.abi import decode
@@ -69,7 +70,13 @@ def encode_call(contract: str, name: str, *arguments: Any) -> bytes:
 
 def struct_of(message: Any) -> tuple[Any, ...]:
     """A message of `protocol.terms` as `encode_call` takes it."""
-    return tuple(getattr(message, name) for name in message.TYPES)
+    values: tuple[Any, ...] = _fields(tuple(message.TYPES))(message)
+    return values
+
+
+@cache
+def _fields(names: tuple[str, ...]) -> "attrgetter[Any]":
+    return attrgetter(*names)
 
 
 def signed_voucher(voucher: Voucher, signature: bytes) -> tuple[Any, ...]:

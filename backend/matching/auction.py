@@ -23,7 +23,8 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.matching import leaving, receipts
 from backend.matching.book import BookOffer, BookOrder, Pairing
-from backend.matching.policy import match
+from backend.matching.index import OfferIndex
+from backend.matching.policy import decide
 from backend.matching.snapshot import Snapshot, root_of, text_of
 from backend.matching.tables import AuctionRow
 from backend.matching.waiting import Waiting, may_open, waiting
@@ -67,7 +68,11 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
     now = now_time()
     book = _with_proposals(session, market)
     orders = [entry for entry, _ in found.orders]
-    pairings = match(book, orders, market.deployment.min_notice)
+    index, market.offer_index = market.offer_index or OfferIndex(), None
+    index = index.following(book)
+    pairings = decide(index, orders, market.deployment.min_notice)
+    # Only whole ones are kept.
+    market.offer_index = index
     if not pairings:
         return None
     taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in found.orders}

@@ -17,6 +17,9 @@ from protocol.resources import has_guard_bits
 MOST_SEATS: Final = 1024
 """Leases that one provider gets in one auction at most."""
 
+_ONE_BY_ONE: Final = 20
+"""To move one offer on a full page takes so many times what it takes among all of a new index (bench/matching)."""
+
 
 @dataclass(slots=True)
 class Provider:
@@ -83,13 +86,18 @@ class OfferIndex:
             del self.pages[number]
             del self._bounds[max(0, number - 1)]
 
-    def replace(self, offers: Iterable[BookOffer]) -> None:
-        """Makes the index hold exactly these; only what has changed is moved."""
+    def following(self, offers: Iterable[BookOffer]) -> "OfferIndex":
+        """The index of exactly these: this one with what has changed, or a new one if that is less work."""
         wanted = {entry.digest: entry for entry in offers}
-        for digest in self._entries.keys() - wanted.keys():
+        gone = self._entries.keys() - wanted.keys()
+        changed = [entry for digest, entry in wanted.items() if self._entries.get(digest) != entry]
+        if _ONE_BY_ONE * (len(gone) + len(changed)) > len(wanted):
+            return OfferIndex(wanted.values())
+        for digest in gone:
             self.remove(digest)
-        for entry in wanted.values():
+        for entry in changed:
             self.put(entry)
+        return self
 
     def place(self, entry: BookOffer) -> tuple[int, int]:
         """Page and place of an offer that can open a lease."""

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -17,14 +16,13 @@ from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow
 from backend.submission.batches import Due
 from backend.submission.tables import LIVE, IntentRow
-from protocol.calls import encode_call, signed_voucher
+from protocol.calls import encode_call, signed_voucher, struct_of
 from protocol.clock import now_time
 from protocol.hashing import from_hex
 from protocol.messages import from_json
 from protocol.terms import Offer, Order, Voucher
 
 _CHUNK: Final = 500
-_FIELDS: Final = {kind: attrgetter(*kind.TYPES) for kind in (Offer, Order)}
 # Built once: each transaction runs them.
 _SUBJECTS: Final = (
     sa.select(
@@ -77,7 +75,7 @@ def calldata(session: Session, market: Market, kind: str, rows: Sequence[Due]) -
         return _open(session, subjects, json.loads(rows[0].payload).get("auction"))
     if kind == "close_last":
         return encode_call("ComputeLedger", "closeLast", _lasts(session, market, subjects))
-    order, fill = _values(subjects[0].order), subjects[0].fill
+    order, fill = struct_of(subjects[0].order), subjects[0].fill
     if kind == "close":
         return encode_call("ComputeLedger", "close", order, fill, json.loads(rows[0].payload)["reason"])
     return encode_call("ComputeLedger", "finalise", order, fill)
@@ -114,13 +112,13 @@ def _open(session: Session, subjects: Sequence[_Subject], auction: int | None) -
     if gone := set(digests) - stored.keys():
         raise LookupError(f"there is no offer {min(gone)}")
     offers = [
-        (_values(from_json(Offer, json.loads(stored[digest].message))), from_hex(stored[digest].signature))
+        (struct_of(from_json(Offer, json.loads(stored[digest].message))), from_hex(stored[digest].signature))
         for digest in digests
     ]
     positions = {digest: position for position, digest in enumerate(digests)}
     matches = [
         (
-            _values(subject.order),
+            struct_of(subject.order),
             from_hex(subject.order_signature),
             subject.fill,
             positions[subject.offer_digest],
@@ -137,10 +135,6 @@ def _book_root(session: Session, auction: int | None) -> bytes:
     return from_hex(session.exec(select(AuctionRow.root).where(AuctionRow.id == auction)).one(), 32)
 
 
-def _values(message: Offer | Order) -> tuple[Any, ...]:
-    return _FIELDS[type(message)](message)
-
-
 def _voucher_tuple(signed: dict[str, Any]) -> tuple[Any, ...]:
     voucher = from_json(Voucher, signed["voucher"])
     return signed_voucher(voucher, from_hex(signed["signature"]))
@@ -150,7 +144,7 @@ def _lasts(session: Session, market: Market, subjects: Sequence[_Subject]) -> li
     signed = last_vouchers(session, market, [subject.lease for subject in subjects])
     return [
         (
-            _values(subject.order),
+            struct_of(subject.order),
             subject.fill,
             _voucher_tuple(signed[subject.lease].model_dump()),
             from_hex(subject.countersignature) if subject.countersignature else b"",

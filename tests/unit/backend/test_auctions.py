@@ -82,6 +82,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             mirror=mirror,
             live_book=LiveBook(mirror, 60),
             leases_on_chain=LeasesOnChain(mirror),
+            offer_index=None,
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),

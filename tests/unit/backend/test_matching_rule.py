@@ -69,19 +69,29 @@ class TestIndex:
     ) -> None:
         monkeypatch.setattr(index, "MOST_PLACES", 4)
         monkeypatch.setattr(page, "MOST_PLACES", 4)
+        # Never anew.
+        monkeypatch.setattr(index, "_ONE_BY_ONE", 0)
         kept, book = OfferIndex(), list[BookOffer]()
         for seed in range(300):
             offers, orders = random_book(seed)
             # Every second offer of the book before stays, so that others are put between and taken from between.
             book = book[1::2] + offers
-            kept.replace(book)
+            kept = kept.following(book)
             assert len(kept) == len(book)
             assert decide(kept, orders, MIN_NOTICE) == decide(OfferIndex(book), orders, MIN_NOTICE), f"book {seed}"
 
-    def test_numbers_of_those_that_left_are_given_again(self) -> None:
+    def test_few_changes_are_made_one_by_one_and_many_at_once(self) -> None:
+        kept = OfferIndex([_offer(number) for number in range(100)])
+        few = [_offer(number) for number in range(2, 101)]
+        assert kept.following(few) is kept
+        assert len(kept) == 99
+        assert kept.following(few[50:]) is not kept
+
+    def test_numbers_of_those_that_left_are_given_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(index, "_ONE_BY_ONE", 0)
         kept = OfferIndex([_offer(0, capacity=2)])
         for number in range(1, 50):
-            kept.replace([_offer(number, capacity=number)])
+            kept = kept.following([_offer(number, capacity=number)])
         assert kept.doors <= 2
         assert len(kept.providers) == 1
 
