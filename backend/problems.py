@@ -1,7 +1,8 @@
 """Errors on their way out: RFC 9457 problem+json with a stable code, a remedy, and no internals."""
 
+import json
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -22,6 +23,15 @@ _REMEDIES: Final = {404: "see /docs for the paths", 405: "see /docs for the meth
 _OUR_SIDE: Final = "what the market stands on does not answer: its node, or its mirror of the chain"
 
 
+class _ProblemResponse(JSONResponse):
+    """Says again what a stranger sent, which JSON can write and UTF-8 cannot: half a surrogate pair."""
+
+    media_type = MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+
+
 def problem(status: int, code: str, detail: str, remedy: str | None, **facts: object) -> JSONResponse:
     """One problem as a response. A fact `retry_after_seconds` is its `Retry-After` too."""
     body = Problem(
@@ -36,7 +46,7 @@ def problem(status: int, code: str, detail: str, remedy: str | None, **facts: ob
     headers = {"WWW-Authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
     if "retry_after_seconds" in facts:
         headers["Retry-After"] = str(facts["retry_after_seconds"])
-    return JSONResponse(body.model_dump(mode="json", exclude_none=True), status, headers, MEDIA_TYPE)
+    return _ProblemResponse(body.model_dump(mode="json", exclude_none=True), status, headers)
 
 
 def refusal(error: RequestRefused, status: int) -> JSONResponse:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from backend import errors, problems
 from backend.errors import STATUSES, RequestRefused, status_of
-from protocol.errors import BadManifest, BadSignature, NodeUnavailable
+from protocol.errors import BadManifest, BadSignature, NodeUnavailable, TermOutOfRange
 
 
 def _below(kind: type[RequestRefused]) -> Iterator[type[RequestRefused]]:
@@ -47,3 +47,20 @@ def test_what_the_framework_refuses_has_a_remedy_too(method: str, path: str, sta
     assert answer.headers["content-type"] == "application/problem+json"
     assert "/docs" in answer.json()["remedy"]
     assert ("allow" in answer.headers) == (status == 405)
+
+
+def test_a_refusal_that_says_again_what_utf_8_cannot_write_is_still_a_refusal() -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    def _refuse() -> None:
+        raise TermOutOfRange("bond", "decimal digits", "\ud800")
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market.test") as http:
+            return await http.get("/")
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "bond: expected decimal digits, found ?"
