@@ -3,8 +3,11 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+_MOST_IN_A_ROW: Final = 3
 
 
 class Turns:
@@ -12,15 +15,16 @@ class Turns:
 
     All requests that wait would begin in the same turn of the loop, and whoever asks just after it began would wait for
     all of them, and then for as many again that came a moment later. So each turn begins one, and the loop looks who
-    else has asked before the next. Of those that wait every other one `is_first`, as long as there is one: a wave of
-    reports, which a provider may send at once, keeps no buyer from beginning.
+    else has asked before the next. Of those that wait three of four are `is_first`, as long as there are so many: a
+    wave of reports, which providers may send at once and have a notice's time for, keeps no buyer from beginning.
     """
 
     def __init__(self, app: ASGIApp, is_first: Callable[[Scope], bool] = lambda _: False) -> None:
         self._app, self._is_first = app, is_first
         self._first: deque[asyncio.Future[None]] = deque()
         self._others: deque[asyncio.Future[None]] = deque()
-        self._was_first = False
+        #: so many that are first have begun since another one did
+        self._in_a_row = 0
         self._is_taken = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,10 +50,10 @@ class Turns:
 
     def _pass_on(self) -> None:
         while self._first or self._others:
-            is_first = bool(self._first) and not (self._was_first and self._others)
+            is_first = bool(self._first) and not (self._in_a_row >= _MOST_IN_A_ROW and self._others)
             waiting = (self._first if is_first else self._others).popleft()
             if not waiting.done():
-                self._was_first = is_first
+                self._in_a_row = self._in_a_row + 1 if is_first else 0
                 waiting.set_result(None)
                 return
         self._is_taken = False
