@@ -22,8 +22,10 @@ from backend.write_turns import WriteTurns
 
 T = TypeVar("T")
 
-_LONGEST_SECONDS: Final = 0.01
+_LONGEST_SECONDS: Final = 0.025
 """Works that are joined end after so long: other processes want to write too, and other requests to be read."""
+
+_MOST_IN_A_ROW: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +44,15 @@ class _Queue:
     first: deque[_Part] = field(default_factory=deque)
     others: deque[_Part] = field(default_factory=deque)
     runner: "asyncio.Task[None] | None" = None
-    was_first: bool = False
+    #: so many that are first were taken since another one was
+    in_a_row: int = 0
 
     def __bool__(self) -> bool:
         return bool(self.first or self.others)
 
     def take(self) -> _Part:
-        is_first = bool(self.first) and not (self.was_first and self.others)
-        self.was_first = is_first
+        is_first = bool(self.first) and not (self.in_a_row >= _MOST_IN_A_ROW and self.others)
+        self.in_a_row = self.in_a_row + 1 if is_first else 0
         return (self.first if is_first else self.others).popleft()
 
 
@@ -63,8 +66,8 @@ class GroupCommit:
     async def run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
         """What the work returns, once it is on the disk; or raises what it raises.
 
-        `is_first`: in turn with all that are not, however many these are. A wave of reports, which a provider may send
-        at once, holds up no buyer, and buyers hold up no provider.
+        `is_first`: three of four that are taken, if so many wait. A wave of reports, which a provider may send at once,
+        holds up no buyer, and buyers hold up no provider for long.
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())
