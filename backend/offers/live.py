@@ -17,7 +17,7 @@ from protocol.hashing import from_hex
 from protocol.messages import from_json
 from protocol.terms import Offer
 
-_GLANCE_SECONDS: Final = 1.0
+_GLANCE_SECONDS: Final = 0.25
 
 
 class _Parsed(NamedTuple):
@@ -36,7 +36,7 @@ class LiveBook:
         self._glance_ends = 0.0
 
     def lately(self, session: Session) -> list[BookOffer]:
-        """As it was at most a second ago: for quotes and first checks, which promise nothing."""
+        """As it was at most a quarter of a second ago: for quotes and first checks, which promise nothing."""
         if time.monotonic() >= self._glance_ends:
             self._glance = self.now(session)
             self._glance_ends = time.monotonic() + _GLANCE_SECONDS
