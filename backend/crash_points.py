@@ -1,7 +1,7 @@
 """Named places at which a test kills the process, with signal 9, to see what the next one makes of it.
 
-`GRIDLEASE_CRASH_AT=attempt.stored` kills at the first time it is reached, `attempt.stored:3` at the third. Unset, as
-anywhere but in a test, a place costs one look into an empty dictionary.
+Armed with `attempt.stored` it kills at the first time that it is reached, with `attempt.stored:3` at the third.
+Anywhere but in a test nothing is armed, and a place costs one look into an empty dictionary.
 """
 
 import os
@@ -45,7 +45,3 @@ def reach(name: str) -> None:
         _left[name] -= 1
         if _left[name] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-
-
-if "GRIDLEASE_CRASH_AT" in os.environ:
-    arm(os.environ["GRIDLEASE_CRASH_AT"])

@@ -6,10 +6,9 @@ the whole is on the disk, and the event loop serves others meanwhile.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -18,14 +17,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
+from backend.fair_queue import FairQueue
 from backend.write_turns import WriteTurns
 
 T = TypeVar("T")
 
 _LONGEST_SECONDS: Final = 0.025
 """Works that are joined end after so long: other processes want to write too, and other requests to be read."""
-
-_MOST_IN_A_ROW: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +35,10 @@ class _Part:
     done: "asyncio.Future[Any]"
 
 
-@dataclass(slots=True)
-class _Queue:
+class _Queue(FairQueue[_Part]):
     """Of one event loop."""
 
-    first: deque[_Part] = field(default_factory=deque)
-    others: deque[_Part] = field(default_factory=deque)
     runner: "asyncio.Task[None] | None" = None
-    #: so many that are first were taken since another one was
-    in_a_row: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.first or self.others)
-
-    def take(self) -> _Part:
-        is_first = bool(self.first) and not (self.in_a_row >= _MOST_IN_A_ROW and self.others)
-        self.in_a_row = self.in_a_row + 1 if is_first else 0
-        return (self.first if is_first else self.others).popleft()
 
 
 class GroupCommit:
@@ -66,13 +51,12 @@ class GroupCommit:
     async def run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
         """What the work returns, once it is on the disk; or raises what it raises.
 
-        `is_first`: three of four that are taken, if so many wait. A wave of reports, which a provider may send at once,
-        holds up no buyer, and buyers hold up no provider for long.
+        `is_first`: it waits for fewer others (backend/fair_queue.py).
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())
         part = _Part(work, copy_context(), loop.create_future())
-        (queue.first if is_first else queue.others).append(part)
+        queue.append(part, is_first=is_first)
         if queue.runner is None or queue.runner.done():
             queue.runner = loop.create_task(self._run(queue))
         answer: T = await part.done

@@ -12,14 +12,13 @@ from typing import Any, Final, Literal
 from anyio import to_thread
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import Storage, storage_from_string
+from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend import problems
 from backend.errors import LimitsUnknown, RequestRefused, TooManyRequests, status_of
 from backend.settings import MarketSettings
-from backend.windows import Windows
 from protocol.clock import now_time
 
 Class = Literal["read", "write", "sign-in"]
@@ -28,7 +27,6 @@ Who = Literal["address", "credential"]
 _SCOPE_KEY: Final = "gridlease.allowances"
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REDIS_SECONDS: Final = 0.5
-_WINDOW_SECONDS: Final = 60
 _REST_SECONDS: Final = 1.0
 """A store that failed is not asked for so long: to wait for one that hangs would take every thread."""
 _STORE_FAILURES: Final = (StorageError, OSError)
@@ -66,7 +64,7 @@ class RateLimits:
             # Signing out; signing in has no credential yet.
             ("credential", "sign-in"): RateLimitItemPerMinute(settings.credential_writes_per_minute),
         }
-        self._here = Windows(_WINDOW_SECONDS)
+        self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._rests_until = 0.0
         self._shared = None
         if settings.limits_url != "memory://":
@@ -76,7 +74,7 @@ class RateLimits:
         """Counts one request; raises `TooManyRequests`, `LimitsUnknown`."""
         item = self._items[who, kind]
         if self._shared is None:
-            return self._take_here(item, who, kind, identity)
+            return _take(self._here, item, who, kind, identity)
         if time.monotonic() >= self._rests_until:
             try:
                 return await to_thread.run_sync(self._take_shared, self._shared, item, who, kind, identity)
@@ -84,11 +82,7 @@ class RateLimits:
                 self._rests_until = time.monotonic() + _REST_SECONDS
         if kind != "read":
             raise LimitsUnknown("the rate limits cannot be counted")
-        return self._take_here(item, who, kind, identity)
-
-    def _take_here(self, item: RateLimitItem, who: Who, kind: Class, identity: str) -> Allowance:
-        hit = self._here.hit((who, kind, identity), item.amount)
-        return _told(item, who, kind, granted=hit.granted, remaining=hit.remaining, reset_seconds=hit.reset_seconds)
+        return _take(self._here, item, who, kind, identity)
 
     def _take_shared(self, limiter: SlidingWindowCounterRateLimiter, *counted: Any) -> Allowance:
         if time.monotonic() < self._rests_until:
@@ -111,26 +105,18 @@ def _take(
     policy = f"{who}-{kind}"
     granted = limiter.hit(item, policy, identity)
     stats = limiter.get_window_stats(item, policy, identity)
-    reset_seconds = min(item.get_expiry(), max(1, round(stats.reset_time) - now_time()))
-    return _told(item, who, kind, granted=granted, remaining=stats.remaining, reset_seconds=reset_seconds)
-
-
-def _told(
-    item: RateLimitItem, who: Who, kind: Class, *, granted: bool, remaining: int, reset_seconds: int
-) -> Allowance:
-    policy = f"{who}-{kind}"
     allowance = Allowance(
         policy=policy,
         quota=item.amount,
         window_seconds=item.get_expiry(),
-        remaining=remaining,
-        reset_seconds=reset_seconds,
+        remaining=stats.remaining,
+        reset_seconds=min(item.get_expiry(), max(1, round(stats.reset_time) - now_time())),
     )
     if not granted:
         raise TooManyRequests(
             f"this {who} may make {item.amount} {kind} requests a minute",
             policy=policy,
-            retry_after_seconds=reset_seconds,
+            retry_after_seconds=allowance.reset_seconds,
         )
     return allowance
 

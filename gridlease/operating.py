@@ -24,7 +24,6 @@ _OTHERS: Final = (
     "GRIDLEASE_KEYSTORE",
     "GRIDLEASE_PASSWORD_FILE",
     "GRIDLEASE_PRIVATE_KEY_FILE",
-    "GRIDLEASE_CRASH_AT",
     "GRIDLEASE_PROVIDER_",
 )
 """Variables that buyers, providers and tests have on the same machine."""

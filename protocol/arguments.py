@@ -1,4 +1,4 @@
-"""Arguments of contract calls as the ABI spells them. eth-abi takes many times as long for it.
+"""Arguments of contract calls by Solidity's contract ABI specification; eth-abi, the oracle of the tests, is slower.
 
 Only what our contracts take: unsigned integers, bool, address, bytes32, bytes, string, lists and structs of them.
 """

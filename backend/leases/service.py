@@ -56,6 +56,7 @@ def own_intention(session: Session, caller: Principal, lease: str) -> LeaseInten
 
 
 def _own_lease_and_job(session: Session, caller: Principal, lease: str) -> tuple[LeaseIntention, JobRow]:
+    """The same with its job, in one question."""
     found = session.exec(_LEASE_WITH_JOB, params={"lease": to_hex(from_hex(lease, 32))}).first()
     if found is None or found[0].provider != caller.address:
         raise NotFound(f"no lease {lease[:70]} of {caller.address}")
