@@ -1,11 +1,16 @@
 """What tests of several rooms share: the databases."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.support.databases import SQLITE, Database
 from tests.support.postgres import Postgres, running_postgres
+
+# As the commands set it: a test that reads what a command printed must not find what a server beside it logged.
+structlog.configure(logger_factory=lambda *_: structlog.WriteLogger(sys.stderr))
 
 
 @pytest.fixture(scope="session")

@@ -49,14 +49,16 @@ class SlowLine:
 
     async def _drip(self, line: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_BYTE_SECONDS):
-                    piece = await loop.sock_recv(line, 4096)
-                    self.answer += piece
-                    if not piece:
-                        return
-            await loop.sock_sendall(line, b"a")
+        # A task of its own: what a read under a deadline has taken is lost with it.
+        reading = asyncio.create_task(self._read(line))
+        while not (await asyncio.wait({reading}, timeout=_BYTE_SECONDS))[0]:
+            with suppress(ConnectionError):
+                await loop.sock_sendall(line, b"a")
+        await reading
+
+    async def _read(self, line: socket.socket) -> None:
+        while piece := await asyncio.get_running_loop().sock_recv(line, 4096):
+            self.answer += piece
 
 
 def slow_lines(somebody: Somebody) -> list[SlowLine]:
