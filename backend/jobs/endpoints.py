@@ -13,6 +13,7 @@ from backend.door import Caller, KeyHolder, TheMarket
 from backend.events.pulse import Pulse, news_or_time
 from backend.events.stream import EventStream, Streams, is_over, messages, position_of
 from backend.jobs import idempotency, service
+from backend.jobs.pinning import pin
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.jobs.view import view_job, view_jobs, view_new
 from backend.leases.ending import cancel_job
@@ -179,7 +180,7 @@ async def cancel(job_id: str, market: TheMarket, caller: Caller) -> Job:
     """Ends a job: what was worked is paid, the rest of the lock comes back. Cancelling twice is one cancel."""
 
     def end(session: Session) -> JobRow:
-        row = service.own_job(session, caller.address, job_id)
+        row = pin(session, service.own_job(session, caller.address, job_id).id)
         cancel_job(session, market, row)
         return row
 

@@ -8,6 +8,7 @@ import structlog
 from sqlmodel import Session, col, select
 
 from backend.events import writing
+from backend.jobs.pinning import pin
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.leases import lanes, statements
@@ -33,7 +34,7 @@ _TOGETHER: Final = 8
 
 
 def judge(session: Session, market: Market, job: JobRow) -> None:
-    """Decides and does what is due for the job, until nothing is."""
+    """Decides and does what is due for the job, until nothing is. Whoever calls it has pinned the job."""
     for _ in range(_ROUNDS):
         session.flush()
         facts = gather(session, market, job)
@@ -70,7 +71,7 @@ def sweep(market: Market) -> None:
     for start in range(0, len(jobs), _TOGETHER):
         with market.db.write() as session:
             for job_id in jobs[start : start + _TOGETHER]:
-                judge(session, market, session.get_one(JobRow, job_id))
+                judge(session, market, pin(session, job_id))
 
 
 def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, str, int]]) -> set[str]:

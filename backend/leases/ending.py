@@ -13,18 +13,20 @@ from protocol.wire.jobs import ENDED
 
 
 def cancel_job(session: Session, market: Market, job: JobRow) -> None:
-    """Ends the job. Each live lease gets a `last` voucher over what was vouched for: paid, and the rest comes back."""
+    """Ends the job, which is pinned.
+
+    Each live lease gets a `last` voucher over what was vouched for: paid, and the rest comes back.
+    """
     if job.state in ENDED:
         return
     end_job(session, job, "canceled", "cancelled by the buyer")
     judge(session, market, job)
 
 
-def report_failure(session: Session, market: Market, intention: LeaseIntention, reason: str) -> None:
-    """The provider gives up: its lease is closed and the next fill is let to somebody else."""
+def report_failure(session: Session, market: Market, intention: LeaseIntention, job: JobRow, *, reason: str) -> None:
+    """The provider gives up: its lease is closed and the next fill is let to somebody else. Both are pinned."""
     if intention.state == "ended":
         return
-    job = session.get_one(JobRow, intention.job_id)
     why = f"provider {intention.provider}: {reason}"
     give_up(session, job, Close(lease=intention.lease, reason=EndReason.FAULTY, why=why))
     judge(session, market, job)

@@ -78,7 +78,7 @@ async def countersign(lease: str, request: Countersignature, market: TheMarket, 
     """The provider agrees to the `last` voucher: the lease closes at once and the rest of the lock comes back."""
     await market.db.written(
         lambda session: vouchers.countersign(
-            session, market, service.own_intention(session, caller, lease), request.signature
+            session, market, service.own_pinned(session, caller, lease)[0], request.signature
         )
     )
     wake.market()
@@ -90,7 +90,7 @@ async def report_failure(lease: str, request: FailureReport, market: TheMarket, 
     """The provider cannot finish: the job goes on elsewhere."""
     await market.db.written(
         lambda session: ending.report_failure(
-            session, market, service.own_intention(session, caller, lease), request.reason
+            session, market, *service.own_pinned(session, caller, lease), reason=request.reason
         )
     )
     wake.market()

@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlmodel import Session, col, delete, select
 
 from backend.files.access import lane_of
+from backend.jobs.pinning import pin_lease
 from backend.jobs.tables import JobRow
 from backend.leases.acting import advance, judge, note
 from backend.leases.facts import intentions_of
@@ -38,23 +39,27 @@ def confirm_all(session: Session, market: Market, leases: Sequence[str]) -> None
         proposed = col(LeaseIntention.state) == "proposed"
         session.connection().execute(update(LeaseIntention).where(new, proposed).values(state="running"))
         for lease in sorted(returned):
-            confirm(session, market, session.get_one(LeaseIntention, lease))
+            pinned = pin_lease(session, lease)
+            if pinned is not None:
+                confirm(session, market, *pinned)
 
 
-def confirm(session: Session, market: Market, intention: LeaseIntention) -> None:
-    """The mirror shows the lease as it was proposed. What its provider did under it before a reorg counts again."""
+def confirm(session: Session, market: Market, intention: LeaseIntention, job: JobRow) -> None:
+    """The mirror shows the lease as it was proposed. What its provider did under it before a reorg counts again.
+
+    Both are pinned.
+    """
     if intention.state != "proposed":
         return
     intention.state = "running"
     session.add(intention)
-    job = session.get_one(JobRow, intention.job_id)
     if job.state not in ENDED and _revive(session, job, intention):
         judge(session, market, job)
 
 
 def adopt(session: Session, market: Market, lease: LeaseRow) -> None:
     """The mirror shows the lease otherwise than it was proposed, or though it was given up: the ledger decides."""
-    job = session.exec(select(JobRow).where(JobRow.order_digest == to_hex(lease.order))).one()
+    job = session.exec(select(JobRow).where(JobRow.order_digest == to_hex(lease.order)).with_for_update()).one()
     proposed = session.get(LeaseIntention, to_hex(lease.lease))
     log.warning(
         "lease.adopted",

@@ -11,6 +11,7 @@ from backend.accounts.service import Principal
 from backend.errors import LeaseNotRunning, NotFound, UsageRefused
 from backend.events import writing
 from backend.files import access
+from backend.jobs.pinning import pin_lease
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases.acting import judge
@@ -33,13 +34,8 @@ from protocol.wire.leases import SignedVoucher, UsageCommitment, UsageReport, Wa
 
 _CLOCK_SKEW_MS = 120_000
 
-# Built once: every usage receipt runs the two last.
+# Built once: every usage receipt runs the last.
 _LEASE: Final = select(LeaseIntention).where(col(LeaseIntention.lease) == bindparam("lease"))
-_LEASE_WITH_JOB: Final = (
-    select(LeaseIntention, JobRow)
-    .join(JobRow, col(JobRow.id) == col(LeaseIntention.job_id))
-    .where(col(LeaseIntention.lease) == bindparam("lease"))
-)
 _SENT: Final = select(UsageRow).where(
     col(UsageRow.lease) == bindparam("lease"),
     col(UsageRow.provider) == bindparam("provider"),
@@ -55,13 +51,12 @@ def own_intention(session: Session, caller: Principal, lease: str) -> LeaseInten
     return row
 
 
-def _own_lease_and_job(session: Session, caller: Principal, lease: str) -> tuple[LeaseIntention, JobRow]:
-    """The same with its job, in one question."""
-    found = session.exec(_LEASE_WITH_JOB, params={"lease": to_hex(from_hex(lease, 32))}).first()
+def own_pinned(session: Session, caller: Principal, lease: str) -> tuple[LeaseIntention, JobRow]:
+    """The same with its job, both pinned: for whoever changes one of them."""
+    found = pin_lease(session, to_hex(from_hex(lease, 32)))
     if found is None or found[0].provider != caller.address:
         raise NotFound(f"no lease {lease[:70]} of {caller.address}")
-    intention, job = found
-    return intention, job
+    return found
 
 
 def lane_of(job: JobRow, intention: LeaseIntention) -> int:
@@ -72,7 +67,7 @@ def lane_of(job: JobRow, intention: LeaseIntention) -> int:
 def commit_usage(session: Session, market: Market, caller: Principal, lease: str, asked: UsageCommitment) -> bool:
     """Keeps a replica's commitment to its next segment; whether it may show it now."""
     hear_now(session, caller.address, market.settings.silence_seconds)
-    intention, job = _own_lease_and_job(session, caller, lease)
+    intention, job = own_pinned(session, caller, lease)
     row = session.get(CommitmentRow, (intention.lease, asked.sequence))
     if row is not None and row.commitment != asked.commitment:
         raise UsageRefused(f"segment {asked.sequence} was committed to otherwise", remedy="show what you committed to")
@@ -105,7 +100,7 @@ def report_usage(
 ) -> SignedVoucher | Waiting:
     """Checks and keeps one segment, and answers with its voucher once it is accepted; the same again asks again."""
     hear_now(session, caller.address, market.settings.silence_seconds)
-    intention, job = _own_lease_and_job(session, caller, lease)
+    intention, job = own_pinned(session, caller, lease)
     receipt = from_json(UsageReceipt, report.usage_receipt)
     asked = {"lease": intention.lease, "provider": intention.provider, "sequence": receipt.sequence}
     row = session.exec(_SENT, params=asked).first()

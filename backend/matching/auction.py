@@ -14,6 +14,7 @@ from sqlmodel import Session, col, select
 
 from backend import crash_points
 from backend.events.recording import say, told_proposed
+from backend.jobs.pinning import pin
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobRow
 from backend.leases.facts import gather
@@ -119,7 +120,7 @@ def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
 
 
 def _expire(session: Session, job_id: str) -> None:
-    job = session.get_one(JobRow, job_id)
+    job = pin(session, job_id)
     if job.state == "queued":
         end_job(session, job, "expired", "no offer met the order before it expired")
 
@@ -159,7 +160,9 @@ def _still_waiting(session: Session, market: Market, decided: _Decided) -> dict[
     orders = {pairing.order.digest: pairing.order for pairing in decided.pairings}
     wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
     ids = [decided.jobs[digest].id for digest in orders]
-    rows = session.exec(select(JobRow).where(col(JobRow.id).in_(ids), wanting)).all()
+    # Pinned, as by `pin`, and always in one order.
+    statement = select(JobRow).where(col(JobRow.id).in_(ids), wanting).order_by(col(JobRow.id)).with_for_update()
+    rows = session.exec(statement).all()
     found = {by_id[row.id]: row for row in rows}
     return {
         digest: job

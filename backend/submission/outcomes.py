@@ -10,6 +10,7 @@ from sqlalchemy import Integer, bindparam, update
 from sqlmodel import Session, col, select
 
 from backend import crash_points
+from backend.jobs.pinning import pin_lease
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.acting import close_lane, reopen
@@ -145,9 +146,10 @@ def refuse(market: Market, intent_id: int, why: str) -> None:
     """One that cannot be sent: its simulation reverts, or no call can be made of it."""
     with market.db.write() as session:
         intent = session.get_one(IntentRow, intent_id)
-        intention = session.get(LeaseIntention, intent.subject) if intent.kind == "open" else None
+        pinned = pin_lease(session, intent.subject) if intent.kind == "open" else None
         _resolve(session, intent, "dropped", why[:500])
-        if intention is not None:
+        if pinned is not None:
+            intention, _ = pinned
             if session.get(OfferRow, intention.offer_digest) is not None:
                 set_aside(session, intention.offer_digest)
             _reopen(session, market, intention, None, why[:200])
@@ -159,17 +161,18 @@ def _settle_open(session: Session, market: Market, found: Found) -> None:
     if intent.state != found.opening.state:
         # One before it in this look, about the same lease, has said what is to be said.
         return
-    intention = session.get(LeaseIntention, intent.subject)
+    pinned = pin_lease(session, intent.subject)
+    intention = pinned[0] if pinned is not None else None
     match found.fate:
-        case Fate.CONFIRMED if intention is not None:
-            confirm(session, market, intention)
+        case Fate.CONFIRMED if pinned is not None:
+            confirm(session, market, *pinned)
         case Fate.OTHERWISE if found.lease is not None:
             _take_back(session, intent)
             if intention is None or intention.provider != found.lease.provider:
                 adopt(session, market, found.lease)
         case Fate.DONE:
-            if intention is not None:
-                confirm(session, market, intention)
+            if pinned is not None:
+                confirm(session, market, *pinned)
             _resolve(session, intent, "done" if intent.state == "assigned" else "dropped", intent.note)
         case Fate.SKIPPED:
             _skipped(session, market, intent, intention, found)

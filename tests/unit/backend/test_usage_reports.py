@@ -2,26 +2,39 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from backend.accounts.service import Principal
+from backend.errors import LeaseNotRunning
+from backend.jobs.pinning import pin_lease
 from backend.jobs.tables import JobRow
+from backend.leases.acting import sweep
+from backend.leases.ending import report_failure
+from backend.leases.service import report_usage
 from backend.leases.tables import LeaseIntention
 from backend.offers.tables import ProviderRow
 from protocol.clock import now_milliseconds, now_time
+from protocol.events import EndReason
 from protocol.hashing import keccak256, sha256, to_hex
 from protocol.manifest import Manifest
 from protocol.messages import sign, to_json
 from protocol.results import JobResult, TraceLeaf
 from protocol.terms import UsageReceipt
+from protocol.wire.leases import UsageReport
 from tests.support.databases import Database
 from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 WORK = 1000
+_WAITING_SECONDS: Final = 0.5
+_LONGEST_SECONDS: Final = 20
 
 
 def _report(paper: PaperMarket, job: Manifest, lease: bytes) -> dict[str, Any]:
@@ -46,10 +59,32 @@ def _report(paper: PaperMarket, job: Manifest, lease: bytes) -> dict[str, Any]:
     }
 
 
-@pytest.mark.database
-def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(
-    tmp_path: Path, database: Database
-) -> None:
+@dataclass
+class _Running:
+    """A lease of PROVIDER under which one segment is left to report."""
+
+    paper: PaperMarket
+    manifest: Manifest
+    lease: bytes
+
+    def report(self) -> dict[str, Any]:
+        return _report(self.paper, self.manifest, self.lease)
+
+    def report_in(self, session: Session) -> Any:
+        """As the route does."""
+        caller = Principal(PROVIDER.address, None)
+        return report_usage(
+            session, self.paper.market, caller, to_hex(self.lease), UsageReport.model_validate(self.report())
+        )
+
+    def found(self) -> tuple[str, int]:
+        """The job's state, and why its lease is to be closed."""
+        with self.paper.market.db.read() as session:
+            return session.exec(select(JobRow.state)).one(), session.exec(select(LeaseIntention.closing_reason)).one()
+
+
+@pytest.fixture
+def running(tmp_path: Path, database: Database) -> Iterator[_Running]:
     with paper_market(tmp_path, database) as paper:
         job = Manifest.parse({**manifest(), "verify": "none"})
         spelt, job_hash = json.dumps(job.model_dump(mode="json")), to_hex(job.job_hash())
@@ -58,15 +93,47 @@ def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(
         paper.stored.grow([[paper.opened("job_1")]])
         with paper.market.db.write() as session:
             session.merge(ProviderRow(address=PROVIDER.address, heard_time=now_time() - 3600))
+        yield _Running(paper, job, lease)
 
-        async def report() -> httpx.Response:
-            async with paper.http(paper.session_of(PROVIDER)) as http:
-                path = f"/v1/provider/leases/{to_hex(lease)}/usage-receipts"
-                return await http.post(path, json=_report(paper, job, lease))
 
-        answer = asyncio.run(report())
-        assert answer.status_code == 200, answer.text
-        assert answer.json()["voucher"]["last"]
-        with paper.market.db.read() as session:
-            assert session.exec(select(JobRow.state)).one() == "succeeded"
-            assert session.exec(select(LeaseIntention.closing_reason)).one() == 0
+def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(running: _Running) -> None:
+    async def report() -> httpx.Response:
+        async with running.paper.http(running.paper.session_of(PROVIDER)) as http:
+            return await http.post(f"/v1/provider/leases/{to_hex(running.lease)}/usage-receipts", json=running.report())
+
+    answer = asyncio.run(report())
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["voucher"]["last"]
+    assert running.found() == ("succeeded", 0)
+
+
+def test_a_lease_is_not_given_up_while_its_last_segment_is_being_accepted(running: _Running) -> None:
+    market = running.paper.market
+    with ThreadPoolExecutor(1) as worker:
+        with market.db.write() as session:
+            assert running.report_in(session).voucher["last"]
+            swept = worker.submit(sweep, market)
+            # It has seen that the provider is silent, and waits for whoever has the job.
+            assert not wait([swept], _WAITING_SECONDS).done
+        swept.result(_LONGEST_SECONDS)
+    assert running.found() == ("succeeded", 0)
+
+
+def test_nothing_is_vouched_for_under_a_lease_that_is_being_given_up(running: _Running) -> None:
+    market = running.paper.market
+
+    def report() -> None:
+        with market.db.write() as session:
+            running.report_in(session)
+
+    with ThreadPoolExecutor(1) as server:
+        with market.db.write() as session:
+            pinned = pin_lease(session, to_hex(running.lease))
+            assert pinned is not None
+            report_failure(session, market, *pinned, reason="no power")
+            session.flush()
+            reported = server.submit(report)
+            assert not wait([reported], _WAITING_SECONDS).done
+        with pytest.raises(LeaseNotRunning):
+            reported.result(_LONGEST_SECONDS)
+    assert running.found() == ("queued", EndReason.FAULTY)
