@@ -46,8 +46,10 @@ test-contracts: setup
 deep: setup ## Go on with the recorded long run of the invariants (hours)
 	cd contracts && ../$(PY) tools/deep_invariants.py
 
+# Unit tests side by side; what starts nodes, servers and browsers has the machine for itself.
 test-python: setup
-	$(PY) -m pytest -q --durations=8
+	$(PY) -m pytest -q -n 2 --durations=8 tests/unit
+	$(PY) -m pytest -q --durations=8 --ignore=tests/unit
 
 check: setup ## Format, lint, types, import rules, generated files
 	.venv/bin/ruff format --check .

@@ -30,6 +30,7 @@ from protocol.signin import sign_in_message, sign_text
 from protocol.wire.accounts import NonceAnswer
 from tests.support.builders import make_offer
 from tests.support.databases import SQLITE, Database
+from tests.support.migrated import migrate
 from tests.support.stored_mirror import DEPLOYMENT, StoredMirror
 
 MODULE: Final = b"\0asm\1\0\0\0"
@@ -162,7 +163,7 @@ def _empty_market() -> bytes:
     """A migrated SQLite file: to copy it is faster than to migrate for each test."""
     with TemporaryDirectory() as folder:
         database = MarketDatabase(f"sqlite:///{folder}/market.db")
-        database.migrate()
+        migrate(database)
         with database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         database.close()
@@ -193,7 +194,7 @@ def market_world(folder: Path, database: Database = SQLITE, **changes: Any) -> I
         plain["market_url"] = database.mirror_url(folder / "market")
     market = Market(MarketSettings(**{**plain, **changes}))
     if database is not SQLITE:
-        market.db.migrate()
+        migrate(market.db)
     with asyncio.Runner() as loop, pytest.MonkeyPatch.context() as patch:
         # The worker's bell: nobody works here.
         patch.setattr(wake, "market", lambda: None)

@@ -43,6 +43,7 @@ from protocol.wire.jobs import ENDED
 from tests.support.anvil import BUYER, DEPLOYER, MATCHER, Anvil
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
+from tests.support.migrated import migrate
 
 SEGMENTS: Final = 2
 WORK: Final = 10**8
@@ -245,7 +246,7 @@ class MarketLife:
         #: what the market said no to
         self.refused: list[str] = []
         self.market = self._begin()
-        self.market.db.migrate()
+        migrate(self.market.db)
         self.chain = Chain(node.url, self.world.deployment)
         session = self.sign_in(BUYER)
         made = self.call("POST", "/v1/keys", {"name": "life"}, session, expect=201)

@@ -28,6 +28,7 @@ from provider.visit import Site
 from tests.support.anvil import BUYER, MATCHER, Anvil, free_port
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
+from tests.support.migrated import migrate
 from tests.support.provider_market import Crash, agent_values
 from tests.support.stories import until
 
@@ -55,7 +56,7 @@ class MarketWorld:
             **settings,  # type: ignore[arg-type]
         )
         self.market = Market(self.settings)
-        self.market.db.migrate()
+        migrate(self.market.db)
         self._folder = folder
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []

@@ -33,6 +33,7 @@ from protocol.units import METER_WORK
 from protocol.wire.accounts import KeyRequest
 from tests.support.builders import make_offer, make_order
 from tests.support.databases import SQLITE, Database
+from tests.support.migrated import migrate
 from tests.support.stored_mirror import DEPLOYMENT, StoredMirror
 
 MODULE = b"a module that nobody runs"
@@ -178,7 +179,7 @@ def paper_market(
     }
     market = Market(MarketSettings(**{**plain, **settings}))
     market.mirror = stored.mirror
-    market.db.migrate()
+    migrate(market.db)
     cid = market.files.put(MODULE)
     with market.db.write() as session:
         asked = KeyRequest(name="tests")

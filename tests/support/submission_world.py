@@ -32,6 +32,7 @@ from protocol.wallet import read
 from tests.support.anvil import BUYER, MATCHER
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
+from tests.support.migrated import migrate
 
 SETTLEMENT = LocalKey.derive(bytes(32), "settlement")
 _API_KEY = "key_1"
@@ -63,7 +64,7 @@ class SubmissionWorld:
         names = {name.removeprefix("GRIDLEASE_").lower(): value for name, value in self.environment.items()}
         self.market = Market(MarketSettings(**names))  # type: ignore[arg-type]
         self.db: Database = self.market.db
-        self.db.migrate()
+        migrate(self.db)
         ledger.rpc.call("anvil_setBalance", SETTLEMENT.address, hex(10**20))
         files = FileStore(folder / "files", 10**6)
         module = files.put(b"a checkpoint")

@@ -34,6 +34,7 @@ from protocol.hashing import from_hex, to_hex
 from protocol.messages import digest, from_json, sign, to_json
 from protocol.terms import BookReceipt, Offer, Order
 from tests.support.builders import make_manifest, make_offer, make_order
+from tests.support.migrated import migrate
 from tests.support.published import DOMAIN, MATCHER, key_of
 
 #: one for all: the same message again must be the same a second later
@@ -73,7 +74,7 @@ class EmptyMirror:
 @pytest.fixture
 def market(tmp_path: Path) -> Iterator[Market]:
     database = Database(f"sqlite:///{tmp_path}/market.db")
-    database.migrate()
+    migrate(database)
     mirror: Any = EmptyMirror()
     yield cast(
         Market,

@@ -15,6 +15,7 @@ from backend.operations.sweeper import Sweeper, judge
 from backend.operations.tables import TickRow
 from tests.support import databases
 from tests.support.market_double import a_market
+from tests.support.migrated import migrate
 from tests.support.postgres import Postgres
 from tests.support.waiting import wait_until
 
@@ -23,7 +24,7 @@ from tests.support.waiting import wait_until
 def db(database: databases.Database, tmp_path: Path) -> Iterator[Database]:
     """An empty market's database, on each kind."""
     made = Database(database.mirror_url(tmp_path))
-    made.migrate()
+    migrate(made)
     yield made
     made.close()
 

@@ -15,9 +15,10 @@ from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, select
 
-from backend import write_turns
+from backend import group_commit, write_turns
 from backend.db import Database
 from backend.offers.tables import ProviderRow
+from tests.support.migrated import migrate
 
 SPEAKER: ContextVar[str] = ContextVar("speaker")
 
@@ -25,7 +26,7 @@ SPEAKER: ContextVar[str] = ContextVar("speaker")
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path}/market.db")
-    database.migrate()
+    migrate(database)
     yield database
     database.close()
 
@@ -50,7 +51,11 @@ def commits(db: Database) -> list[float]:
     return found
 
 
-def test_those_who_wait_share_one_commit_and_each_has_its_own_answer(db: Database) -> None:
+def test_those_who_wait_share_one_commit_and_each_has_its_own_answer(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the machine is.
+    monkeypatch.setattr(group_commit, "_LONGEST_SECONDS", 60)
     counted = commits(db)
 
     async def all_at_once() -> list[str]:
@@ -58,7 +63,7 @@ def test_those_who_wait_share_one_commit_and_each_has_its_own_answer(db: Databas
 
     assert asyncio.run(all_at_once()) == [str(number) for number in range(20)]
     assert names(db) == {str(number) for number in range(20)}
-    assert len(counted) < 5
+    assert len(counted) <= 2
 
 
 def test_what_one_raises_takes_back_its_own_writes_and_nobody_elses(db: Database) -> None:

@@ -24,6 +24,7 @@ from protocol.events import Skip, Skipped
 from protocol.hashing import Address, from_hex, to_hex
 from protocol.messages import to_json
 from tests.support.builders import make_manifest, make_order
+from tests.support.migrated import migrate
 
 LEASE, TX, OFFER, ORDER = (to_hex(bytes([number]) * 32) for number in (1, 2, 3, 4))
 
@@ -61,7 +62,7 @@ class SkippingMirror:
 def database(tmp_path: Path) -> Iterator[Database]:
     """One job whose opening is mined in block 5."""
     found = Database(f"sqlite:///{tmp_path}/market.db")
-    found.migrate()
+    migrate(found)
     message = json.dumps(to_json(make_order()))
     with found.write() as session:
         session.add(

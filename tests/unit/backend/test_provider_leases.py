@@ -40,13 +40,13 @@ def test_an_old_lease_is_not_hidden_behind_a_page_of_newer_ones_that_ended(tmp_p
         assert _told(paper) == [old]
 
 
-@pytest.mark.parametrize("heard_time", [now_time() + 3600, now_time() - 3600])
+@pytest.mark.parametrize("set_by_seconds", [3600, -3600])
 def test_who_calls_is_noted_now_though_the_clock_was_set_since_it_called_before(
-    tmp_path: Path, heard_time: int
+    tmp_path: Path, set_by_seconds: int
 ) -> None:
     with paper_market(tmp_path) as paper:
         with paper.market.db.write() as session:
-            session.merge(ProviderRow(address=PROVIDER.address, heard_time=heard_time))
+            session.merge(ProviderRow(address=PROVIDER.address, heard_time=now_time() + set_by_seconds))
         _told(paper, linger_seconds=1)
         with paper.market.db.read() as session:
             assert 0 <= silent_seconds(session, PROVIDER.address) <= 60

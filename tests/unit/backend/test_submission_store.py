@@ -22,6 +22,7 @@ from protocol.calls import sign_transaction
 from protocol.hashing import to_hex
 from protocol.keys import LocalKey
 from tests.support.databases import Database
+from tests.support.migrated import migrate
 
 KEY = LocalKey.derive(bytes(32), "sender")
 CAP_WEI = 2**60
@@ -38,7 +39,7 @@ def market(tmp_path: Path, database: Database) -> Iterator[MarketDatabase]:
 
 @pytest.fixture
 def db(market: MarketDatabase) -> MarketDatabase:
-    market.migrate()
+    migrate(market)
     return market
 
 
