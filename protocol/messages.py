@@ -4,9 +4,10 @@ Every field is static, so a struct hash is keccak256 of the type hash and of one
 `tests/vectors/messages.json` hold Solidity, Python and JavaScript to the same bytes.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from protocol.errors import TermOutOfRange
 from protocol.hashing import Address, checksum_address, from_hex, keccak256, to_hex
@@ -19,7 +20,6 @@ VERSION: Final = "1"
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
 M = TypeVar("M", bound=Message)
-_TYPE_HASHES: Final[dict[type[Message], bytes]] = {}
 
 
 def domain_separator(name: str, version: str, chain_id: int, contract: Address) -> bytes:
@@ -52,23 +52,45 @@ def type_string(kind: type[Message]) -> str:
 
 
 def type_hash(kind: type[Message]) -> bytes:
-    known = _TYPE_HASHES.get(kind)
+    return _layout(kind).type_hash
+
+
+class _Layout(NamedTuple):
+    """How a kind of message is spelt: found once for each, because all that comes in, is signed or is kept is one."""
+
+    type_hash: bytes
+    #: (field, how its ABI word is spelt)
+    words: tuple[tuple[str, Callable[[Any], bytes]], ...]
+    #: key in JSON → field
+    keys: dict[str, str]
+
+
+def _layout(kind: type[Message]) -> _Layout:
+    known = _LAYOUTS.get(kind)
     if known is None:
-        known = _TYPE_HASHES[kind] = keccak256(type_string(kind).encode())
+        known = _LAYOUTS[kind] = _Layout(
+            type_hash=keccak256(type_string(kind).encode()),
+            words=tuple((name, _WORDS.get(solidity, _number_word)) for name, solidity in kind.TYPES.items()),
+            keys={camel(name): name for name in kind.TYPES},
+        )
     return known
 
 
-def _word(solidity: str, value: Any) -> bytes:
-    if solidity == "address":
-        return bytes(12) + bytes.fromhex(value[2:])
-    if solidity == "bytes32":
-        return bytes(value)
-    return int(value).to_bytes(32, "big")
+def _address_word(value: str) -> bytes:
+    return bytes(12) + bytes.fromhex(value[2:])
+
+
+def _number_word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
+
+
+_WORDS: Final[dict[str, Callable[[Any], bytes]]] = {"address": _address_word, "bytes32": bytes}
+_LAYOUTS: Final[dict[type[Message], _Layout]] = {}
 
 
 def words(message: AnyMessage) -> bytes:
     """The fields as ABI words, in order: also the ABI encoding of the struct."""
-    return b"".join(_word(solidity, getattr(message, name)) for name, solidity in message.TYPES.items())
+    return b"".join([spell(getattr(message, name)) for name, spell in _layout(type(message)).words])
 
 
 def struct_hash(message: AnyMessage) -> bytes:
@@ -95,13 +117,13 @@ def recover(domain: Domain, message: AnyMessage, signature: bytes) -> Address:
 def to_json(message: AnyMessage) -> dict[str, Any]:
     """camelCase keys; integers as decimal strings, so that JavaScript keeps every digit."""
     out: dict[str, Any] = {}
-    for name in message.TYPES:
+    for key, name in _layout(type(message)).keys.items():
         value = getattr(message, name)
         if isinstance(value, bytes):
             value = to_hex(value)
         elif isinstance(value, int) and not isinstance(value, bool):
             value = str(value)
-        out[camel(name)] = value
+        out[key] = value
     return out
 
 
@@ -109,14 +131,13 @@ def from_json(kind: type[M], data: Any) -> M:
     """The inverse of `to_json`; plain integers are taken too. Raises `TermOutOfRange`, `BadHex`."""
     if not isinstance(data, dict):
         raise TermOutOfRange(kind.__name__, "a JSON object", data)
-    known = {camel(item.name): item for item in fields(kind)}  # type: ignore[arg-type]
-    unknown = sorted(set(data) - set(known))
-    if unknown:
-        raise TermOutOfRange(unknown[0], f"a field of {kind.__name__}", "an unknown field")
-    missing = sorted(set(known) - set(data))
-    if missing:
+    known = _layout(kind).keys
+    if data.keys() != known.keys():
+        unknown, missing = sorted(data.keys() - known.keys()), sorted(known.keys() - data.keys())
+        if unknown:
+            raise TermOutOfRange(unknown[0], f"a field of {kind.__name__}", "an unknown field")
         raise TermOutOfRange(missing[0], f"a value for each field of {kind.__name__}", "nothing")
-    return kind(**{item.name: _parsed(key, kind.TYPES[item.name], data[key]) for key, item in known.items()})
+    return kind(**{name: _parsed(key, kind.TYPES[name], data[key]) for key, name in known.items()})
 
 
 def _parsed(name: str, solidity: str, value: Any) -> Any:

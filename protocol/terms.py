@@ -1,7 +1,8 @@
 """The signed messages as values (SPEC "Signed messages"). A value that exists fits its Solidity types."""
 
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
 
 from protocol.errors import TermOutOfRange
 from protocol.hashing import ZERO_ADDRESS, Address, checksum_address
@@ -91,37 +92,61 @@ BOOK_RECEIPT_TYPES: Final[dict[str, SolidityType]] = {
 }
 
 
-def _checked(name: str, solidity: SolidityType, value: Any) -> Any:
-    """The value as its Solidity type holds it; raises `TermOutOfRange`."""
-    if solidity == "address":
-        if not isinstance(value, str):
-            raise TermOutOfRange(name, "an address", value)
-        return checksum_address(value)
-    if solidity == "bool":
-        if not isinstance(value, bool):
-            raise TermOutOfRange(name, "true or false", value)
-        return value
-    if solidity == "bytes32":
-        if not isinstance(value, bytes) or len(value) != 32:
-            raise TermOutOfRange(name, "32 bytes", value)
-        return value
-    bits = int(solidity.removeprefix("uint"))
-    # bool is an int in Python; a signed amount must not be one.
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 1 << bits:
-        raise TermOutOfRange(name, f"an integer of 0 to 2^{bits} - 1", value)
+_Check = Callable[[str, Any], Any]
+"""The value of a field as its Solidity type holds it; raises `TermOutOfRange`."""
+
+
+def _address(name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise TermOutOfRange(name, "an address", value)
+    return checksum_address(value)
+
+
+def _bool(name: str, value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise TermOutOfRange(name, "true or false", value)
     return value
+
+
+def _bytes32(name: str, value: Any) -> Any:
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise TermOutOfRange(name, "32 bytes", value)
+    return value
+
+
+def _uint(bits: int) -> _Check:
+    ceiling = 1 << bits
+
+    def check(name: str, value: Any) -> Any:
+        # bool is an int in Python; a signed amount must not be one.
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < ceiling:
+            raise TermOutOfRange(name, f"an integer of 0 to 2^{bits} - 1", value)
+        return value
+
+    return check
+
+
+def _check_of(solidity: SolidityType) -> _Check:
+    plain: dict[SolidityType, _Check] = {"address": _address, "bool": _bool, "bytes32": _bytes32}
+    return plain.get(solidity) or _uint(int(solidity.removeprefix("uint")))
 
 
 class Message:
     """A signed message: checks its widths when it is made. `TYPES` maps each field to its Solidity type."""
 
     __slots__ = ()
-    TYPES: dict[str, SolidityType]
+    TYPES: ClassVar[dict[str, SolidityType]]
+    _CHECKS: ClassVar[tuple[tuple[str, _Check], ...]]
+
+    def __init_subclass__(cls) -> None:
+        cls._CHECKS = tuple((name, _check_of(solidity)) for name, solidity in cls.TYPES.items())
 
     def __post_init__(self) -> None:
-        for item in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, item.name)
-            object.__setattr__(self, item.name, _checked(item.name, self.TYPES[item.name], value))
+        for name, check in self._CHECKS:
+            value = getattr(self, name)
+            checked = check(name, value)
+            if checked is not value:
+                object.__setattr__(self, name, checked)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

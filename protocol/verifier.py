@@ -150,16 +150,23 @@ def from_hex(text: str, size: int | None = None) -> bytes:
 
 def checksum_address(address: str | bytes) -> Address:
     """EIP-55 spelling of 20 bytes or of 40 hex digits; mixed case must already be right. Raises `BadHex`."""
-    raw = address if isinstance(address, bytes) else from_hex(address, 20)
-    if len(raw) != 20:
-        raise BadHex(to_hex(raw), 20)
+    if isinstance(address, bytes):
+        if len(address) != 20:
+            raise BadHex(to_hex(address), 20)
+        return _checksummed(address)
+    return _respelt(address) if isinstance(address, str) else _checksummed(from_hex(address, 20))
+
+
+# A ledger has few accounts and many rows and messages that name them; the hash is most of what one costs to spell.
+@lru_cache(maxsize=65_536)
+def _respelt(address: str) -> Address:
+    raw = from_hex(address, 20)
     digits, spelt = raw.hex(), _checksummed(raw)
-    if isinstance(address, str) and address[2:] not in (digits, digits.upper(), spelt[2:]):
+    if address[2:] not in (digits, digits.upper(), spelt[2:]):
         raise BadHex(address + " (EIP-55 checksum is wrong)", 20)
     return spelt
 
 
-# A ledger has few accounts and many rows that name them; the hash is most of what a row costs to spell.
 @lru_cache(maxsize=65_536)
 def _checksummed(raw: bytes) -> Address:
     digits = raw.hex()
