@@ -24,6 +24,8 @@ from protocol.clock import now_milliseconds
 from protocol.wire.jobs import ENDED
 
 _NOTED: Final = "gridlease.noted"
+_COUNTED: Final = "gridlease.counted"
+"""Job → buyer of jobs whose first event is counted in the row that was inserted."""
 _CHUNK: Final = 500
 # Built once: every transaction that changes a job runs them.
 _INSERT: Final = insert(JobEventRow)
@@ -64,8 +66,10 @@ def say(session: Session, told: Told) -> None:
 
 
 def note_new(session: OrmSession, row: object) -> None:
-    """The row is new."""
+    """The row is new; one of a job may count the event of that already, which saves to change it at once."""
     _noted(session).extend(_of_new(row))
+    if isinstance(row, JobRow) and row.event_count == 1:
+        session.info.setdefault(_COUNTED, {})[row.id] = row.buyer
 
 
 def note_state(session: OrmSession, job: JobRow) -> None:
@@ -158,12 +162,17 @@ def _tell(session: OrmSession) -> None:
 
 def _numbered(session: OrmSession, by_job: dict[str, list[Told]]) -> Iterator[tuple[str, str, int]]:
     """(job, buyer, number of its first event)."""
+    counted: dict[str, str] = session.info.pop(_COUNTED, {})
     alike: defaultdict[tuple[int, bool], list[str]] = defaultdict(list)
     for job_id in sorted(by_job):
         told = by_job[job_id]
-        alike[len(told), any(one.kind in _SETTLING for one in told)].append(job_id)
+        uncounted, settling = len(told) - (job_id in counted), any(one.kind in _SETTLING for one in told)
+        if uncounted or settling:
+            alike[uncounted, settling].append(job_id)
+        else:
+            yield job_id, counted[job_id], 1
     for (count, settling), ids in sorted(alike.items()):
         for start in range(0, len(ids), _CHUNK):
             values = {"jobs": ids[start : start + _CHUNK], "count": count, "settling": settling}
             for job_id, buyer, last in session.connection().execute(_COUNT, values).all():
-                yield job_id, buyer, last - count + 1
+                yield job_id, buyer, last - len(by_job[job_id]) + 1

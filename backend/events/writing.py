@@ -4,7 +4,7 @@ What a job's buyer is told of a change does not depend on the way it was written
 """
 
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from sqlalchemy import Insert, Table, Update, bindparam, insert, update
 from sqlalchemy.orm import make_transient_to_detached
@@ -13,8 +13,7 @@ from sqlmodel import Session, SQLModel
 
 from backend.events import recording
 from backend.jobs.tables import JobRow
-
-Row = TypeVar("Row", bound=SQLModel)
+from backend.plain_rows import Row, row_of
 
 _KEY: Final = "row_"
 """No column begins with it: the parameters of a statement are its new values and the key of its row."""
@@ -30,12 +29,13 @@ def put(session: Session, row: Row) -> Row:
     return row
 
 
-def put_numbered(session: Session, row: SQLModel) -> None:
-    """A new row that the database numbers; nobody needs the number."""
-    table = _table(type(row))
-    values = {column.name: getattr(row, column.name) for column in table.columns if column.name != "id"}
-    session.connection().execute(_insert(table), values)
+def insert_row(session: Session, kind: type[Row], /, **columns: Any) -> Row:
+    """A new row by its columns, the others as a row has them that was just made; the session does not keep it."""
+    whole = {**_defaults(kind), **columns}
+    session.connection().execute(_insert(_table(kind)), whole)
+    row = row_of(kind, whole)
     recording.note_new(session, row)
+    return row
 
 
 def change(session: Session, row: SQLModel, **values: Any) -> None:
@@ -56,6 +56,13 @@ def change(session: Session, row: SQLModel, **values: Any) -> None:
 @cache
 def _table(kind: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(kind.__tablename__)]
+
+
+@cache
+def _defaults(kind: type[SQLModel]) -> dict[str, Any]:
+    fields = [(column, kind.model_fields[column.name]) for column in _table(kind).columns]
+    # A key that is not named is numbered by the database.
+    return {c.name: field.default for c, field in fields if not field.is_required() and not c.primary_key}
 
 
 @cache

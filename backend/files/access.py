@@ -77,7 +77,7 @@ def files_of(manifest: Manifest) -> list[str]:
 def belongs_new(session: Session, job_id: str, cids: Iterable[str]) -> None:
     """These files are a new job's, for all its lanes."""
     for cid in dict.fromkeys(cids):
-        writing.put(session, FileUse(cid=cid, job_id=job_id, lane=EVERY_LANE))
+        writing.insert_row(session, FileUse, cid=cid, job_id=job_id, lane=EVERY_LANE)
 
 
 def belongs(session: Session, job_id: str, cids: Iterable[str], lane: int) -> None:

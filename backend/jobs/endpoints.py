@@ -21,7 +21,6 @@ from backend.leases.evidence import evidence_of
 from backend.leases.segments import trace_of, usages
 from backend.market import Market
 from backend.matching import receipts
-from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.evidence import Evidence
 from protocol.wire.jobs import ENDED, Job, JobRequest, JobsAsked, Page, Quote, Trace
 
@@ -72,14 +71,13 @@ async def answer_with(market: Market, pulse: Pulse, bought: service.Bought, pref
     """The job with the matcher's book receipt: 200 if it has ended, else 202."""
     seconds = _wait_seconds(prefer)
     row = await _wait(market, pulse, bought.job, seconds)
-    order = service.order_of(row)
-    if bought.entered is not None and not seconds:
-        receipt: SignedBookReceipt | None = receipts.sign_entered(market, order, bought.entered)
-        job = view_new(market, row)
+    if bought.placed is not None and not seconds:
+        order, entered = bought.placed
+        job = view_new(market, row, order, receipts.sign_entered(market, order, entered))
     else:
         with market.db.read() as session:
-            receipt, job = receipts.signed(session, market, order), view_job(session, market, row)
-    job = job.model_copy(update={"book_receipt": receipt})
+            receipt = receipts.signed(session, market, service.order_of(row))
+            job = view_job(session, market, row).model_copy(update={"book_receipt": receipt})
     headers = {"Location": job.links["self"], **({} if bought.is_new else {"Idempotent-Replayed": "true"})}
     status = 200 if row.state in ENDED else 202
     return Response(job.model_dump_json(), status, headers, "application/json")

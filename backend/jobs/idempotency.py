@@ -3,8 +3,8 @@
 import hashlib
 from typing import Final
 
-from sqlalchemy import bindparam, text
-from sqlmodel import Session, col, select
+from sqlalchemy import Integer, String, bindparam, exists, insert, select, text
+from sqlmodel import Session, col
 
 from backend.errors import BadRequest, IdempotencyConflict, InFlight
 from backend.events import writing
@@ -13,10 +13,27 @@ from protocol.clock import now_time
 
 MAX_KEY_CHARACTERS: Final = 255
 
-_FIND: Final = select(IdempotencyRow.fingerprint, IdempotencyRow.job_id).where(
-    col(IdempotencyRow.principal) == bindparam("principal"), col(IdempotencyRow.key) == bindparam("key")
+_IS_KEY: Final = (
+    col(IdempotencyRow.principal) == bindparam("principal", type_=String()),
+    col(IdempotencyRow.key) == bindparam("key", type_=String()),
 )
-"""Built once: every job runs it."""
+# Built once: every job runs them.
+_FIND: Final = select(col(IdempotencyRow.fingerprint), col(IdempotencyRow.job_id)).where(*_IS_KEY)
+_CLAIM: Final = (
+    insert(IdempotencyRow)
+    .from_select(
+        ["principal", "key", "fingerprint", "job_id", "created_time"],
+        select(
+            bindparam("principal", type_=String()),
+            bindparam("key", type_=String()),
+            bindparam("fingerprint", type_=String()),
+            bindparam("job", type_=String()),
+            bindparam("now", type_=Integer()),
+        ).where(~exists().where(*_IS_KEY)),
+    )
+    # Whether a row was inserted is all that is asked, and inserts say so only where they are told to.
+    .execution_options(preserve_rowcount=True)
+)
 
 
 def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow | None:
@@ -30,9 +47,21 @@ def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow 
     row = session.connection().execute(_FIND, {"principal": principal, "key": key}).first()
     if row is None:
         return None
-    if row.fingerprint != hashlib.sha256(body).hexdigest():
+    if row.fingerprint != _fingerprint(body):
         raise IdempotencyConflict("this Idempotency-Key was used with another body")
     return session.get(JobRow, row.job_id)
+
+
+def claim(session: Session, principal: str, key: str, body: bytes, job_id: str) -> JobRow | None:
+    """None if the key makes this job, which the transaction adds; else the job that it already made.
+
+    Raises `BadRequest`, `InFlight`, `IdempotencyConflict`. A rollback gives the key back.
+    """
+    hold(session, principal, key)
+    values = {"principal": principal, "key": key, "fingerprint": _fingerprint(body), "job": job_id, "now": now_time()}
+    if session.connection().execute(_CLAIM, values).rowcount == 1:
+        return None
+    return replayed(session, principal, key, body)
 
 
 def hold(session: Session, principal: str, key: str) -> None:
@@ -50,6 +79,9 @@ def hold(session: Session, principal: str, key: str) -> None:
 
 def remember(session: Session, principal: str, key: str, body: bytes, job: JobRow) -> None:
     """In the transaction that makes the job."""
-    fingerprint = hashlib.sha256(body).hexdigest()
-    row = IdempotencyRow(principal=principal, key=key, fingerprint=fingerprint, job_id=job.id, created_time=now_time())
-    writing.put_numbered(session, row)
+    made = {"fingerprint": _fingerprint(body), "job_id": job.id, "created_time": now_time()}
+    writing.insert_row(session, IdempotencyRow, principal=principal, key=key, **made)
+
+
+def _fingerprint(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

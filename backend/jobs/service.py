@@ -59,15 +59,22 @@ def sign_order(session: Session, market: Market, key: ApiKeyRow, request: JobReq
     return SignedDraft(draft, sign(market.domain, draft.order, market.hosted.delegate(key.id)))
 
 
+class Placed(NamedTuple):
+    """An order that was just placed, and where it is in the book."""
+
+    order: Order
+    entered: receipts.Entered
+
+
 class Bought(NamedTuple):
-    """What a call bought; without its place in the book it was bought by an earlier one."""
+    """What a call bought; what was not placed by it was bought by an earlier one."""
 
     job: JobRow
-    entered: receipts.Entered | None = None
+    placed: Placed | None = None
 
     @property
     def is_new(self) -> bool:
-        return self.entered is not None
+        return self.placed is not None
 
 
 def submit(session: Session, key: ApiKeyRow, signed: SignedDraft, idempotency_key: str, body: bytes) -> Bought:
@@ -75,14 +82,12 @@ def submit(session: Session, key: ApiKeyRow, signed: SignedDraft, idempotency_ke
 
     A request with the same idempotency key may have been quicker.
     """
-    row = idempotency.replayed(session, key.buyer, idempotency_key, body)
+    draft, job_id = signed.draft, new_id("job")
+    row = idempotency.claim(session, key.buyer, idempotency_key, body, job_id)
     if row is not None:
         return Bought(row)
-    draft = signed.draft
     caps.commit(session, key, caps.most_base(draft.order), now_time())
-    bought = place(session, draft, signed.signature, key_id=key.id, metadata=draft.request.metadata)
-    idempotency.remember(session, key.buyer, idempotency_key, body, bought.job)
-    return bought
+    return place(session, draft, signed.signature, job_id=job_id, key_id=key.id, metadata=draft.request.metadata)
 
 
 def require_served(session: Session, priced: PricedOrder) -> None:
@@ -94,14 +99,18 @@ def require_served(session: Session, priced: PricedOrder) -> None:
     priced.require_match()
 
 
-def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: str, metadata: dict[str, str]) -> Bought:
+def place(
+    session: Session, priced: PricedOrder, signature: bytes, *, job_id: str, key_id: str, metadata: dict[str, str]
+) -> Bought:
     """Queues the job of a signed order and enters the order into the book; whatever it asks was checked before.
 
     `key_id` names the hosted key that signs its vouchers.
     """
     market, order = priced.market, priced.order
-    job = JobRow(
-        id=new_id("job"),
+    job = writing.insert_row(
+        session,
+        JobRow,
+        id=job_id,
         key_id=key_id,
         buyer=order.buyer,
         job_hash=to_hex(order.job),
@@ -114,12 +123,13 @@ def place(session: Session, priced: PricedOrder, signature: bytes, *, key_id: st
         quorum=priced.quorum,
         check_rate_bps=_check_rate_bps(priced),
         extra=json.dumps(metadata),
+        # That it is queued.
+        event_count=1,
         created_ms=now_milliseconds(),
         request_id=current_request_id(),
     )
-    writing.put(session, job)
     access.belongs_new(session, job.id, access.files_of(priced.manifest))
-    return Bought(job, receipts.enter_new(session, market, order))
+    return Bought(job, Placed(order, receipts.enter_new(session, market, order)))
 
 
 def _check_rate_bps(priced: PricedOrder) -> int:

@@ -15,6 +15,8 @@ from backend.market import Market
 from indexer.queries import LeaseRow, MirrorStatus, Reads
 from protocol.events import LeaseState
 from protocol.hashing import from_hex, to_hex
+from protocol.terms import Order
+from protocol.wire.auctions import SignedBookReceipt
 from protocol.wire.jobs import Job, JobLease, ResultInfo, Segments, Verification
 from protocol.zones import zone_by_number
 
@@ -24,9 +26,9 @@ def view_job(session: Session, market: Market, row: JobRow) -> Job:
     return view_jobs(session, market, [row])[0]
 
 
-def view_new(market: Market, row: JobRow) -> Job:
+def view_new(market: Market, row: JobRow, order: Order, receipt: SignedBookReceipt) -> Job:
     """One that was made just now: nothing has happened to it yet."""
-    return _view(market.settings.origin, row, [], [], [])
+    return _view(market.settings.origin, row, order, [], [], [], receipt)
 
 
 def view_jobs(session: Session, market: Market, rows: Sequence[JobRow]) -> list[Job]:
@@ -47,15 +49,17 @@ def view_jobs(session: Session, market: Market, rows: Sequence[JobRow]) -> list[
     for note in session.exec(select(JobNoteRow).where(col(JobNoteRow.job_id).in_(ids)).order_by(col(JobNoteRow.id))):
         notes[note.job_id].append(note.text)
     origin = market.settings.origin
-    return [_view(origin, row, leases[row.order_digest], checks[row.id], notes[row.id]) for row in rows]
+    return [_view(origin, row, order_of(row), leases[row.order_digest], checks[row.id], notes[row.id]) for row in rows]
 
 
 def _view(
     origin: str,
     row: JobRow,
+    order: Order,
     leases: list[tuple[LeaseRow, JobLease]],
     checks: Sequence[CheckRow],
     notes: list[str],
+    receipt: SignedBookReceipt | None = None,
 ) -> Job:
     leases.sort(key=lambda pair: pair[0].fill)
     found = [lease for lease, _ in leases]
@@ -83,18 +87,18 @@ def _view(
         leases=[shown for _, shown in leases],
         result=ResultInfo.model_validate_json(row.result) if row.result else None,
         failure=row.failure,
-        verification=_verification(row, checks),
+        verification=_verification(row, order, checks),
         notes=notes,
         metadata=json.loads(row.extra),
         created_at=_at(row.created_ms),
         ended_at=_at(row.ended_ms) if row.ended_ms else None,
         settled_at=_at(row.settled_ms) if row.settled_ms else None,
         links=links,
+        book_receipt=receipt,
     )
 
 
-def _verification(row: JobRow, checks: Sequence[CheckRow]) -> Verification:
-    order = order_of(row)
+def _verification(row: JobRow, order: Order, checks: Sequence[CheckRow]) -> Verification:
     return Verification.model_validate(
         {
             "verify": json.loads(row.manifest)["verify"],

@@ -61,14 +61,15 @@ def find(session: Session, key: str) -> Entered | None:
 
 def _add(session: Session, key: str, message: Offer | Order) -> Entered:
     entered = Entered(sequence=_next_sequence(session), received_time=now_time())
-    row = BookEntryRow(
+    writing.insert_row(
+        session,
+        BookEntryRow,
         sequence=entered.sequence,
         hash=key,
         kind=type(message).__name__.lower(),
         received_time=entered.received_time,
         expiry_time=message.expiry,
     )
-    writing.put(session, row)
     return entered
 
 

@@ -14,6 +14,7 @@ from backend.market import Market
 from backend.orders.terms import OrderRules, require_terms
 from protocol.clock import now_time
 from protocol.hashing import Address, to_hex
+from protocol.ids import new_id
 from protocol.manifest import Manifest
 from protocol.messages import digest, from_json, typed_data
 from protocol.terms import Order
@@ -78,7 +79,7 @@ def submit(
     if delegate is not None:
         require_cap(market, order, delegate)
     require_free(priced)
-    return place(session, priced, signature, key_id=order.buyer, metadata=signed.metadata)
+    return place(session, priced, signature, job_id=new_id("job"), key_id=order.buyer, metadata=signed.metadata)
 
 
 def _rules(market: Market, buyer: Address, epoch: int) -> OrderRules:

@@ -6,8 +6,10 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
-from backend.events import writing
+from backend.errors import IdempotencyConflict
+from backend.events import recording, writing
 from backend.events.tables import JobEventRow
+from backend.jobs import idempotency
 from backend.jobs.tables import IdempotencyRow, JobRow
 from backend.leases.tables import UsageRow
 from tests.support.databases import Database
@@ -90,8 +92,47 @@ def test_the_same_key_twice_is_refused_and_a_numbered_row_gets_its_number(tmp_pa
             _put_twice(paper)
         with paper.market.db.write() as session:
             for key in ("a", "b"):
-                row = IdempotencyRow(principal="p", key=key, fingerprint="f", job_id="job_1", created_time=1)
-                writing.put_numbered(session, row)
+                writing.insert_row(
+                    session, IdempotencyRow, principal="p", key=key, fingerprint="f", job_id="job_1", created_time=1
+                )
         with paper.market.db.read() as session:
             assert session.exec(select(UsageRow)).all() == []
             assert len(set(session.exec(select(IdempotencyRow.id)))) == 2
+
+
+def test_a_row_by_its_columns_reads_back_as_one_that_its_constructor_made(tmp_path: Path, database: Database) -> None:
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        made = _usage()
+        with paper.market.db.write() as session:
+            named = {name: getattr(made, name) for name, field in UsageRow.model_fields.items() if field.is_required()}
+            put = writing.insert_row(session, UsageRow, **named)
+        with paper.market.db.read() as session:
+            found = session.exec(select(UsageRow)).one()
+        assert found.model_dump() == made.model_dump() == {name: getattr(put, name) for name in UsageRow.model_fields}
+
+
+def test_a_new_job_that_counts_its_first_event_goes_on_with_the_second(tmp_path: Path, database: Database) -> None:
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        with paper.market.db.write() as session:
+            new = {**session.get_one(JobRow, "job_1").model_dump(), "id": "job_2", "order_digest": "0x02"}
+            job = writing.insert_row(session, JobRow, **{**new, "event_count": 1})
+            recording.note_state(session, job)
+        with paper.market.db.read() as session:
+            told = select(JobEventRow.sequence).where(JobEventRow.job_id == "job_2").order_by(col(JobEventRow.sequence))
+            assert list(session.exec(told)) == [1, 2]
+            assert session.get_one(JobRow, "job_2").event_count == 2
+
+
+def test_a_key_is_the_first_jobs_that_claims_it(tmp_path: Path, database: Database) -> None:
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        with paper.market.db.write() as session:
+            assert idempotency.claim(session, "p", "k", b"body", "job_1") is None
+        with paper.market.db.write() as session:
+            claimed = idempotency.claim(session, "p", "k", b"body", "job_2")
+            assert claimed is not None
+            assert claimed.id == "job_1"
+            with pytest.raises(IdempotencyConflict):
+                idempotency.claim(session, "p", "k", b"another body", "job_2")
