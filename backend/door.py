@@ -30,10 +30,14 @@ async def bearer(request: Request) -> str | None:
 Token = Annotated[str | None, Depends(bearer)]
 
 
-async def principal(request: Request, market: TheMarket, token: Token) -> Principal:
-    """The caller; raises `NotSignedIn`, `ScopeMissing`, `NotAllowed`, `TooManyRequests`, `LimitsUnknown`."""
-    with market.db.read() as session:
-        caller = identify(session, token)
+async def principal(request: Request) -> Principal:
+    """The caller; raises `NotSignedIn`, `ScopeMissing`, `NotAllowed`, `TooManyRequests`, `LimitsUnknown`.
+
+    It asks the request itself: to solve a dependency costs the framework more than to do what this one does.
+    """
+    market = await market_of(request)
+    with market.db.engine.connect() as connection:
+        caller = identify(connection, await bearer(request))
     method, path = request.method, request.url.path
     remember(request.scope, await market.limits.take("credential", class_of(method, path), caller.credential))
     key = caller.api_key

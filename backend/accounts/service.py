@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from sqlalchemy import bindparam, or_
+from sqlalchemy import Connection, bindparam, or_
 from sqlmodel import Session, col, select
 
 from backend.accounts.secrecy import hashed
 from backend.accounts.tables import ApiKeyRow, SessionRow
 from backend.errors import NotSignedIn
+from backend.plain_rows import row_of
 from protocol.clock import now_time
 from protocol.hashing import Address
 
@@ -38,26 +39,27 @@ class Principal:
         return self.api_key.id if self.api_key is not None else self.address
 
 
-def identify(session: Session, bearer: str | None) -> Principal:
+def identify(connection: Connection, bearer: str | None) -> Principal:
     """Who the bearer is; raises `NotSignedIn`. Secrets are looked up by hash, so timing tells nothing of them."""
     if not bearer or not bearer.isascii():
         raise NotSignedIn("no credential")
     if bearer.startswith("glk_"):
-        key = _live_key(session, bearer)
+        key = _live_key(connection, bearer)
         return Principal(Address(key.buyer), key)
     if not bearer.startswith("gls_"):
         raise NotSignedIn("the credential is neither an API key (glk_…) nor a session token (gls_…)")
-    row = session.connection().execute(_SESSION, {"digest": hashed(bearer)}).first()
+    row = connection.execute(_SESSION, {"digest": hashed(bearer)}).first()
     if row is None or row.expires_time <= now_time():
         raise NotSignedIn("the session is unknown or expired", remedy="sign in again")
     return Principal(Address(row.address), None)
 
 
-def _live_key(session: Session, secret: str) -> ApiKeyRow:
+def _live_key(connection: Connection, secret: str) -> ApiKeyRow:
     digest, now = hashed(secret), now_time()
-    key = session.exec(_KEY, params={"digest": digest}).first()
-    if key is None or key.revoked:
+    found = connection.execute(_KEY, {"digest": digest}).mappings().first()
+    if found is None or found["revoked"]:
         raise NotSignedIn("the API key is unknown or revoked")
+    key = row_of(ApiKeyRow, found)
     if key.secret_hash != digest and (key.previous_until_time or 0) <= now:
         raise NotSignedIn("the API key was rotated and its old secret is over", remedy="use the new secret")
     if key.expires_time is not None and key.expires_time <= now:

@@ -10,6 +10,7 @@ from backend.jobs.relax import relaxations
 from backend.market import Market
 from backend.matching.book import BookOffer
 from backend.matching.explain import cheapest
+from indexer.queries import Reads
 from protocol.clock import now_time
 from protocol.hashing import Address
 from protocol.manifest import Manifest
@@ -21,18 +22,24 @@ class Draft(PricedOrder):
     """The order of a request, with the book that it was priced against. Raises `BadManifest`, `BadRequest`."""
 
     def __init__(
-        self, session: Session, market: Market, buyer: Address, voucher_signer: Address, request: JobRequest
+        self,
+        session: Session,
+        market: Market,
+        mirror: Reads,
+        buyer: Address,
+        voucher_signer: Address,
+        request: JobRequest,
     ) -> None:
         manifest = Manifest.parse(request.manifest)
         book = market.live_book.lately(session)
-        account = market.mirror.account(buyer)
+        account = mirror.account(buyer)
         context = OrderContext(
             buyer=buyer,
             voucher_signer=voucher_signer,
             matcher=market.submission_key.address,
             fee_base=market.settings.fee_base,
             notice_seconds=max(market.settings.notice_seconds, market.deployment.min_notice),
-            now_time=max(now_time(), market.mirror.status().block_time),
+            now_time=max(now_time(), mirror.status().block_time),
             epoch=account.epoch,
             market_rate=None,
         )

@@ -29,6 +29,7 @@ class PricedOrder:
         self, market: Market, book: Sequence[BookOffer], manifest: Manifest, order: Order, quorum: int, free_base: int
     ) -> None:
         self.market = market
+        #: the cheapest first
         self.book = book
         self.manifest = manifest
         self.order = order

@@ -22,6 +22,7 @@ from backend.market import Market
 from backend.matching import receipts
 from backend.operations.requests import current_request_id
 from backend.paging import page_of, row_after
+from indexer.queries import Reads
 from protocol.clock import now_milliseconds, now_time
 from protocol.hashing import Address, to_hex
 from protocol.ids import first_id, new_id
@@ -33,11 +34,12 @@ from protocol.wire.jobs import ENDED, JobRequest, JobsAsked, Quote
 
 def quote(session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> Quote:
     """What would happen now; nothing is signed, stored or charged."""
-    return _draft(session, market, key, request).quote()
+    with market.mirror.snapshot() as mirror:
+        return _draft(session, market, mirror, key, request).quote()
 
 
-def _draft(session: Session, market: Market, key: ApiKeyRow, request: JobRequest) -> Draft:
-    return Draft(session, market, Address(key.buyer), Address(key.voucher_signer), request)
+def _draft(session: Session, market: Market, mirror: Reads, key: ApiKeyRow, request: JobRequest) -> Draft:
+    return Draft(session, market, mirror, Address(key.buyer), Address(key.voucher_signer), request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,10 @@ def sign_order(session: Session, market: Market, key: ApiKeyRow, request: JobReq
 
     Raises `NotFunded`, `NotMatched`, `BadManifest`, `BadRequest`.
     """
-    draft = _draft(session, market, key, request)
-    require_served(session, draft)
-    _require_money(market, key, draft)
+    with market.mirror.snapshot() as mirror:
+        draft = _draft(session, market, mirror, key, request)
+        require_served(session, draft)
+        _require_money(mirror, key, draft)
     return SignedDraft(draft, sign(market.domain, draft.order, market.hosted.delegate(key.id)))
 
 
@@ -139,16 +142,16 @@ def _check_rate_bps(priced: PricedOrder) -> int:
     return check_rate_bps(priced.order) if chosen is None else chosen
 
 
-def _require_money(market: Market, key: ApiKeyRow, draft: Draft) -> None:
+def _require_money(mirror: Reads, key: ApiKeyRow, draft: Draft) -> None:
     """The ledger decides; asking first saves everybody a transaction that would be skipped."""
-    require_cap(market, draft.order, Address(key.delegate))
+    require_cap(mirror, draft.order, Address(key.delegate))
     require_free(draft)
 
 
-def require_cap(market: Market, order: Order, delegate: Address) -> None:
+def require_cap(mirror: Reads, order: Order, delegate: Address) -> None:
     """The delegate may commit all that the order can cost; raises `NotFunded`."""
     charge = order.budget * order.replicas + order.fee * order.max_leases
-    found = market.mirror.delegate(order.buyer, delegate)
+    found = mirror.delegate(order.buyer, delegate)
     remaining = found.remaining_base if found and found.until_time > now_time() else 0
     if remaining < charge:
         raise NotFunded(

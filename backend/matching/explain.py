@@ -14,9 +14,8 @@ _WHOLE: Final = 10**6
 """A gap of all that was asked for."""
 
 
-def cheapest(offers: Iterable[BookOffer], order: Order, min_notice: int) -> BookOffer | None:
-    """The cheapest offer that meets the order, whether its provider has room now or not; `min_notice` in seconds."""
-    by_rate = sorted(offers, key=lambda entry: (entry.offer.rate, entry.digest))
+def cheapest(by_rate: Iterable[BookOffer], order: Order, min_notice: int) -> BookOffer | None:
+    """The first offer that meets the order, whether its provider has room now or not; `min_notice` in seconds."""
     return next((entry for entry in by_rate if mismatch(entry.offer, order, min_notice) is Skip.NONE), None)
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, col, select
 
 from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
-from indexer.queries import Mirror
+from indexer.queries import Mirror, Reads
 from protocol.clock import now_time
 from protocol.hashing import from_hex
 from protocol.messages import from_json
@@ -32,13 +32,18 @@ class LiveBook:
     def __init__(self, mirror: Mirror, silence_seconds: int) -> None:
         self._mirror, self._silence_seconds = mirror, silence_seconds
         self._parsed: dict[str, _Parsed] = {}
+        #: what `_book` was made of: the mirror's block, and the digests of the offers
+        self._made_of: tuple[bytes, list[str]] | None = None
+        self._book: list[BookOffer] = []
         self._glance: list[BookOffer] = []
         self._glance_ends = 0.0
 
     def lately(self, session: Session) -> list[BookOffer]:
-        """As it was at most a quarter of a second ago: for quotes and first checks, which promise nothing."""
+        """As it was at most a quarter of a second ago, the cheapest first: for quotes and first checks, which promise
+        nothing.
+        """
         if time.monotonic() >= self._glance_ends:
-            self._glance = self.now(session)
+            self._glance = sorted(self.now(session), key=lambda entry: (entry.offer.rate, entry.digest))
             self._glance_ends = time.monotonic() + _GLANCE_SECONDS
         return self._glance
 
@@ -49,8 +54,15 @@ class LiveBook:
     def now(self, session: Session) -> list[BookOffer]:
         """By digest; without offers that the ledger would skip, because the cheapest would be tried for ever."""
         parsed = self._live(session)
-        accounts = self._mirror.accounts({found.offer.provider for found in parsed})
-        cancelled = self._mirror.cancelled([(found.offer.provider, found.digest) for found in parsed])
+        with self._mirror.snapshot() as mirror:
+            made_of = mirror.status().block_hash, list(self._parsed)
+            if made_of != self._made_of:
+                self._book, self._made_of = self._read(mirror, parsed), made_of
+        return self._book
+
+    def _read(self, mirror: Reads, parsed: list[_Parsed]) -> list[BookOffer]:
+        accounts = mirror.accounts({found.offer.provider for found in parsed})
+        cancelled = mirror.cancelled([(found.offer.provider, found.digest) for found in parsed])
         book = []
         for digest, offer, signature in parsed:
             account = accounts[offer.provider]

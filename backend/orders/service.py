@@ -24,7 +24,8 @@ from protocol.wire.orders import OrderDraft, SignedOrder
 
 def prepare(session: Session, market: Market, buyer: Address, request: JobRequest) -> OrderDraft:
     """The order of a request, for its buyer to sign. Raises `BadManifest`, `BadRequest`."""
-    draft = Draft(session, market, buyer, market.hosted.voucher_signer(buyer).address, request)
+    with market.mirror.snapshot() as mirror:
+        draft = Draft(session, market, mirror, buyer, market.hosted.voucher_signer(buyer).address, request)
     return OrderDraft(
         typed_data=typed_data(market.domain, draft.order),
         digest=to_hex(draft.digest),
@@ -77,7 +78,7 @@ def submit(
     priced = PricedOrder(market, book, manifest, order, quorum, account.free_base)
     require_served(session, priced)
     if delegate is not None:
-        require_cap(market, order, delegate)
+        require_cap(market.mirror, order, delegate)
     require_free(priced)
     return place(session, priced, signature, job_id=new_id("job"), key_id=order.buyer, metadata=signed.metadata)
 
