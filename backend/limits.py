@@ -5,6 +5,7 @@ are refused: what nobody counts nobody may do.
 """
 
 import ipaddress
+import threading
 import time
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -29,6 +30,7 @@ _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _REDIS_SECONDS: Final = 0.5
 _REST_SECONDS: Final = 1.0
 """A store that failed is not asked for so long: to wait for one that hangs would take every thread."""
+_SWEEP_SECONDS: Final = 1.0
 _STORE_FAILURES: Final = (StorageError, OSError)
 
 
@@ -64,7 +66,7 @@ class RateLimits:
             # Signing out; signing in has no credential yet.
             ("credential", "sign-in"): RateLimitItemPerMinute(settings.credential_writes_per_minute),
         }
-        self._here = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._here = SlidingWindowCounterRateLimiter(_SeldomSwept())
         self._rests_until = 0.0
         self._shared = None
         if settings.limits_url != "memory://":
@@ -89,6 +91,17 @@ class RateLimits:
             # Another request found out while this one waited for a thread.
             raise StorageError(TimeoutError("the store rests"))
         return _take(limiter, *counted)
+
+
+class _SeldomSwept(MemoryStorage):
+    """The library's counters, swept once a second: by itself it begins a thread for that a hundred times a second."""
+
+    # What has expired is not counted, swept or not.
+    def _MemoryStorage__schedule_expiry(self) -> None:  # noqa: N802 - the library's own name for it
+        if not self.timer.is_alive():
+            self.timer = threading.Timer(_SWEEP_SECONDS, self._MemoryStorage__expire_events)  # type: ignore[attr-defined]
+            self.timer.daemon = True
+            self.timer.start()
 
 
 def _store(url: str) -> Storage:
