@@ -1,6 +1,9 @@
-"""What every endpoint starts with: the market, and who is calling."""
+"""What every endpoint starts with: the market, and who is calling.
 
-from typing import Annotated
+None depends on another one, for the framework takes longer to solve a dependency than most of them need.
+"""
+
+from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
@@ -31,10 +34,7 @@ Token = Annotated[str | None, Depends(bearer)]
 
 
 async def principal(request: Request) -> Principal:
-    """The caller; raises `NotSignedIn`, `ScopeMissing`, `NotAllowed`, `TooManyRequests`, `LimitsUnknown`.
-
-    It asks the request itself: to solve a dependency costs the framework more than to do what this one does.
-    """
+    """The caller; raises `NotSignedIn`, `ScopeMissing`, `NotAllowed`, `TooManyRequests`, `LimitsUnknown`."""
     market = await market_of(request)
     with market.db.engine.connect() as connection:
         caller = identify(connection, await bearer(request))
@@ -64,8 +64,9 @@ def _require_scope(key: ApiKeyRow, method: str, path: str) -> None:
 Caller = Annotated[Principal, Depends(principal)]
 
 
-async def api_key(caller: Caller) -> ApiKeyRow:
+async def api_key(request: Request) -> ApiKeyRow:
     """The caller's API key; a bare session cannot sign orders."""
+    caller = await principal(request)
     if caller.api_key is None:
         raise NotAllowed("this call needs an API key", remedy="make one with POST /v1/keys (gridlease login)")
     return caller.api_key
@@ -74,11 +75,15 @@ async def api_key(caller: Caller) -> ApiKeyRow:
 KeyHolder = Annotated[ApiKeyRow, Depends(api_key)]
 
 
-async def wallet(caller: Caller) -> Principal:
+async def wallet(request: Request) -> Principal:
     """The caller must have signed in with its wallet; a program's key cannot make keys or offers."""
+    caller = await principal(request)
     if caller.api_key is not None:
         raise NotAllowed("this call needs a wallet's session", remedy="sign in with POST /v1/auth/verify")
     return caller
 
 
 Wallet = Annotated[Principal, Depends(wallet)]
+
+WHO_CALLS: Final = frozenset({principal, api_key, wallet})
+"""What asks for a credential."""

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from backend.door import principal
+from backend.door import WHO_CALLS
 from protocol.wire.problems import MEDIA_TYPE, Problem
 
 Operation = dict[str, Any]
@@ -96,7 +96,7 @@ def _complete(document: dict[str, Any], routes: dict[str, APIRoute]) -> None:
 
 
 def _asks_who_calls(dependant: Dependant) -> bool:
-    return dependant.call is principal or any(_asks_who_calls(inner) for inner in dependant.dependencies)
+    return dependant.call in WHO_CALLS or any(_asks_who_calls(inner) for inner in dependant.dependencies)
 
 
 def _link(ours: dict[str, Operation], parameter: str, source: Source) -> None:

@@ -95,6 +95,12 @@ def sha256_of_cid(cid: str) -> bytes:
     """The SHA-256 that a CIDv1 names; raises `BadCid` on any other codec, hash or spelling."""
     if not isinstance(cid, str) or len(cid) != 59 or not cid.startswith("b"):
         raise BadCid(str(cid))
+    return _named_by(cid)
+
+
+# Jobs name few modules, again and again.
+@lru_cache(maxsize=4096)
+def _named_by(cid: str) -> bytes:
     try:
         raw = base64.b32decode(cid[1:].upper() + "=" * (-(len(cid) - 1) % 8))
     except ValueError as error:

@@ -1,6 +1,7 @@
 """A job as bytes that everybody hashes alike: RFC 8785 JSON, whose SHA-256 an order names (SPEC "Jobs")."""
 
 import re
+from functools import cached_property
 from typing import Annotated, Any, Final, Literal, Self
 
 import rfc8785
@@ -102,6 +103,11 @@ class Manifest(_Frozen):
 
     def canonical(self) -> bytes:
         """RFC 8785 form: the bytes that are hashed, stored and served."""
+        return self._canonical
+
+    # Whoever takes a job in hashes it and stores it.
+    @cached_property
+    def _canonical(self) -> bytes:
         return rfc8785.dumps(self.model_dump(mode="json"))
 
     def job_hash(self) -> bytes:

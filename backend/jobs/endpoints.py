@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from backend import wake
 from backend.accounts.tables import ApiKeyRow
-from backend.door import Caller, KeyHolder, TheMarket
+from backend.door import Caller, KeyHolder, TheMarket, market_of
 from backend.events.pulse import Pulse, news_or_time
 from backend.events.stream import EventStream, Streams, is_over, messages, position_of
 from backend.jobs import idempotency, service
@@ -37,13 +37,13 @@ _LOOK_SECONDS: Final = 5
 async def submit_job(
     job_request: JobRequest,
     request: Request,
-    market: TheMarket,
     key: KeyHolder,
     idempotency_key: Annotated[str, Header()] = "",
     prefer: Annotated[str, Header()] = "",
     dry_run: Annotated[bool, Query()] = False,
 ) -> Response:
     """Buys a job. `dry_run=1` only quotes; `Prefer: wait=30` answers when it has ended, or after that many seconds."""
+    market = await market_of(request)
     if dry_run:
         with market.db.read() as session:
             answer = service.quote(session, market, key, job_request)

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Final, NamedTuple
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.matching.book import BookOffer
@@ -18,6 +19,19 @@ from protocol.messages import from_json
 from protocol.terms import Offer
 
 _GLANCE_SECONDS: Final = 0.25
+
+
+_LIVE: Final = (
+    select(OfferRow.digest)
+    .join(ProviderRow, col(ProviderRow.address) == col(OfferRow.provider))
+    .where(
+        col(OfferRow.withdrawn).is_(False),
+        col(OfferRow.expiry_time) > bindparam("now"),
+        col(ProviderRow.heard_time) >= bindparam("heard_since"),
+    )
+    .order_by(col(OfferRow.digest))
+)
+"""Built once: every glance and every auction asks it."""
 
 
 class _Parsed(NamedTuple):
@@ -72,17 +86,10 @@ class LiveBook:
 
     def _live(self, session: Session) -> list[_Parsed]:
         now = now_time()
-        statement = (
-            select(OfferRow.digest)
-            .join(ProviderRow, col(ProviderRow.address) == col(OfferRow.provider))
-            .where(
-                col(OfferRow.withdrawn).is_(False),
-                OfferRow.expiry_time > now,
-                ProviderRow.heard_time >= now - self._silence_seconds,
-            )
-            .order_by(col(OfferRow.digest))
-        )
-        keys = list(session.exec(statement))
+        heard = {"now": now, "heard_since": now - self._silence_seconds}
+        keys = list(session.connection().execute(_LIVE, heard).scalars())
+        if keys == list(self._parsed):
+            return list(self._parsed.values())
         unread = [key for key in keys if key not in self._parsed]
         read = {row.digest: _parse(row) for row in _rows(session, unread)}
         # Only what is live is kept: a provider that stays away is read again when it comes back.
