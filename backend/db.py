@@ -29,6 +29,33 @@ _CONNECT_SECONDS = 5
 _STATEMENT_MILLISECONDS = 30_000
 
 
+class _Session(Session):
+    """Asks once for its connection, and not again for each statement of its one transaction."""
+
+    _held: Connection | None = None
+
+    def connection(self, *arguments: Any, **options: Any) -> Connection:
+        if arguments or options:
+            return super().connection(*arguments, **options)
+        if self._held is None:
+            self._held = super().connection()
+        return self._held
+
+    def commit(self) -> None:
+        try:
+            super().commit()
+        finally:
+            self._held = None
+
+    def rollback(self) -> None:
+        self._held = None
+        super().rollback()
+
+    def close(self) -> None:
+        self._held = None
+        super().close()
+
+
 class Database:
     """Sessions for reading and for writing."""
 
@@ -36,7 +63,8 @@ class Database:
         self.url = url
         self.engine = _engine(url)
         #: of transactions that write
-        self.sessions = sessionmaker(self.engine, class_=Session, expire_on_commit=False)
+        kind: type[Session] = _Session
+        self.sessions = sessionmaker(self.engine, class_=kind, expire_on_commit=False)
         self._is_sqlite = self.engine.dialect.name == "sqlite"
         self._turns = WriteTurns(self.engine.url.database if self._is_sqlite else None)
         self._joined = GroupCommit(self.engine, self.sessions, self._turns)
@@ -73,7 +101,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session whose changes are thrown away."""
-        with Session(self.engine) as session:
+        with _Session(self.engine) as session:
             yield session
 
     def now_ms(self, session: Session) -> int:

@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 Row = TypeVar("Row", bound=SQLModel)
 
 
-def row_of(kind: type[Row], columns: Mapping[Any, Any]) -> Row:
+def row_of(kind: type[Row], columns: Mapping[str, Any]) -> Row:
     """The row with these columns; what is not among them it does not have."""
     row: Row = _manager(kind).new_instance()
     instance_dict(row).update(columns)

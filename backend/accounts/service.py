@@ -56,10 +56,10 @@ def identify(connection: Connection, bearer: str | None) -> Principal:
 
 def _live_key(connection: Connection, secret: str) -> ApiKeyRow:
     digest, now = hashed(secret), now_time()
-    found = connection.execute(_KEY, {"digest": digest}).mappings().first()
-    if found is None or found["revoked"]:
+    found = connection.execute(_KEY, {"digest": digest}).first()
+    if found is None or found.revoked:
         raise NotSignedIn("the API key is unknown or revoked")
-    key = row_of(ApiKeyRow, found)
+    key = row_of(ApiKeyRow, found._asdict())
     if key.secret_hash != digest and (key.previous_until_time or 0) <= now:
         raise NotSignedIn("the API key was rotated and its old secret is over", remedy="use the new secret")
     if key.expires_time is not None and key.expires_time <= now:
