@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
 
 from backend import openapi, problems
 from backend.accounts.endpoints import router as accounts
@@ -25,6 +26,7 @@ from backend.operations.requests import Requests
 from backend.operations.sweeper import Sweeper
 from backend.orders.endpoints import router as orders
 from backend.webhooks.endpoints import router as webhooks
+from protocol.errors import GridleaseError
 
 
 def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
@@ -34,6 +36,7 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         if sweeper is not None:
             sweeper.start()
+        await asyncio.to_thread(_warm, market)
         yield
         if sweeper is not None:
             await asyncio.to_thread(sweeper.stop)
@@ -69,3 +72,9 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
         app.include_router(router)
     openapi.install(app, (*routers, operations.router))
     return app
+
+
+def _warm(market: Market) -> None:
+    """Reads the book, which the first buyer would wait for. Whatever is away now is asked again by whoever needs it."""
+    with suppress(GridleaseError, SQLAlchemyError), market.db.read() as session:
+        market.live_book.lately(session)
