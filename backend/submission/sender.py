@@ -21,6 +21,7 @@ from backend.submission.allowed import require_allowed
 from backend.submission.batches import Due
 from backend.submission.errors import GasBudgetSpent, GasTooDear, KeyUnfunded, SubmissionError
 from backend.submission.fees import Fees, first_fees
+from backend.submission.gas import enough
 from backend.submission.plan import (
     Action,
     Attempt,
@@ -189,9 +190,7 @@ class Sender:
                     return None
                 try:
                     data = intents.calldata(session, market, kind, rows)
-                    gas = market.nodes.ask(
-                        lambda node: node.estimate_gas(self.address, market.deployment.ledger, data)  # noqa: B023
-                    )
+                    gas = self._simulated_gas(data, enough(kind, len(rows)))
                 except (TransactionReverted, ProtocolError, LookupError, NoResultFound) as error:
                     why = str(error)
                 except RpcRefused as error:
@@ -207,6 +206,10 @@ class Sender:
             if len(rows) == 1:
                 outcomes.refuse(market, rows[0].id, why)
             limit = max(1, len(rows) // 2)
+
+    def _simulated_gas(self, data: bytes, enough_gas: int) -> int:
+        ledger = self._market.deployment.ledger
+        return self._market.nodes.ask(lambda node: node.simulate(self.address, ledger, data, enough_gas))
 
     def _affordable(self, outgoing: "_Outgoing", gas: int) -> Fees:
         """The fees to offer; raises `GasTooDear`, `KeyUnfunded` or `GasBudgetSpent`."""

@@ -170,12 +170,14 @@ class TestNodes:
 
 
 @contextmanager
-def serving(body: bytes) -> Iterator[str]:
-    """A server that answers everything with these bytes."""
+def serving(said: bytes | dict[str, bytes]) -> Iterator[str]:
+    """A server that answers everything with these bytes, or each method with its own."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            body = said if isinstance(said, bytes) else said[asked["method"]]
+            body = body.replace(b'"id": 1,', b'"id": %d,' % asked["id"])
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -199,12 +201,31 @@ def _error(**error: Any) -> bytes:
     return json.dumps({"jsonrpc": "2.0", "id": 1, "error": error}).encode()
 
 
+def _result(result: str) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode()
+
+
 class TestSimulation:
+    def test_a_call_that_passes_with_enough_gas_is_run_once_and_not_estimated(self) -> None:
+        with serving({"eth_call": _result("0x"), "eth_estimateGas": _result("0x1")}) as url:
+            node = Node(url)
+            assert node.simulate(LEDGER, LEDGER, b"", enough_gas=100_000) == 100_000
+            node.close()
+
+    @pytest.mark.parametrize(
+        "error", [{"code": -32000, "message": "out of gas"}, {"code": 3, "message": "execution reverted", "data": "0x"}]
+    )
+    def test_one_that_needs_more_gets_what_the_node_estimates(self, error: dict[str, Any]) -> None:
+        with serving({"eth_call": _error(**error), "eth_estimateGas": _result("0x30d40")}) as url:
+            node = Node(url)
+            assert node.simulate(LEDGER, LEDGER, b"", enough_gas=100_000) == 200_000
+            node.close()
+
     def _reason(self, **error: Any) -> str:
         with serving(_error(**error)) as url:
             node = Node(url)
             with pytest.raises(TransactionReverted) as caught:
-                node.estimate_gas(LEDGER, LEDGER, b"")
+                node.simulate(LEDGER, LEDGER, b"", enough_gas=100_000)
             node.close()
             return caught.value.reason
 
