@@ -131,12 +131,16 @@ def _vouched(session: Session, leases: Sequence[str]) -> dict[str, _Vouched]:
 def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[str, dict[str, Any]] | None:
     """The kind and payload of the call that is due, if one is."""
     ended = lease.state is LeaseState.CLOSING or block_time >= lease.deadline_time
+    is_agreed = one.last_signed_time is not None and one.countersignature is not None
     if one.last_signed_time is not None and not lease.done:
         # At once when both signed; one-sided when the provider does not answer.
         waited = has_passed(one.last_signed_time, market.settings.countersign_seconds)
-        return ("close_last", {}) if waited or one.countersignature is not None else None
+        return ("close_last", {}) if waited or is_agreed else None
     if ended and block_time >= _notice_ends(lease):
         return "finalise", {}
+    if is_agreed and lease.state is not LeaseState.DISPUTED:
+        # The provider answered after all: nobody has to wait for the end of the notice.
+        return "close_last", {}
     if one.closing_reason and lease.state is LeaseState.OPEN and not ended:
         return "close", {"reason": one.closing_reason}
     return None
