@@ -29,6 +29,10 @@ from backend.webhooks.endpoints import router as webhooks
 from protocol.errors import GridleaseError
 
 
+async def _nobody_waits() -> None:
+    """Where there is no queue."""
+
+
 def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     """The market's app; `gridlease serve` mounts the explorer beside it. The sweeper runs as long as the app does."""
 
@@ -37,7 +41,9 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
         if sweeper is not None:
             sweeper.start()
         await asyncio.to_thread(_warm, market)
+        saying = asyncio.create_task(market.listening.keep_saying(app.state.stand_in_line))
         yield
+        saying.cancel()
         if sweeper is not None:
             await asyncio.to_thread(sweeper.stop)
         market.db.close()
@@ -53,6 +59,8 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
     )
     app.state.market = market
     app.state.pulse = Pulse(market.db)
+    #: until a call that came now would begin; whoever serves the app has the queue
+    app.state.stand_in_line = _nobody_waits
     app.state.streams = Streams(market.settings.streams_per_account)
     problems.install(app)
 

@@ -13,6 +13,7 @@ from backend.leases.onchain import LeasesOnChain
 from backend.limits import RateLimits
 from backend.offers.live import LiveBook
 from backend.offers.presence import Presence
+from backend.operations.listening import Listening
 from backend.operations.settings import OperationsSettings
 from backend.settings import MarketSettings
 from backend.submission.node import Node
@@ -63,6 +64,10 @@ class Market:
     @cached_property
     def presence(self) -> Presence:
         return Presence(self.db, self.settings.silence_seconds)
+
+    @cached_property
+    def listening(self) -> Listening:
+        return Listening(self.db, self.settings.silence_seconds, self.settings.excused_seconds)
 
     @cached_property
     def leases_on_chain(self) -> LeasesOnChain:

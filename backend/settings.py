@@ -65,6 +65,9 @@ class MarketSettings(RoomSettings):
     countersign_seconds: int = Field(default=10, ge=1)
     #: a replica that keeps the others waiting for longer loses its lease, though its provider is heard
     lane_patience_seconds: int = Field(default=120, ge=5)
+    #: of the market's own lateness, what is not counted as a provider's silence or delay at most: without a server for
+    #: longer, leases are given up as if there were one
+    excused_seconds: int = Field(default=600, ge=0)
     #: of 10,000 jobs that anybody can run again, those of which the market runs a segment before the last voucher;
     #: None = what makes a lie a loss, by the order's bond and price: all of them where there is no bond
     check_rate_bps: int | None = Field(default=None, ge=0, le=10_000)

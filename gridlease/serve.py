@@ -53,8 +53,10 @@ def serve_app(
     gc.collect()
     gc.freeze()
     operations, deadlines = operations or OperationsSettings(), deadlines or MarketSettings()
+    turns = Turns(application, buys)
+    application.state.stand_in_line = turns.stand_in_line
     config = uvicorn.Config(
-        Turns(application, buys),
+        turns,
         host=host,
         port=port,
         # Its lines take the way of all others.

@@ -23,10 +23,14 @@ class Turns:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            await self._turn(is_first=self._is_first(scope))
-            # In the loop's next turn: this one is for this request, until it waits for something.
-            asyncio.get_running_loop().call_soon(self._pass_on)
+            await self.stand_in_line(is_first=self._is_first(scope))
         await self._app(scope, receive, send)
+
+    async def stand_in_line(self, *, is_first: bool = False) -> None:
+        """Returns when a request that came now begins."""
+        await self._turn(is_first=is_first)
+        # In the loop's next turn: this one is for this request, until it waits for something.
+        asyncio.get_running_loop().call_soon(self._pass_on)
 
     async def _turn(self, *, is_first: bool) -> None:
         if not self._is_taken:

@@ -78,20 +78,26 @@ def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, s
     """Jobs that are over, or one of whose leases has ended, is not heard, or sends nothing."""
     now = now_time()
     status, on_chain = market.leases_on_chain.look(from_hex(lease, 32) for lease, _, _, _ in live)
+    lateness = market.listening.lateness(session)
     heard = dict(session.exec(select(ProviderRow.address, ProviderRow.heard_time)).all())
+    silent = {
+        provider
+        for provider in {provider for _, _, provider, _ in live}
+        if lateness.waited_seconds(heard.get(provider, 0), now) > market.settings.silence_seconds
+    }
     over = session.exec(
         select(JobRow.id)
         .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
         .where(col(LeaseIntention.state).in_(("proposed", "running")), col(JobRow.state).in_(ENDED))
     )
-    troubled = set(over)
+    troubled, patience = set(over), market.settings.lane_patience_seconds
     for lease_id, job_id, provider, progress_time in live:
         lease = on_chain.get(from_hex(lease_id, 32))
         if lease is None:
             continue
         has_ended = lease.state is not LeaseState.OPEN or status.block_time >= lease.deadline_time
-        is_silent = now - heard.get(provider, 0) > market.settings.silence_seconds
-        if has_ended or is_silent or now - progress_time > market.settings.lane_patience_seconds:
+        is_slow = lateness.waited_seconds(progress_time, now) > patience
+        if has_ended or is_slow or provider in silent:
             troubled.add(job_id)
     return troubled
 

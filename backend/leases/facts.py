@@ -12,6 +12,7 @@ from backend.leases import lanes, statements
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import seconds_since
+from backend.operations.lateness import Lateness
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
@@ -51,6 +52,7 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
     segments = {row.lease: row for row in ask(statements.UNDECIDED, asked)}
     commitments = {row.lease: row for row in ask(statements.COMMITTED, asked)}
     checks = ask(statements.CHECKS, asked).all()
+    lateness, now_seconds = market.listening.lateness(session), now_time()
     spot = next((check for check in checks if check.purpose == "spot"), None)
     paid: dict[str, int] = dict(ask(statements.PAID, asked).tuples().all())
     leases = tuple(
@@ -60,7 +62,7 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
             provider=row.provider,
             chain=_on_chain(row, on_chain.get(from_hex(row.lease, 32)), block_time),
             ended_time=row.ended_time if row.state == "ended" else None,
-            silent_seconds=seconds_since(row.heard_time) if row.state != "ended" else 0,
+            silent_seconds=_silent_seconds(lateness, row.heard_time, now_seconds) if row.state != "ended" else 0,
             base=row.base_sequence,
             paid=max(row.base_sequence, paid.get(row.lease, 0)),
             pending=_pending(segments.get(row.lease), commitments.get(row.lease)),
@@ -78,9 +80,14 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
         ties={check.sequence: _check(check) for check in checks if check.purpose == "tie"},
         spot=_check(spot) if spot and spot.state != "spared" else None,
         is_spared=spot is not None and spot.state == "spared",
-        begun_time=min((row.proposed_time for row in rows), default=now_time()),
-        now_time=now_time(),
+        begun_time=min((row.proposed_time for row in rows), default=now_seconds),
+        now_time=now_seconds,
+        lateness=lateness,
     )
+
+
+def _silent_seconds(lateness: Lateness, heard_time: int | None, now_seconds: int) -> int:
+    return lateness.waited_seconds(heard_time, now_seconds) if heard_time is not None else seconds_since(None)
 
 
 def _rules(market: Market, job: JobRow) -> lanes.Rules:

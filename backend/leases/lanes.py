@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import cached_property
 
+from backend.operations.lateness import Lateness
 from protocol.events import EndReason
 
 
@@ -64,14 +65,14 @@ class LeaseFacts:
     chain: OnChain | None
     #: unix seconds at which the market gave it up; None while it runs or is to be opened
     ended_time: int | None = None
-    #: since the provider was heard
+    #: since the provider was heard, as far as somebody listened
     silent_seconds: int = 0
     #: last segment of the job that was paid before it began
     base: int
     #: last segment of the job that it, or a lease before it in its lane, was paid for
     paid: int
     pending: Pending | None = None
-    #: unix seconds of its proposal, or of what it sent last
+    #: unix seconds at which it was there to be served, or of what it sent last
     progress_time: int
 
     @property
@@ -168,10 +169,16 @@ class JobFacts:
     begun_time: int
     #: unix seconds
     now_time: int
+    #: the market's own, which is nobody's delay
+    lateness: Lateness = field(default_factory=Lateness)
 
     @property
     def live(self) -> list[LeaseFacts]:
         return [lease for lease in self.leases if lease.ended_time is None]
+
+    def waited_seconds(self, since_time: int) -> int:
+        """As far as the market took calls."""
+        return self.lateness.waited_seconds(since_time, self.now_time)
 
     @cached_property
     def lanes(self) -> tuple[Lane, ...]:
@@ -309,7 +316,7 @@ def _lost(job: JobFacts) -> list[Action]:
         elif _owed_seconds(job, lease) > job.rules.patience_seconds:
             why = f"{who} kept the other replicas waiting"
             actions.append(Close(lease=lease.lease, reason=EndReason.UNRESPONSIVE, why=why))
-        elif lease.pending is None and job.now_time - lease.progress_time > job.rules.wall_seconds:
+        elif lease.pending is None and job.waited_seconds(lease.progress_time) > job.rules.wall_seconds:
             why = f"{who} sent no segment for {job.rules.wall_seconds} s"
             actions.append(Close(lease=lease.lease, reason=EndReason.UNRESPONSIVE, why=why))
     return actions
@@ -330,7 +337,7 @@ def _owed_seconds(job: JobFacts, lease: LeaseFacts) -> int:
         since = max(lease.pending.since_time, *(pending.since_time for pending in waiting))
     else:
         return 0
-    return job.now_time - since
+    return job.waited_seconds(since)
 
 
 def _hopeless(job: JobFacts) -> list[Action]:

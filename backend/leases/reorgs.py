@@ -35,9 +35,11 @@ def confirm_all(session: Session, market: Market, leases: Sequence[str]) -> None
         some = leases[start : start + _CHUNK]
         lapsed = select(UsageRow.lease).where(col(UsageRow.lease).in_(some), UsageRow.verdict == "lapsed").distinct()
         returned = set(session.exec(lapsed))
+        # It could not be served before, however long it waited to be opened.
+        there = {"state": "running", "progress_time": now_time()}
         new = col(LeaseIntention.lease).in_([lease for lease in some if lease not in returned])
         proposed = col(LeaseIntention.state) == "proposed"
-        session.connection().execute(update(LeaseIntention).where(new, proposed).values(state="running"))
+        session.connection().execute(update(LeaseIntention).where(new, proposed).values(there))
         for lease in sorted(returned):
             pinned = pin_lease(session, lease)
             if pinned is not None:
@@ -51,7 +53,7 @@ def confirm(session: Session, market: Market, intention: LeaseIntention, job: Jo
     """
     if intention.state != "proposed":
         return
-    intention.state = "running"
+    intention.state, intention.progress_time = "running", now_time()
     session.add(intention)
     if job.state not in ENDED and _revive(session, job, intention):
         judge(session, market, job)

@@ -28,7 +28,7 @@ class LeaseIntention(SQLModel, table=True):
     base_sequence: int = 0
     #: unix seconds
     proposed_time: int
-    #: unix seconds at which its provider sent something last
+    #: unix seconds at which it was proposed, was there to be served, or its provider sent something last
     progress_time: int = 0
     #: unix seconds at which the market gave it up, or the job ended
     ended_time: int | None = None

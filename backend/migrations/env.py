@@ -66,6 +66,7 @@ _OWN = {
     "auctions",
     "ticks",
     "pulses",
+    "late_spells",
 }
 
 _engine = context.config.attributes.get("engine") or create_engine(

@@ -26,3 +26,12 @@ class PulseRow(SQLModel, table=True):
     name: str = Field(primary_key=True, max_length=40)
     #: unix milliseconds
     heard_ms: int = Field(default=0, sa_type=BigInteger)
+
+
+class LateSpellRow(SQLModel, table=True):
+    """The market took no calls, or too late ones, from one time until another; unix seconds."""
+
+    __tablename__ = "late_spells"
+    id: int | None = Field(default=None, primary_key=True)
+    from_time: int
+    until_time: int = Field(index=True)

@@ -55,6 +55,26 @@ def test_a_request_that_waits_for_something_holds_nobody_up() -> None:
     assert ended == ["/page"]
 
 
+def test_who_only_stands_in_line_waits_as_long_as_a_request_that_came_then() -> None:
+    begun: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(scope["path"])
+
+    async def go() -> None:
+        turns = Turns(app)
+
+        async def stand() -> None:
+            await turns.stand_in_line()
+            begun.append("-")
+
+        requests = [turns({"type": "http", "path": path}, _nothing, _nowhere) for path in "abc"]
+        await asyncio.gather(*requests[:2], stand(), requests[2])
+
+    asyncio.run(go())
+    assert begun == ["a", "b", "-", "c"]
+
+
 def test_whoever_goes_away_while_waiting_leaves_the_turn_to_the_next() -> None:
     begun: list[int] = []
 
