@@ -15,7 +15,7 @@ from sqlmodel import Session, col, select
 from backend import crash_points
 from backend.events.recording import say, told_proposed
 from backend.jobs.pinning import pin
-from backend.jobs.service import end_job
+from backend.jobs.service import end_job, order_of
 from backend.jobs.tables import JobRow
 from backend.leases.facts import gather
 from backend.leases.lanes import LaneState
@@ -205,8 +205,9 @@ def _note_proposed(session: Session, market: Market, job: JobRow, *, is_first: b
     if job.state == "queued":
         job.state = "matched"
         job.failure = None
-    # Each lane of a job that is let for the first time has its lease now.
-    job.wants_lease = not is_first and any(
+    # Each lane of a job that is let for the first time has its lease now, and so has the only lane.
+    has_all = is_first or order_of(job).replicas == 1
+    job.wants_lease = not has_all and any(
         lane.state is LaneState.WAITING for lane in gather(session, market, job).lanes
     )
     session.add(job)

@@ -2,12 +2,16 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import Any, Final, NamedTuple
 
+from sqlalchemy import SQLColumnExpression
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
-from backend.jobs.service import order_of
+from backend.jobs.service import order_of, read_order
 from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.facts import gather
 from backend.leases.lanes import JobFacts
@@ -22,12 +26,35 @@ from protocol.terms import Order
 from protocol.units import lock_up
 from protocol.wire.jobs import ENDED
 
-MAX_ORDERS = 1000
+MAX_ORDERS: Final = 1000
+_CHUNK: Final = 500
+_LET: Final[list[SQLColumnExpression[Any]]] = [
+    col(LeaseIntention.job_id),
+    col(LeaseIntention.lease),
+    col(LeaseIntention.fill),
+    col(LeaseIntention.provider),
+    col(LeaseIntention.zone),
+    col(LeaseIntention.state),
+    col(LeaseIntention.caught),
+]
+
+
+class _Let(NamedTuple):
+    """A lease that was proposed; see `LeaseIntention`."""
+
+    job_id: str
+    lease: str
+    fill: int
+    provider: str
+    zone: int
+    state: str
+    caught: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """The oldest orders that want a lease, with their jobs; and the jobs whose order expired while none was had."""
+    """Orders that want a lease and could have one now, with their jobs; and the jobs whose order expired while none
+    was had."""
 
     orders: list[tuple[BookOrder, JobRow]] = field(default_factory=list)
     expired: list[str] = field(default_factory=list)
@@ -35,21 +62,76 @@ class Waiting:
 
 def waiting(session: Session, market: Market) -> Waiting:
     """What the next auction is about; nothing is written."""
-    wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
-    statement = select(JobRow).where(wanting).order_by(col(JobRow.created_ms)).limit(MAX_ORDERS)
-    jobs = session.exec(statement).all()
-    leases = _intentions(session, jobs)
+    chosen = chosen_of(_candidates(session, market), MAX_ORDERS)
+    jobs = [job for some in _chunks(chosen) for job in session.exec(select(JobRow).where(col(JobRow.id).in_(some)))]
+    leases = _intentions(session, chosen)
+    on_chain = _on_chain(market, leases)
     found, now = Waiting(), now_time()
-    for job in jobs:
+    for job in sorted(jobs, key=lambda job: (job.created_ms, job.id)):
         order = order_of(job)
         if order.expiry <= now:
             if job.state == "queued":
                 found.expired.append(job.id)
             continue
-        entry = _entry(session, market, job, order, leases[job.id])
+        entry = _entry(session, market, job, order, leases[job.id], on_chain)
         if entry is not None:
             found.orders.append((entry, job))
     return found
+
+
+def chosen_of(candidates: Sequence[str], most: int) -> list[str]:
+    """The older half of an auction are the oldest that wait, the others are drawn from all that came later.
+
+    So orders that no offer meets, however many they are, keep nobody out for ever.
+    """
+    if len(candidates) <= most:
+        return list(candidates)
+    oldest, later = candidates[: most // 2], candidates[most // 2 :]
+    return [*oldest, *SystemRandom().sample(later, most - len(oldest))]
+
+
+def _candidates(session: Session, market: Market) -> list[str]:
+    """The jobs that want a lease, oldest first, but for those whose last one has to end or to give money back first."""
+    tried = select(LeaseIntention.lease).where(col(LeaseIntention.job_id) == col(JobRow.id)).exists()
+    wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
+    rows = session.exec(select(JobRow.id, tried).where(wanting).order_by(col(JobRow.created_ms), col(JobRow.id))).all()
+    ready = _ready(session, market, [job_id for job_id, is_tried in rows if is_tried])
+    return [job_id for job_id, is_tried in rows if not is_tried or job_id in ready]
+
+
+def _ready(session: Session, market: Market, ids: Sequence[str]) -> set[str]:
+    """Of jobs that had leases, those of which a fill may be opened; it is looked at closely if it is chosen."""
+    leases = _intentions(session, ids)
+    status, on_chain = market.leases_on_chain.look(from_hex(row.lease, 32) for rows in leases.values() for row in rows)
+    orders = (
+        (job_id, read_order(message))
+        for some in _chunks(ids)
+        for job_id, message in session.exec(select(JobRow.id, JobRow.order_message).where(col(JobRow.id).in_(some)))
+    )
+    now = now_time()
+    return {
+        job_id
+        for job_id, order in orders
+        if order.expiry <= now
+        or any(
+            _lane_is_ready(lane, leases[job_id], on_chain, order, status.block_time) for lane in range(order.replicas)
+        )
+    }
+
+
+def _lane_is_ready(
+    lane: int, leases: Sequence[_Let], on_chain: Mapping[bytes, LeaseRow], order: Order, block_time: int
+) -> bool:
+    """Its last lease is given up and over, and its money is there."""
+    ours = [row for row in leases if row.fill % order.replicas == lane]
+    if not ours:
+        return True
+    known = [lease for row in ours if (lease := on_chain.get(from_hex(row.lease, 32))) is not None]
+    last = on_chain.get(from_hex(ours[-1].lease, 32))
+    if ours[-1].state != "ended" or last is None:
+        return False
+    is_over = last.state is not LeaseState.OPEN or block_time >= last.deadline_time
+    return is_over and _can_lock(lane, known, order)
 
 
 def may_open(session: Session, market: Market, job: JobRow, fills: Sequence[int]) -> bool:
@@ -58,19 +140,32 @@ def may_open(session: Session, market: Market, job: JobRow, fills: Sequence[int]
     return set(fills) <= {lane.next_fill for lane in lanes if lane.can_open}
 
 
-def _intentions(session: Session, jobs: Sequence[JobRow]) -> defaultdict[str, list[LeaseIntention]]:
-    """All leases that were proposed for each, in the order of their fills."""
-    statement = select(LeaseIntention).where(col(LeaseIntention.job_id).in_([job.id for job in jobs]))
-    by_job: defaultdict[str, list[LeaseIntention]] = defaultdict(list)
-    for row in session.exec(statement.order_by(col(LeaseIntention.fill))) if jobs else ():
-        by_job[row.job_id].append(row)
+def _intentions(session: Session, ids: Sequence[str]) -> defaultdict[str, list[_Let]]:
+    """All leases that were proposed for each job, in the order of their fills."""
+    by_job: defaultdict[str, list[_Let]] = defaultdict(list)
+    for some in _chunks(ids):
+        statement = columns_of(*_LET).where(col(LeaseIntention.job_id).in_(some)).order_by(col(LeaseIntention.fill))
+        for row in session.connection().execute(statement):
+            by_job[row.job_id].append(_Let(*row))
     return by_job
 
 
+def _on_chain(market: Market, leases: Mapping[str, Sequence[_Let]]) -> Mapping[bytes, LeaseRow]:
+    return market.leases_on_chain.look(from_hex(row.lease, 32) for rows in leases.values() for row in rows)[1]
+
+
+def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _CHUNK] for start in range(0, len(ids), _CHUNK))
+
+
 def _entry(
-    session: Session, market: Market, job: JobRow, order: Order, leases: list[LeaseIntention]
+    session: Session,
+    market: Market,
+    job: JobRow,
+    order: Order,
+    leases: Sequence[_Let],
+    on_chain: Mapping[bytes, LeaseRow],
 ) -> BookOrder | None:
-    on_chain = market.mirror.leases_by_id([from_hex(row.lease, 32) for row in leases]) if leases else {}
     if not leases and not job.closed_lanes:
         # Nearly all that wait are here for the first time.
         fills = tuple(range(order.replicas))
@@ -99,7 +194,7 @@ def _entry(
     )
 
 
-def _serving(leases: list[LeaseIntention]) -> frozenset[Address]:
+def _serving(leases: Sequence[_Let]) -> frozenset[Address]:
     """Providers that never get another replica: they have one, or were caught at a lie."""
     return frozenset(Address(row.provider) for row in leases if row.state != "ended" or row.caught)
 

@@ -22,9 +22,10 @@ from backend.matching.audit import HeldReceipt, Outcome, audit
 from backend.matching.book import BookOrder
 from backend.matching.snapshot import Snapshot
 from backend.matching.tables import AuctionRow, BookEntryRow
-from backend.matching.waiting import waiting
+from backend.matching.waiting import chosen_of, waiting
 from backend.offers import service as offers
 from backend.offers.live import LiveBook
+from backend.operations.listening import Listening
 from backend.settings import MarketSettings
 from backend.submission import batches, intents
 from backend.submission.tables import IntentRow
@@ -83,6 +84,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             mirror=mirror,
             live_book=LiveBook(mirror, 60),
             leases_on_chain=LeasesOnChain(mirror),
+            listening=Listening(database, 60, 600),
             offer_index=None,
             domain=DOMAIN,
             submission_key=MATCHER,
@@ -286,6 +288,7 @@ class TestReplicas:
             "locked_base": 1,
             "paid_base": 0,
             "deadline_time": EXPIRY_TIME,
+            "closed_block": 1 if state is LeaseState.CLOSED else None,
             "reason": EndReason.NONE,
             "done": False,
         }
@@ -364,3 +367,38 @@ class TestReplicas:
         assert self._wanted(market) == []
         self._end(market, LeaseState.CLOSED, locked_base=opened.budget, paid_base=opened.budget - 1)
         assert [entry.fills for entry in self._wanted(market)] == [(4,)]
+
+    def test_orders_that_wait_for_their_own_leases_end_keep_no_other_out(
+        self, market: Market, opened: Order, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("backend.matching.waiting.MAX_ORDERS", 1)
+        self._end(market, LeaseState.OPEN)
+        with market.db.write() as session:
+            newer = _queue(session, market, 2)
+        assert [entry.digest for entry in self._wanted(market)] == [digest(DOMAIN, newer)]
+
+
+class TestMoreThanOneAuctionHolds:
+    def test_fewer_all_take_part(self) -> None:
+        assert chosen_of(["a", "b"], 2) == ["a", "b"]
+
+    def test_the_oldest_always_do_and_the_others_in_turn_by_chance(self) -> None:
+        jobs = [f"job_{number}" for number in range(12)]
+        seen: set[str] = set()
+        for _ in range(200):
+            chosen = chosen_of(jobs, 4)
+            assert chosen[:2] == jobs[:2]
+            assert len(set(chosen)) == 4
+            seen |= set(chosen)
+        assert seen == set(jobs)
+
+    def test_orders_that_no_offer_meets_keep_no_later_one_out_for_ever(
+        self, market: Market, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("backend.matching.waiting.MAX_ORDERS", 4)
+        with market.db.write() as session:
+            _post(session, market, "1", rate=5)
+            for number in range(1, 9):
+                _queue(session, market, number, max_rate=1)
+            _queue(session, market, 9)
+        assert any(auction.hold(market) == 1 for _ in range(200))
