@@ -6,6 +6,7 @@ again a second later.
 """
 
 import threading
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -32,6 +33,14 @@ def prepare() -> None:
 def market() -> None:
     """Asks for one run of the market's step, now."""
     _bell.ask()
+
+
+def rung_time(expires: object) -> float | None:
+    """Unix seconds at which a task was rung for, by when it says that it expires; None if it does not say."""
+    try:
+        return datetime.fromisoformat(expires).timestamp() - EXPIRES_SECONDS if isinstance(expires, str) else None
+    except ValueError:
+        return None
 
 
 def ring(name: str, *, queue: str = QUEUE, expires_seconds: int = EXPIRES_SECONDS) -> bool:

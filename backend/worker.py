@@ -21,6 +21,7 @@ from backend.broker import SCHEME
 from backend.market import Market
 from backend.operations import ticks
 from backend.operations.metrics import REGISTRY
+from backend.operations.pace import Pace
 from backend.operations.running import run_work
 from backend.operations.settings import OperationsSettings
 from backend.operations.sweeper import Sweeper
@@ -162,15 +163,19 @@ class _Apart:
 
 def _register(work: Work) -> None:
     apart = _Apart(work) if work.is_apart else None
+    pace = Pace()
 
-    @celery_app.task(name=work.name, ignore_result=True)
-    def run() -> None:
+    @celery_app.task(name=work.name, ignore_result=True, bind=True)
+    def run(task: Any) -> None:
         if apart is not None:
             apart.begin(_market())
             return
+        if pace.has_served(wake.rung_time(task.request.expires)):
+            return
         _watchdog.began()
         try:
-            run_work(_market(), work)
+            with pace.run():
+                run_work(_market(), work)
         finally:
             _watchdog.ended()
 
