@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import Boolean, Integer, bindparam, event, insert, inspect, or_, update
 from sqlalchemy.orm import Session as OrmSession
+from sqlalchemy.orm.attributes import get_history
 from sqlmodel import Session, col
 
 from backend.db import Database
@@ -92,7 +93,7 @@ def _note(session: OrmSession, *_: object) -> None:
     for row in session.new:
         note_new(session, row)
     for row in session.dirty:
-        if isinstance(row, JobRow) and inspect(row).attrs.state.history.has_changes():
+        if isinstance(row, JobRow) and get_history(row, "state").has_changes():
             note_state(session, row)
     for row in session.deleted:
         if isinstance(row, LeaseIntention):
