@@ -180,7 +180,8 @@ async def soak() -> list[dict[str, Any]]:
         house = _house(Path(folder), node_options=_SHORT_MEMORY)
         try:
             house.open(with_worker=False)
-            calls, buying = Calls(house.port, _CONNECTIONS), Calls(house.port, 16)
+            # Each provider has a connection of its own: who waits, waits at the market.
+            calls, buying = Calls(house.port, max(_CONNECTIONS, AGENTS)), Calls(house.port, 16)
             opened = Opened()
             memory: list[dict[str, int]] = []
             capacity = max(_SEATS, -(-JOBS // AGENTS))
@@ -196,7 +197,9 @@ async def soak() -> list[dict[str, Any]]:
                 jobs = await until_settled(buyer, opened, tally)
                 for task in background:
                     task.cancel()
-            times = sorted(opened.seen.values())
+            # What is let again later is no part of the backlog.
+            times = sorted(opened.seen[lease] for _, lease in buyer.accepted.values() if lease in opened.seen)
+            print(f"{len(opened.seen) - len(times)} leases were let again", flush=True)
             total, rate = max(opened.closed.values()) - begun, (len(times) - 1) / (times[-1] - times[0])
             worker = cpu_seconds(house, "worker") * 1000 / len(jobs)
             difference = _difference(house, sum(int(job["cost_base"]) for job in jobs))
