@@ -30,6 +30,9 @@ class State(StrEnum):
 
 
 UNDER_WAY: Final = (State.SIGNED, State.SENT)
+MAX_GAS: Final = 2**24
+"""Of one transaction; Ethereum takes no more since Fusaka (EIP-7825)."""
+
 _PATIENCE_WITH_RECEIPTS: Final = 10
 
 
@@ -77,6 +80,8 @@ class Transaction:
     missing_since_time: int | None = None
     #: False once it is final
     watched: bool = True
+    #: that its call may use
+    gas: int = MAX_GAS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,10 @@ class Rules:
     max_attempts: int = 6
     #: unmined transactions at once; more only wait in the node's pool
     in_flight: int = 16
+    #: or so many, as long as all together use no more gas than this, which is a part of a block: the ledger closes and
+    #: finalises one lease at a time, and when a grid fails there are hundreds
+    small_in_flight: int = 64
+    small_gas: int = 8_000_000
 
     @property
     def rebroadcast_seconds(self) -> int:
@@ -195,7 +204,10 @@ def next_nonce(transactions: Sequence[Transaction], view: View) -> int:
 def has_room(transactions: Sequence[Transaction], rules: Rules) -> bool:
     """Whether one more may be signed."""
     under_way = [transaction for transaction in transactions if transaction.state in UNDER_WAY]
-    return len(under_way) < rules.in_flight and not any(_is_broke(transaction) for transaction in under_way)
+    if any(_is_broke(transaction) for transaction in under_way):
+        return False
+    are_small = sum(transaction.gas for transaction in under_way) <= rules.small_gas
+    return len(under_way) < (rules.small_in_flight if are_small else rules.in_flight)
 
 
 def _is_broke(transaction: Transaction) -> bool:

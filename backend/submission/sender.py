@@ -23,6 +23,7 @@ from backend.submission.errors import GasBudgetSpent, GasTooDear, KeyUnfunded, S
 from backend.submission.fees import Fees, first_fees
 from backend.submission.gas import enough
 from backend.submission.plan import (
+    MAX_GAS,
     Action,
     Attempt,
     Broadcast,
@@ -50,8 +51,6 @@ from protocol.keys import LocalKey
 log = structlog.get_logger()
 
 GAS_MARGIN_PERCENT = 130
-MAX_GAS = 2**24
-"""Of one transaction; Ethereum takes no more since Fusaka (EIP-7825)."""
 
 _TRANSFER_GAS = 21_000
 _DAY_SECONDS = 86_400
@@ -70,7 +69,7 @@ class _Outgoing:
 
     def went(self, number: int, nonce: int, attempt: Attempt, gas: int) -> None:
         state = State.SENT if attempt.answer is Answer.ACCEPTED else State.SIGNED
-        self.transactions.append(Transaction(id=number, nonce=nonce, state=state, attempts=(attempt,)))
+        self.transactions.append(Transaction(id=number, nonce=nonce, state=state, attempts=(attempt,), gas=gas))
         at_most_wei = gas * attempt.fees.max_fee_wei
         self.spent_wei += at_most_wei
         self.promised_wei += at_most_wei

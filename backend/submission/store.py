@@ -273,4 +273,5 @@ def _transaction(row: TransactionRow, attempts: Sequence[Attempt]) -> Transactio
         mined_hash=row.tx_hash,
         missing_since_time=row.missing_since_time,
         watched=row.watched,
+        gas=row.gas,
     )

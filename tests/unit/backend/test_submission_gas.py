@@ -7,7 +7,8 @@ import pytest
 
 from backend.submission.batches import SIZES
 from backend.submission.gas import enough
-from backend.submission.sender import GAS_MARGIN_PERCENT, MAX_GAS
+from backend.submission.plan import MAX_GAS
+from backend.submission.sender import GAS_MARGIN_PERCENT
 
 _MEASURED = json.loads(Path("contracts/snapshots/ComputeLedger.json").read_text())
 

@@ -232,6 +232,12 @@ class TestNextNonce:
         assert not has_room(many, RULES)
         assert has_room(many[1:], RULES)
 
+    def test_small_ones_may_be_more_as_long_as_a_block_has_room_for_all(self) -> None:
+        small = [transaction(nonce=number, gas=100_000) for number in range(RULES.small_in_flight)]
+        assert has_room(small[1:], RULES)
+        assert not has_room(small, RULES)
+        assert not has_room([*small[: RULES.in_flight], transaction(nonce=99, gas=RULES.small_gas)], RULES)
+
 
 class TestFees:
     def test_first_fees_take_the_doubling_of_the_base_fee_and_never_pass_the_cap(self) -> None:
