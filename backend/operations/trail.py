@@ -2,12 +2,27 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.submission.tables import IntentRow, TransactionRow
+
+# Built once: each transaction runs it.
+_REQUESTS: Final = (
+    columns_of(col(JobRow.request_id))
+    .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
+    .where(
+        col(LeaseIntention.lease).in_(bindparam("leases", expanding=True)),
+        col(JobRow.request_id).is_not(None),
+    )
+    .distinct()
+    .order_by(col(JobRow.request_id))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +40,8 @@ class Footprint:
 
 def requests_of(session: Session, leases: Iterable[str]) -> list[str]:
     """The requests that these leases (0x hex) go back to, for a line of the log."""
-    statement = (
-        select(JobRow.request_id)
-        .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
-        .where(col(LeaseIntention.lease).in_(list(leases)), col(JobRow.request_id).is_not(None))
-        .distinct()
-        .order_by(col(JobRow.request_id))
-    )
-    return [found for found in session.exec(statement) if found is not None]
+    found = session.connection().execute(_REQUESTS, {"leases": list(leases)}).scalars()
+    return [request_id for request_id in found if request_id is not None]
 
 
 def follow(session: Session, request_id: str) -> list[Footprint]:

@@ -23,7 +23,12 @@ from protocol.messages import from_json
 from protocol.terms import Offer, Order, Voucher
 
 _CHUNK: Final = 500
-# Built once: each transaction runs them.
+# Built once: each lease that is given up, and each transaction, runs them.
+_ASKED: Final = sa.select(col(IntentRow.subject)).where(
+    col(IntentRow.kind) == sa.bindparam("kind"),
+    col(IntentRow.subject).in_(sa.bindparam("subjects", expanding=True)),
+    col(IntentRow.state).in_(LIVE),
+)
 _SUBJECTS: Final = (
     sa.select(
         col(LeaseIntention.lease),
@@ -48,13 +53,12 @@ def add(session: Session, kind: str, subject: str, payload: dict[str, Any]) -> N
 
 def add_all(session: Session, kind: str, wanted: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """Asks for each subject with its payload, in this sequence, unless it is asked for already."""
+    # Plain statements see only what is written.
+    session.flush()
     known: set[str] = set()
     for start in range(0, len(wanted), _CHUNK):
         some = [subject for subject, _ in wanted[start : start + _CHUNK]]
-        asked = select(IntentRow.subject).where(
-            IntentRow.kind == kind, col(IntentRow.subject).in_(some), col(IntentRow.state).in_(LIVE)
-        )
-        known |= set(session.exec(asked))
+        known |= set(session.connection().execute(_ASKED, {"kind": kind, "subjects": some}).scalars())
     fields = {"kind": kind, "state": "pending", "created_time": now_time()}
     rows = [
         {**fields, "subject": subject, "payload": json.dumps(payload)}

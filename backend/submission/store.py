@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Integer, bindparam, func
+from sqlalchemy import Integer, bindparam, func, update
 from sqlmodel import Session, col, or_, select
 
 from backend import crash_points
@@ -27,6 +27,17 @@ _MINED: Final = (
     select(TransactionRow.mined_block, TransactionRow.mined_hash)
     .where(_OF_SENDER, col(TransactionRow.watched), col(TransactionRow.state) == State.MINED)
     .distinct()
+)
+# And each broadcast these: neither bytes nor calldata are read for it.
+_ANSWERED: Final = (
+    update(AttemptRow)
+    .where(col(AttemptRow.tx_hash) == bindparam("key"))
+    .values(answer=bindparam("said"), broadcast_time=bindparam("at_time"))
+)
+_TAKEN: Final = (
+    update(TransactionRow)
+    .where(col(TransactionRow.id) == bindparam("number"), col(TransactionRow.state) == State.SIGNED)
+    .values(state=State.SENT)
 )
 
 
@@ -126,14 +137,11 @@ def raw_of(session: Session, tx_hash: str) -> str:
 
 def note_answer(session: Session, transaction_id: int, tx_hash: str, answer: Answer, now_time: int) -> None:
     """What a node said to a broadcast."""
-    attempt = session.exec(select(AttemptRow).where(AttemptRow.tx_hash == tx_hash)).one()
-    attempt.answer = answer
-    attempt.broadcast_time = now_time
-    session.add(attempt)
-    row = session.get_one(TransactionRow, transaction_id)
-    if answer is Answer.ACCEPTED and row.state == State.SIGNED:
-        row.state = State.SENT
-        session.add(row)
+    session.flush()
+    do = session.connection().execute
+    do(_ANSWERED, {"key": tx_hash, "said": answer, "at_time": now_time})
+    if answer is Answer.ACCEPTED:
+        do(_TAKEN, {"number": transaction_id})
 
 
 def mark(session: Session, mark_: Mark) -> int:
