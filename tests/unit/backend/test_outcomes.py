@@ -15,6 +15,7 @@ from backend.jobs.tables import JobRow, PassedOverRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.tables import OfferRow
+from backend.operations.listening import Listening
 from backend.settings import MarketSettings
 from backend.submission import outcomes
 from backend.submission.openings import Watch
@@ -119,9 +120,19 @@ def database(tmp_path: Path) -> Iterator[Database]:
     found.close()
 
 
+def _market(database: Database, mirror: Any) -> Any:
+    return SimpleNamespace(
+        db=database,
+        mirror=mirror,
+        openings=Watch(mirror),
+        listening=Listening(database, 20, 600),
+        settings=MarketSettings(),
+    )
+
+
 def _settle(database: Database, reason: Skip) -> tuple[JobRow, OfferRow]:
     mirror: Any = SkippingMirror(reason)
-    market = SimpleNamespace(db=database, mirror=mirror, openings=Watch(mirror), settings=MarketSettings())
+    market = _market(database, mirror)
     outcomes.settle(cast(Market, market))
     with database.read() as session:
         return session.get_one(JobRow, "job_1"), session.get_one(OfferRow, OFFER)
@@ -173,7 +184,7 @@ class ReorgingMirror(SkippingMirror):
 
 def test_an_open_that_is_as_proposed_is_looked_at_again_only_after_a_reorg(database: Database) -> None:
     mirror = ReorgingMirror()
-    made = SimpleNamespace(db=database, mirror=mirror, openings=Watch(cast(Any, mirror)), settings=MarketSettings())
+    made = _market(database, mirror)
     market = cast(Market, made)
 
     def state() -> tuple[str, str]:
@@ -194,7 +205,7 @@ def test_an_open_whose_transaction_becomes_final_is_done_though_it_was_not_looke
 ) -> None:
     mirror = ReorgingMirror()
     mirror.finalized_number = 5
-    made = SimpleNamespace(db=database, mirror=mirror, openings=Watch(cast(Any, mirror)), settings=MarketSettings())
+    made = _market(database, mirror)
     for _ in range(3):
         outcomes.settle(cast(Market, made))
     with database.write() as session:
