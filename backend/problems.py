@@ -8,6 +8,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from backend.errors import RequestRefused, status_of
@@ -21,6 +22,8 @@ log = structlog.get_logger()
 _REMEDIES: Final = {404: "see /docs for the paths", 405: "see /docs for the methods of this path"}
 """For what the framework refuses by itself."""
 _OUR_SIDE: Final = "what the market stands on does not answer: its node, or its mirror of the chain"
+_DATABASE_AWAY: Final = "the market's database does not answer, or has no room"
+_TRY_AGAIN: Final = "try again in a moment; see /readyz"
 
 
 class _ProblemResponse(JSONResponse):
@@ -65,7 +68,7 @@ def install(app: FastAPI) -> None:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             # Its words may name a node's or a database's URL, in which logins stand (threat A8).
             log.warning("request.postponed", path=request.url.path, code=error.code, reason=str(error)[:500])
-            return problem(status, error.code, _OUR_SIDE, "try again in a moment; see /readyz")
+            return problem(status, error.code, _OUR_SIDE, _TRY_AGAIN)
         remedy = error.remedy if isinstance(error, BadManifest) else None
         return problem(status, error.code, str(error), remedy)
 
@@ -84,6 +87,11 @@ def install(app: FastAPI) -> None:
         # Such as `Allow`, without which a 405 does not say what would be taken.
         answer.headers.update(error.headers or {})
         return answer
+
+    @app.exception_handler(OperationalError)
+    async def _database_away(request: Request, error: OperationalError) -> JSONResponse:
+        log.warning("request.postponed", path=request.url.path, code="database_away", reason=str(error.orig)[:500])
+        return problem(503, "database_away", _DATABASE_AWAY, _TRY_AGAIN)
 
     @app.exception_handler(Exception)
     async def _unexpected(request: Request, error: Exception) -> JSONResponse:

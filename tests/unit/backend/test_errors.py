@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy.exc import OperationalError
 
 from backend import errors, problems
 from backend.errors import STATUSES, RequestRefused, status_of
@@ -64,3 +65,21 @@ def test_a_refusal_that_says_again_what_utf_8_cannot_write_is_still_a_refusal() 
     answer = asyncio.run(ask())
     assert answer.status_code == 422
     assert answer.json()["detail"] == "bond: expected decimal digits, found ?"
+
+
+def test_a_database_that_is_away_or_full_is_a_reason_to_come_back_and_tells_nothing_of_itself() -> None:
+    app = FastAPI()
+    problems.install(app)
+
+    @app.get("/")
+    def _ask() -> None:
+        raise OperationalError("SELECT secret", None, RuntimeError("connection to server at db.internal failed"))
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://market.test") as http:
+            return await http.get("/")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["code"]) == (503, "database_away")
+    assert "secret" not in answer.text
+    assert "db.internal" not in answer.text
