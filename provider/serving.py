@@ -15,7 +15,7 @@ from protocol.wire.leases import LeaseWork
 from provider.errors import LeaseRefused, MarketRefused, MarketUnavailable
 from provider.journal import EndEntry, Journal
 from provider.runtimes.faults import CheckpointRefused, ModuleRefused, ProviderFault
-from provider.terms import agree, check_settled
+from provider.terms import agree, check_settled, is_countersigned
 from provider.visit import LONGEST_PAUSE_SECONDS, LeaseLapsed, Site, Visit, pauses
 
 _log = structlog.get_logger()
@@ -65,7 +65,9 @@ class Server:
         except LeaseLapsed as error:
             self._end(journal, "lapsed", str(error))
         else:
-            self._countersign(lease, last)
+            newest = progress.segments[-1].report if progress.segments else None
+            if newest is None or not is_countersigned(newest, last, me=site.key.address, domain=site.domain):
+                self._countersign(lease, last)
             self._end(journal, "completed")
         return True
 

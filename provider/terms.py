@@ -11,7 +11,7 @@ from protocol.manifest import Manifest
 from protocol.messages import Domain, digest, from_json, recover
 from protocol.terms import Order, UsageReceipt, Voucher
 from protocol.units import METER_WORK, earned_down, units_up
-from protocol.wire.leases import LeaseWork, SignedVoucher
+from protocol.wire.leases import LeaseWork, SignedVoucher, UsageReport
 from provider.errors import LeaseRefused, VoucherRefused
 
 
@@ -28,6 +28,16 @@ class Agreement:
     def earned_base(self, lease_work: int) -> int:
         """Base units that a voucher must carry for `lease_work`: rounded down, at most the lock."""
         return min(self.full_price_base(lease_work), self.on_chain.locked_base)
+
+    def last_voucher(self, receipt: UsageReceipt, *, paid_before: int) -> Voucher:
+        """What an honest market signs for the segment that ends the job; `paid_before` in base units."""
+        return Voucher(
+            lease=self.lease,
+            provider=self.on_chain.provider,
+            cumulative=max(self.earned_base(receipt.work), paid_before),
+            result=receipt.result,
+            last=True,
+        )
 
     def full_price_base(self, lease_work: int) -> int:
         """Base units that the work is worth, rounded down, whatever is locked."""
@@ -84,6 +94,16 @@ def check_settled(signed: SignedVoucher, agreement: Agreement, *, paid_before: i
     voucher = _payable(signed, agreement, paid_before, domain)
     _require((voucher.last, "it does not end the lease"))
     return voucher
+
+
+def is_countersigned(report: UsageReport, last: Voucher, *, me: Address, domain: Domain) -> bool:
+    """Whether the market has this provider's signature of the `last` voucher by the report that it answers."""
+    if report.countersignature is None:
+        return False
+    try:
+        return recover(domain, last, from_hex(report.countersignature, 65)) == me
+    except ProtocolError:
+        return False
 
 
 def _payable(signed: SignedVoucher, agreement: Agreement, paid_before: int, domain: Domain) -> Voucher:

@@ -179,6 +179,7 @@ class Visit:
             checkpoint=sha256(segment.checkpoint) if segment.checkpoint is not None else ZERO_HASH,
         )
         salt, commitment = self._committed(receipt)
+        last = self._agreement.last_voucher(receipt, paid_before=self._journal.progress.paid_base)
         report = UsageReport(
             usage_receipt=to_json(receipt),
             signature=to_hex(sign(self._site.domain, receipt, self._site.key)),
@@ -186,6 +187,7 @@ class Visit:
             result=result,
             salt=salt,
             log_text=segment.log.decode("utf-8", "replace")[:_MAX_LOG_CHARACTERS],
+            countersignature=to_hex(sign(self._site.domain, last, self._site.key)) if result is not None else None,
         )
         files = kept if checkpoint is None else [checkpoint]
         entry = SegmentEntry(

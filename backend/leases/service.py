@@ -20,7 +20,7 @@ from backend.leases.lanes import may_reveal
 from backend.leases.results import checked_result, limits_of
 from backend.leases.segments import Step, lane_steps, trace_of
 from backend.leases.tables import CommitmentRow, LeaseIntention, UsageRow
-from backend.leases.vouchers import compact, voucher_of
+from backend.leases.vouchers import compact, countersign_ahead, voucher_of
 from backend.market import Market
 from backend.offers.presence import hear_now
 from protocol.clock import now_milliseconds, now_time
@@ -108,6 +108,7 @@ def report_usage(
         _require_same(row, receipt)
         signed = voucher_of(row)
         if signed is not None and row.verdict != "waiting":
+            _countersigned(session, market, intention, report)
             return signed
         _require_running(market, intention, job)
     else:
@@ -117,7 +118,13 @@ def report_usage(
     judge(session, market, job)
     crash_points.reach("voucher.signed")
     signed = voucher_of(row) if row.verdict != "waiting" else None
+    _countersigned(session, market, intention, report)
     return signed or Waiting(sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas")
+
+
+def _countersigned(session: Session, market: Market, intention: LeaseIntention, report: UsageReport) -> None:
+    if report.countersignature is not None:
+        countersign_ahead(session, market, intention, report.countersignature)
 
 
 def _taken_in(

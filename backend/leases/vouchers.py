@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlmodel import Session, col, select
@@ -15,9 +16,9 @@ from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
-from protocol.hashing import checksum_address, from_hex, to_hex
-from protocol.keys import recover_address
-from protocol.messages import digest, from_json, sign, to_json
+from protocol.errors import ProtocolError
+from protocol.hashing import Address, checksum_address, from_hex, to_hex
+from protocol.messages import from_json, recover, sign, to_json
 from protocol.terms import UsageReceipt, Voucher
 from protocol.units import earned_down
 from protocol.wire.leases import SignedVoucher
@@ -73,12 +74,27 @@ def countersign(session: Session, market: Market, intention: LeaseIntention, sig
     last = last_voucher(session, market, intention)
     if last is None:
         raise UsageRefused("no last voucher was signed for this lease")
-    voucher = from_json(Voucher, last.voucher)
-    signer = recover_address(digest(market.domain, voucher), from_hex(signature, 65))
+    signer = _countersigner(market, last, signature)
     if signer != intention.provider:
         raise UsageRefused(f"the countersignature is by {signer}, not by {intention.provider}")
-    intention.countersignature = signature
-    session.add(intention)
+    writing.change(session, intention, countersignature=signature)
+
+
+def countersign_ahead(session: Session, market: Market, intention: LeaseIntention, signature: str) -> None:
+    """The same, of a signature that came before the voucher: one that is over something else changes nothing.
+
+    Its segment is paid whatever the signature is, and the provider is asked for another.
+    """
+    last = last_voucher(session, market, intention) if intention.countersignature is None else None
+    if last is None:
+        return
+    with suppress(ProtocolError):
+        if _countersigner(market, last, signature) == intention.provider:
+            writing.change(session, intention, countersignature=signature)
+
+
+def _countersigner(market: Market, last: SignedVoucher, signature: str) -> Address:
+    return recover(market.domain, from_json(Voucher, last.voucher), from_hex(signature, 65))
 
 
 def last_voucher(session: Session, market: Market, intention: LeaseIntention) -> SignedVoucher | None:

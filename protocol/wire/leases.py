@@ -82,6 +82,9 @@ class UsageReport(Wire):
     salt: Hash32 | None = None
     #: what the job printed in this segment
     log_text: Words = Field(default="", max_length=65_536)
+    #: with the last segment: of the digest of the `last` voucher that it gives, as the provider computes it; where the
+    #: market's voucher is another, it is not used, and asked for by `last_voucher`
+    countersignature: SignatureHex | None = None
 
 
 class Waiting(Wire):

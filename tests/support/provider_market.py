@@ -88,6 +88,8 @@ class FakeMarket:
         self.waits = 0
         self.times_reported: Counter[int] = Counter()
         self.countersigned_by: Address | None = None
+        #: calls that did nothing else
+        self.times_countersigned = 0
         self.failures: list[str] = []
         self.offers_posted: list[Offer] = []
         self.withdrawn: list[bytes] = []
@@ -176,13 +178,18 @@ class FakeMarket:
             result=receipt.result,
             last=report.result is not None,
         )
+        signed = self.alter(voucher)
         self.reports.append(report)
-        self.vouchers.append(self.signed(self.alter(voucher)))
+        self.vouchers.append(self.signed(signed))
+        if report.countersignature is not None:
+            who = recover(DOMAIN, signed, from_hex(report.countersignature, 65))
+            self.countersigned_by = who if who == OPERATOR.address else None
 
     def signed(self, voucher: Voucher) -> SignedVoucher:
         return SignedVoucher(voucher=to_json(voucher), signature=to_hex(sign(DOMAIN, voucher, self.signer)))
 
     def countersign(self, _lease: bytes, signature: bytes) -> None:
+        self.times_countersigned += 1
         last = from_json(Voucher, (self.cancelled or self.vouchers[-1]).voucher)
         self.countersigned_by = recover_address(digest(DOMAIN, last), signature)
 

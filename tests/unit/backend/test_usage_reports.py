@@ -25,14 +25,16 @@ from protocol.clock import now_milliseconds, now_time
 from protocol.events import EndReason
 from protocol.hashing import keccak256, sha256, to_hex
 from protocol.manifest import Manifest
-from protocol.messages import sign, to_json
+from protocol.messages import from_json, sign, to_json
 from protocol.results import JobResult, TraceLeaf
-from protocol.terms import UsageReceipt
+from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.leases import UsageReport
 from tests.support.databases import Database
 from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 WORK = 1000
+_EARNED_BASE: Final = 0
+"""For so little work at the paper market's rate."""
 _WAITING_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 20
 
@@ -59,6 +61,15 @@ def _report(paper: PaperMarket, job: Manifest, lease: bytes) -> dict[str, Any]:
     }
 
 
+def _countersigned(paper: PaperMarket, report: dict[str, Any], cumulative_base: int) -> dict[str, Any]:
+    """The report with the provider's word on the voucher that it expects."""
+    receipt = from_json(UsageReceipt, report["usage_receipt"])
+    last = Voucher(
+        lease=receipt.lease, provider=PROVIDER.address, cumulative=cumulative_base, result=receipt.result, last=True
+    )
+    return report | {"countersignature": to_hex(sign(paper.market.domain, last, PROVIDER))}
+
+
 @dataclass
 class _Running:
     """A lease of PROVIDER under which one segment is left to report."""
@@ -76,6 +87,17 @@ class _Running:
         return report_usage(
             session, self.paper.market, caller, to_hex(self.lease), UsageReport.model_validate(self.report())
         )
+
+    def post(self, body: dict[str, Any]) -> httpx.Response:
+        async def post() -> httpx.Response:
+            async with self.paper.http(self.paper.session_of(PROVIDER)) as http:
+                return await http.post(f"/v1/provider/leases/{to_hex(self.lease)}/usage-receipts", json=body)
+
+        return asyncio.run(post())
+
+    def countersignature(self) -> str | None:
+        with self.paper.market.db.read() as session:
+            return session.exec(select(LeaseIntention.countersignature)).one()
 
     def found(self) -> tuple[str, int]:
         """The job's state, and why its lease is to be closed."""
@@ -97,14 +119,36 @@ def running(tmp_path: Path, database: Database) -> Iterator[_Running]:
 
 
 def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(running: _Running) -> None:
-    async def report() -> httpx.Response:
-        async with running.paper.http(running.paper.session_of(PROVIDER)) as http:
-            return await http.post(f"/v1/provider/leases/{to_hex(running.lease)}/usage-receipts", json=running.report())
-
-    answer = asyncio.run(report())
+    answer = running.post(running.report())
     assert answer.status_code == 200, answer.text
     assert answer.json()["voucher"]["last"]
     assert running.found() == ("succeeded", 0)
+
+
+def test_a_countersignature_of_the_voucher_that_follows_is_taken_with_the_report(running: _Running) -> None:
+    report = _countersigned(running.paper, running.report(), _EARNED_BASE)
+    answer = running.post(report)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["voucher"]["cumulative"] == str(_EARNED_BASE)
+    assert running.countersignature() == report["countersignature"]
+
+
+def test_a_countersignature_of_another_voucher_costs_the_provider_nothing_and_counts_for_nothing(
+    running: _Running,
+) -> None:
+    answer = running.post(_countersigned(running.paper, running.report(), _EARNED_BASE + 1))
+    assert answer.status_code == 200, answer.text
+    assert running.countersignature() is None
+    # The provider is asked for another, and its repeated report may bring it.
+    report = _countersigned(running.paper, running.report(), _EARNED_BASE)
+    assert running.post(report).json() == answer.json()
+    assert running.countersignature() == report["countersignature"]
+
+
+def test_a_countersignature_that_nobody_could_have_made_costs_the_provider_nothing(running: _Running) -> None:
+    answer = running.post(running.report() | {"countersignature": "0x" + "00" * 65})
+    assert answer.status_code == 200, answer.text
+    assert running.countersignature() is None
 
 
 def test_a_lease_is_not_given_up_while_its_last_segment_is_being_accepted(running: _Running) -> None:

@@ -50,6 +50,19 @@ def test_a_lease_is_served_segment_by_segment_to_its_result(world: World) -> Non
     assert dict(world.market.times_reported) == dict.fromkeys(range(1, SEGMENTS + 1), 1)
 
 
+def test_the_countersignature_comes_with_the_last_segment(world: World) -> None:
+    world.serve()
+    assert world.market.times_countersigned == 0
+    assert [report.countersignature is not None for report in world.market.reports] == [False] * (SEGMENTS - 1) + [True]
+
+
+def test_a_last_voucher_over_more_than_was_expected_is_countersigned_by_itself(world: World) -> None:
+    world.market.alter = lambda voucher: replace(voucher, cumulative=voucher.cumulative + voucher.last)
+    world.serve()
+    _assert_completed(world)
+    assert world.market.times_countersigned == 1
+
+
 def test_usage_is_timed_by_the_chains_clock(world: World) -> None:
     world.serve()
     assert {report.usage_receipt["meteredUntil"] for report in world.market.reports} == {str(NOW * 1000)}
