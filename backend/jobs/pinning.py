@@ -4,6 +4,9 @@ On PostgreSQL server and worker write side by side: without it one that ends a j
 each see the job as it was before, and the later commit would stand. On SQLite one transaction writes at a time.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
@@ -20,6 +23,22 @@ _OF_LEASE = (
     .with_for_update()
 )
 _LEASE = select(LeaseIntention).where(col(LeaseIntention.lease) == bindparam("lease"))
+# By nothing but the leases: SQLite would look through all of the provider's.
+_NAMED = col(LeaseIntention.lease).in_(bindparam("leases", expanding=True))
+_JOBS = select(JobRow).where(col(JobRow.id).in_(select(col(LeaseIntention.job_id)).where(_NAMED)))
+_ONE, _FREE = _JOBS.with_for_update(), _JOBS.with_for_update(skip_locked=True)
+_LEASES = select(LeaseIntention).where(_NAMED)
+_NOW = {"populate_existing": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """Leases of one provider, by their ids."""
+
+    #: as they are now, with their jobs
+    leases: dict[str, tuple[LeaseIntention, JobRow]]
+    #: somebody else has their jobs just now
+    busy: frozenset[str]
 
 
 def pin(session: Session, job_id: str) -> JobRow:
@@ -29,7 +48,22 @@ def pin(session: Session, job_id: str) -> JobRow:
 
 def pin_lease(session: Session, lease: str) -> tuple[LeaseIntention, JobRow] | None:
     """A lease intention and its job as they are now, both pinned; None if there is no such intention."""
-    asked, now = {"lease": lease}, {"populate_existing": True}
-    job = session.exec(_OF_LEASE, params=asked, execution_options=now).first()
-    intention = session.exec(_LEASE, params=asked, execution_options=now).first() if job is not None else None
+    asked = {"lease": lease}
+    job = session.exec(_OF_LEASE, params=asked, execution_options=_NOW).first()
+    intention = session.exec(_LEASE, params=asked, execution_options=_NOW).first() if job is not None else None
     return (intention, job) if job is not None and intention is not None else None
+
+
+def pin_leases(session: Session, provider: str, leases: Sequence[str]) -> Pinned:
+    """Those leases that are the provider's, pinned with their jobs. One is waited for; of several none is.
+
+    Whoever has some and waits for another could wait for somebody who waits for it.
+    """
+    asked, statement = {"leases": leases}, _ONE if len(leases) == 1 else _FREE
+    jobs = {job.id: job for job in session.exec(statement, params=asked, execution_options=_NOW)}
+    rows = session.exec(_LEASES, params=asked, execution_options=_NOW)
+    found = [row for row in rows if row.provider == provider]
+    return Pinned(
+        leases={row.lease: (row, jobs[row.job_id]) for row in found if row.job_id in jobs},
+        busy=frozenset(row.lease for row in found if row.job_id not in jobs),
+    )

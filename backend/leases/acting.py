@@ -11,9 +11,9 @@ from backend.events import writing
 from backend.jobs.pinning import pin
 from backend.jobs.service import end_job
 from backend.jobs.tables import JobLogRow, JobRow
-from backend.leases import lanes, statements
-from backend.leases.facts import gather, intentions_of
-from backend.leases.segments import undo_from, vouched_base, waiting_segment
+from backend.leases import lanes
+from backend.leases.facts import ChainNow, Known, chain_now, gather_all, intentions_of
+from backend.leases.segments import undo_from, waiting_segment
 from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
 from backend.leases.vouchers import pay
 from backend.market import Market
@@ -35,25 +35,41 @@ _TOGETHER: Final = 8
 
 def judge(session: Session, market: Market, job: JobRow) -> None:
     """Decides and does what is due for the job, until nothing is. Whoever calls it has pinned the job."""
+    with chain_now(market) as chain:
+        judge_all(session, market, [job], chain)
+
+
+def judge_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow) -> None:
+    """The same for some jobs, by the mirror of one moment."""
+    left = list(jobs)
     for _ in range(_ROUNDS):
-        session.flush()
-        facts = gather(session, market, job)
-        actions = lanes.decide(facts)
-        if not actions:
-            _settle_state(session, job, facts)
+        if not left:
             return
-        for action in actions:
-            _do(session, market, job, action)
-        if job.state in ENDED and not _is_let(session, job):
-            # Nothing is left to decide about it.
-            writing.change(session, job, wants_lease=False)
-            return
+        known = gather_all(session, market, left, chain)
+        left = [job for job in left if _act(session, market, job, known[job.id], chain)]
 
 
-def _is_let(session: Session, job: JobRow) -> bool:
-    """Whether one of its leases is not given up."""
-    session.flush()
-    return session.connection().execute(statements.LIVE, {"job": job.id}).first() is not None
+def _act(session: Session, market: Market, job: JobRow, known: Known, chain: ChainNow) -> bool:
+    """Whether something may be left to decide."""
+    actions = lanes.decide(known.facts)
+    if not actions:
+        _settle_state(session, job, known.facts)
+        return False
+    for action in actions:
+        if isinstance(action, lanes.Accept):
+            _accept(session, market, job, action, known, chain)
+        else:
+            _do(session, job, action)
+    if job.state in ENDED and not _is_let(session, known.facts):
+        # Nothing is left to decide about it.
+        writing.change(session, job, wants_lease=False)
+        return False
+    return True
+
+
+def _is_let(session: Session, facts: lanes.JobFacts) -> bool:
+    """Whether one of the leases that ran is not given up yet."""
+    return any(session.get_one(LeaseIntention, lease.lease).state != "ended" for lease in facts.live)
 
 
 def sweep(market: Market) -> None:
@@ -128,14 +144,12 @@ def _settle_state(session: Session, job: JobRow, facts: lanes.JobFacts) -> None:
         writing.change(session, job, state=state, wants_lease=wants_lease)
 
 
-def _do(session: Session, market: Market, job: JobRow, action: lanes.Action) -> None:
+def _do(session: Session, job: JobRow, action: lanes.Action) -> None:
     match action:
         case lanes.Close() | lanes.Drop():
             give_up(session, job, action)
         case lanes.Settle():
             _settle(session, session.get_one(LeaseIntention, action.lease))
-        case lanes.Accept():
-            _accept(session, market, job, action)
         case lanes.Replay():
             session.add(CheckRow(job_id=job.id, sequence=action.sequence, purpose="tie", state="due"))
             note(session, job, f"{action.why}; the market runs it")
@@ -188,29 +202,26 @@ def _undo_waiting(session: Session, intention: LeaseIntention, verdict: str) -> 
         session.add(row)
 
 
-def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept) -> None:
-    on_chain = market.mirror.leases_by_id([from_hex(lease, 32) for lease in action.leases])
-    if len(on_chain) < len(action.leases):
-        # A reorg came in between; decided again, they are not running.
-        return
+def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept, known: Known, chain: ChainNow) -> None:
+    on_chain, vouched_base = chain.leases(action.leases), known.vouched_base
     rows = []
     for lease in action.leases:
         intention = session.get_one(LeaseIntention, lease)
         row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
         rows.append(row)
-        pay(session, market, job, row, on_chain[from_hex(lease, 32)])
+        pay(session, market, job, row, on_chain[lease], before_base=vouched_base.get(lease, 0))
+        vouched_base[lease] = row.cumulative_base
         now = now_time()
         ended = {"state": "ended", "ended_time": now, "last_signed_time": now}
         writing.change(session, intention, progress_time=now, **(ended if row.last else {"state": "running"}))
-    advance(session, job, rows[0])
+    advance(session, job, rows[0], cost_base=sum(vouched_base.values()))
 
 
-def advance(session: Session, job: JobRow, row: UsageRow) -> None:
-    """The job is as far as this accepted segment, if it was not further before."""
-    session.flush()
+def advance(session: Session, job: JobRow, row: UsageRow, *, cost_base: int) -> None:
+    """The job is as far as this accepted segment, if it was not further before, and costs so much by now."""
     if row.log_text and session.get(JobLogRow, (job.id, row.sequence)) is None:
         session.add(JobLogRow(job_id=job.id, sequence=row.sequence, text=row.log_text))
-    changes: dict[str, Any] = {"state": "running", "cost_base": vouched_base(session, job.id)}
+    changes: dict[str, Any] = {"state": "running", "cost_base": cost_base}
     if row.sequence > job.segments_done:
         changes |= {"segments_done": row.sequence, "work": row.job_work}
     if row.result_info is not None:

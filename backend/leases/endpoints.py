@@ -1,5 +1,7 @@
 """What a provider's agent calls. Every call also says that the provider is alive."""
 
+from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
@@ -7,7 +9,10 @@ from pydantic import BaseModel
 
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
-from backend.leases import ending, service, vouchers, work
+from backend.errors import RequestRefused, status_of
+from backend.leases import ending, receiving, service, vouchers, work
+from backend.market import Market
+from protocol.errors import GridleaseError
 from protocol.wire.leases import (
     CommitmentAnswer,
     Countersignature,
@@ -15,10 +20,14 @@ from protocol.wire.leases import (
     LeasePage,
     LeaseWork,
     SignedVoucher,
+    UsageAnswer,
+    UsageAnswers,
     UsageCommitment,
     UsageReport,
+    UsageReports,
     Waiting,
 )
+from protocol.wire.problems import Problem
 
 router = APIRouter(prefix="/v1/provider", tags=["provider"])
 
@@ -66,11 +75,53 @@ async def commit_usage(lease: str, asked: UsageCommitment, market: TheMarket, ca
 )
 async def report_usage(lease: str, report: UsageReport, market: TheMarket, caller: Provider) -> Response:
     """One segment for one voucher. The same again gets the same voucher, or 202 while the segment is not accepted."""
-    answer = await market.db.written(lambda session: service.report_usage(session, market, caller, lease, report))
+    answer = await market.db.written(lambda session: receiving.report_usage(session, market, caller, lease, report))
     crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
     return _said(answer, 202 if isinstance(answer, Waiting) else 200)
+
+
+@router.post("/usage-receipts", response_model=UsageAnswers, operation_id="report_usages")
+async def report_usages(asked: UsageReports, market: TheMarket, caller: Provider) -> Response:
+    """Segments of several leases in one call; each is answered as by itself, and one that is refused alone is."""
+    reports = asked.reports
+    answers = await _answered(market, caller, reports)
+    for place, report in enumerate(reports):
+        if place not in answers:
+            # Alone it waits for its job: it holds nothing that anybody could wait for.
+            answers[place] = (await _answered(market, caller, [report]))[0]
+    if any(report.result is not None for report in reports):
+        wake.market()
+    return _said(UsageAnswers(data=[_told(answers[place]) for place in range(len(reports))]))
+
+
+async def _answered(market: Market, caller: Wallet, reports: Sequence[UsageReport]) -> dict[int, receiving.Answer]:
+    answers = await market.db.written(lambda session: receiving.report_usages(session, market, caller, reports))
+    crash_points.reach("voucher.committed")
+    return answers
+
+
+def _told(answer: receiving.Answer) -> UsageAnswer:
+    if isinstance(answer, SignedVoucher):
+        return UsageAnswer(voucher=answer)
+    if isinstance(answer, Waiting):
+        return UsageAnswer(waiting=answer)
+    return UsageAnswer(problem=_problem(answer))
+
+
+def _problem(error: GridleaseError) -> Problem:
+    status = status_of(error)
+    remedy, facts = (error.said_remedy, error.facts) if isinstance(error, RequestRefused) else (None, {})
+    return Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        # It may say again what a stranger sent, which JSON can write and UTF-8 cannot: half a surrogate pair.
+        detail=str(error).encode(errors="replace").decode(),
+        code=error.code,
+        remedy=remedy or None,
+        **facts,
+    )
 
 
 @router.post("/leases/{lease}/countersign", status_code=204, operation_id="countersign")

@@ -1,9 +1,14 @@
 """Gathers what `backend.leases.lanes` decides about: the market's rows, and the leases as the mirror has them."""
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from sqlalchemy import Select
 from sqlmodel import Session, col, select
 
 from backend.jobs.service import order_of
@@ -13,7 +18,7 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import seconds_since
 from backend.operations.lateness import Lateness
-from indexer.queries import LeaseRow
+from indexer.queries import LeaseRow, Reads
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex, sha256_of_cid, to_hex
@@ -38,56 +43,161 @@ def intentions_of(session: Session, job_id: str) -> list[LeaseIntention]:
     return list(session.exec(statement))
 
 
+class ChainNow:
+    """The mirror at one moment; what was asked once is not asked again."""
+
+    def __init__(self, now: Reads) -> None:
+        self._now = now
+        #: unix seconds
+        self.block_time = now.status().block_time
+        self._known: dict[str, LeaseRow | None] = {}
+
+    def leases(self, wanted: Iterable[str]) -> dict[str, LeaseRow]:
+        """Those that the mirror has, by their id in 0x hex."""
+        wanted = list(wanted)
+        missing = {lease: from_hex(lease, 32) for lease in wanted if lease not in self._known}
+        if missing:
+            read = self._now.leases_by_id(missing.values())
+            self._known |= {lease: read.get(key) for lease, key in missing.items()}
+        return {lease: row for lease in wanted if (row := self._known[lease]) is not None}
+
+
+@contextmanager
+def chain_now(market: Market) -> Iterator[ChainNow]:
+    """One state of the mirror, for as long as it is open. Raises `MirrorError`."""
+    with market.mirror.snapshot() as now:
+        yield ChainNow(now)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is known of one job."""
+
+    facts: lanes.JobFacts
+    #: base units of the highest voucher of each lease to the provider that has it
+    vouched_base: dict[str, int]
+
+
 def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
     """What is known of the job now."""
+    with chain_now(market) as chain:
+        return gather_all(session, market, [job], chain)[job.id].facts
+
+
+def gather_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow) -> dict[str, Known]:
+    """The same of some jobs, by their ids: as many statements as for one."""
     # Plain statements see only what is written.
     session.flush()
-    order, asked = order_of(job), {"job": job.id}
-    ask = session.connection().execute
-    rows = ask(statements.LEASES_OF_JOB, asked).all()
-    with market.mirror.snapshot() as now:
-        on_chain = now.leases_by_id([from_hex(row.lease, 32) for row in rows])
-        block_time = now.status().block_time
-    # Of each lease one at most is not decided.
-    segments = {row.lease: row for row in ask(statements.UNDECIDED, asked)}
-    commitments = {row.lease: row for row in ask(statements.COMMITTED, asked)}
-    checks = ask(statements.CHECKS, asked).all()
-    lateness, now_seconds = market.listening.lateness(session), now_time()
-    spot = next((check for check in checks if check.purpose == "spot"), None)
-    paid: dict[str, int] = dict(ask(statements.PAID, asked).tuples().all())
-    leases = tuple(
+    found = _Found(session, [job.id for job in jobs], market.listening.lateness(session))
+    on_chain = chain.leases(row.lease for rows in found.leases.values() for row in rows)
+    leases = {job.id: _leases(found, job.id, on_chain, chain.block_time) for job in jobs}
+    accepted = found.accepted({job_id: _wanted(found, job_id, some) for job_id, some in leases.items()})
+    return {
+        job.id: Known(
+            facts=_facts(market, job, found, leases[job.id], accepted[job.id]),
+            vouched_base=_vouched_base(found, job.id),
+        )
+        for job in jobs
+    }
+
+
+class _Found:
+    """The market's rows about some jobs; those that are listed are in lists by job."""
+
+    def __init__(self, session: Session, jobs: list[str], lateness: Lateness) -> None:
+        self._session, self._jobs = session, jobs
+        #: unix seconds
+        self.now_time = now_time()
+        self.lateness = lateness
+        self.leases = self._listed(statements.LEASES)
+        # Of each lease one at most is not decided.
+        self.segments = {row.lease: row for row in self._rows(statements.UNDECIDED)}
+        self.commitments = {row.lease: row for row in self._rows(statements.COMMITTED)}
+        self.checks = self._listed(statements.CHECKS)
+        self.sums = self._listed(statements.SUMS)
+
+    def spot(self, job_id: str) -> Any:
+        """The check before `last`, if one was drawn."""
+        return next((check for check in self.checks[job_id] if check.purpose == "spot"), None)
+
+    def accepted(self, wanted: Mapping[str, set[int]]) -> defaultdict[str, dict[int, lanes.Value]]:
+        """By job and segment, of those that are asked for."""
+        values: defaultdict[str, dict[int, lanes.Value]] = defaultdict(dict)
+        sequences = set[int]().union(*wanted.values())
+        for row in self._rows(statements.ACCEPTED, sequences=list(sequences)) if sequences else ():
+            if row.sequence in wanted[row.job_id]:
+                values[row.job_id][row.sequence] = value_of(row)
+        return values
+
+    def _rows(self, statement: Select[Any], **more: Any) -> Sequence[Any]:
+        return self._session.connection().execute(statement, {"jobs": self._jobs, **more}).all()
+
+    def _listed(self, statement: Select[Any]) -> defaultdict[str, list[Any]]:
+        by_job: defaultdict[str, list[Any]] = defaultdict(list)
+        for row in self._rows(statement):
+            by_job[row.job_id].append(row)
+        return by_job
+
+
+def _leases(
+    found: _Found, job_id: str, on_chain: Mapping[str, LeaseRow], block_time: int
+) -> tuple[lanes.LeaseFacts, ...]:
+    paid: dict[str, int] = {}
+    for row in found.sums[job_id]:
+        paid[row.lease] = max(paid.get(row.lease, 0), row.paid or 0)
+    return tuple(
         lanes.LeaseFacts(
             lease=row.lease,
             fill=row.fill,
             provider=row.provider,
-            chain=_on_chain(row, on_chain.get(from_hex(row.lease, 32)), block_time),
+            chain=_on_chain(row, on_chain.get(row.lease), block_time),
             ended_time=row.ended_time if row.state == "ended" else None,
-            silent_seconds=_silent_seconds(lateness, row.heard_time, now_seconds) if row.state != "ended" else 0,
+            silent_seconds=_silent_seconds(found, row.heard_time) if row.state != "ended" else 0,
             base=row.base_sequence,
             paid=max(row.base_sequence, paid.get(row.lease, 0)),
-            pending=_pending(segments.get(row.lease), commitments.get(row.lease)),
+            pending=_pending(found.segments.get(row.lease), found.commitments.get(row.lease)),
             progress_time=max(row.progress_time, row.proposed_time),
         )
-        for row in rows
+        for row in found.leases[job_id]
     )
-    wanted = {lease.pending.sequence for lease in leases if lease.pending}
+
+
+def _wanted(found: _Found, job_id: str, leases: Iterable[lanes.LeaseFacts]) -> set[int]:
+    """Segments whose accepted value something is compared with."""
+    spot = found.spot(job_id)
+    return {lease.pending.sequence for lease in leases if lease.pending} | ({spot.sequence} if spot else set())
+
+
+def _vouched_base(found: _Found, job_id: str) -> dict[str, int]:
+    provider = {row.lease: row.provider for row in found.leases[job_id]}
+    return {row.lease: row.vouched_base for row in found.sums[job_id] if provider.get(row.lease) == row.provider}
+
+
+def _facts(
+    market: Market,
+    job: JobRow,
+    found: _Found,
+    leases: tuple[lanes.LeaseFacts, ...],
+    accepted: Mapping[int, lanes.Value],
+) -> lanes.JobFacts:
+    replicas, spot, checks = order_of(job).replicas, found.spot(job.id), found.checks[job.id]
     return lanes.JobFacts(
         rules=_rules(market, job),
         is_ended=job.state in ENDED,
         leases=leases,
-        closed_lanes=frozenset(lane for lane in range(order.replicas) if job.closed_lanes >> lane & 1),
-        accepted=_accepted(session, job.id, wanted | ({spot.sequence} if spot else set())),
+        closed_lanes=frozenset(lane for lane in range(replicas) if job.closed_lanes >> lane & 1),
+        accepted=accepted,
         ties={check.sequence: _check(check) for check in checks if check.purpose == "tie"},
         spot=_check(spot) if spot and spot.state != "spared" else None,
         is_spared=spot is not None and spot.state == "spared",
-        begun_time=min((row.proposed_time for row in rows), default=now_seconds),
-        now_time=now_seconds,
-        lateness=lateness,
+        begun_time=min((row.proposed_time for row in found.leases[job.id]), default=found.now_time),
+        now_time=found.now_time,
+        lateness=found.lateness,
     )
 
 
-def _silent_seconds(lateness: Lateness, heard_time: int | None, now_seconds: int) -> int:
-    return lateness.waited_seconds(heard_time, now_seconds) if heard_time is not None else seconds_since(None)
+def _silent_seconds(found: _Found, heard_time: int | None) -> int:
+    return found.lateness.waited_seconds(heard_time, found.now_time) if heard_time is not None else seconds_since(None)
 
 
 def _rules(market: Market, job: JobRow) -> lanes.Rules:
@@ -132,15 +242,6 @@ def _pending(sent: Any, commitment: Any) -> lanes.Pending | None:
     if commitment is not None:
         return lanes.Pending(sequence=commitment.sequence, since_time=commitment.committed_time, value=None)
     return None
-
-
-def _accepted(session: Session, job_id: str, wanted: set[int]) -> dict[int, lanes.Value]:
-    ask = session.connection().execute
-    return {
-        sequence: value_of(row)
-        for sequence in wanted
-        for row in ask(statements.ACCEPTED, {"job": job_id, "sequence": sequence})
-    }
 
 
 def value_of(row: Any) -> lanes.Value:

@@ -177,6 +177,6 @@ def _revive(session: Session, job: JobRow, intention: LeaseIntention) -> bool:
     for row in rows:
         row.verdict = "paid"
         session.add(row)
-        advance(session, job, row)
+        advance(session, job, row, cost_base=vouched_base(session, job.id))
     note(session, job, f"the lease of provider {intention.provider} is back: {len(rows)} segments count again")
     return True

@@ -1,6 +1,7 @@
 """Segments as they are stored: what a lane was paid for, and what the job's lanes agree about."""
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from sqlalchemy import ColumnElement
@@ -13,11 +14,12 @@ from protocol.wire.jobs import TraceStep
 
 
 class Step(NamedTuple):
-    """Of an accepted segment, what the next one follows from."""
+    """Of an accepted segment, what the next one follows from and goes on from."""
 
     sequence: int
     state_hash: str
     job_work: int
+    checkpoint_cid: str
 
 
 def usages(session: Session, job_id: str) -> list[UsageRow]:
@@ -33,10 +35,12 @@ def lane_segments(session: Session, job_id: str, lane: int) -> list[UsageRow]:
     return list(session.exec(statement.order_by(col(UsageRow.sequence))))
 
 
-def lane_steps(session: Session, job_id: str, lane: int) -> list[Step]:
-    """The same, of what is written already."""
-    rows = session.connection().execute(statements.LANE, {"job": job_id, "lane": lane})
-    return [Step(*row) for row in rows]
+def steps_of(session: Session, jobs: Collection[str]) -> defaultdict[tuple[str, int], list[Step]]:
+    """By job and lane the same, of what is written already."""
+    by_lane: defaultdict[tuple[str, int], list[Step]] = defaultdict(list)
+    for job_id, lane, *step in session.connection().execute(statements.LANES, {"jobs": list(jobs)}) if jobs else ():
+        by_lane[job_id, lane].append(Step(*step))
+    return by_lane
 
 
 def waiting_segment(session: Session, lease: str) -> UsageRow | None:

@@ -1,11 +1,11 @@
-"""What is asked about a job's leases for every usage receipt: statements that are built once.
+"""What is asked about the leases of some jobs for every usage receipt: statements that are built once.
 
 Their rows are plain: they have the columns' names, change nothing, and show only what is written already.
 """
 
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Column, Table, and_, bindparam, func, select
+from sqlalchemy import BindParameter, Column, Table, and_, bindparam, case, func, select
 from sqlmodel import SQLModel
 
 from backend.leases.tables import CheckRow, CommitmentRow, LeaseIntention, UsageRow
@@ -23,8 +23,9 @@ _CHECKS: Final = _table(CheckRow).c
 _PROVIDERS: Final = _table(ProviderRow).c
 
 _JOB: Final[BindParameter[str]] = bindparam("job")
-_LEASE: Final[BindParameter[str]] = bindparam("lease")
+_JOBS: Final[BindParameter[str]] = bindparam("jobs", expanding=True)
 _SAID: Final[tuple[Column[Any], ...]] = (
+    _USAGES.job_id,
     _USAGES.lease,
     _USAGES.sequence,
     _USAGES.received_time,
@@ -36,46 +37,56 @@ _SAID: Final[tuple[Column[Any], ...]] = (
 )
 
 #: with the time at which its provider was heard, where it ever was
-LEASES_OF_JOB: Final = (
-    select(_table(LeaseIntention), _PROVIDERS.heard_time)
+LEASES: Final = (
+    select(
+        _LEASES.job_id,
+        _LEASES.lease,
+        _LEASES.fill,
+        _LEASES.provider,
+        _LEASES.state,
+        _LEASES.ended_time,
+        _LEASES.base_sequence,
+        _LEASES.progress_time,
+        _LEASES.proposed_time,
+        _PROVIDERS.heard_time,
+    )
     .join_from(_table(LeaseIntention), _table(ProviderRow), _PROVIDERS.address == _LEASES.provider, isouter=True)
-    .where(_LEASES.job_id == _JOB)
+    .where(_LEASES.job_id.in_(_JOBS))
     .order_by(_LEASES.fill)
 )
 
-#: a row for each lease of the job that is not given up
-LIVE: Final = select(_LEASES.lease).where(_LEASES.job_id == _JOB, _LEASES.state != "ended")
-
-UNDECIDED: Final = select(*_SAID).where(_USAGES.job_id == _JOB, _USAGES.verdict == "waiting")
+UNDECIDED: Final = select(*_SAID).where(_USAGES.job_id.in_(_JOBS), _USAGES.verdict == "waiting")
 
 ACCEPTED: Final = select(*_SAID).where(
-    _USAGES.job_id == _JOB, _USAGES.verdict == "paid", _USAGES.sequence == bindparam("sequence")
+    _USAGES.job_id.in_(_JOBS),
+    _USAGES.verdict == "paid",
+    _USAGES.sequence.in_(bindparam("sequences", expanding=True)),
 )
 
-#: by lease, the last segment that it was paid for and that was not struck
-PAID: Final = (
-    select(_USAGES.lease, func.max(_USAGES.sequence))
-    .where(_USAGES.job_id == _JOB, _USAGES.verdict == "paid")
-    .group_by(_USAGES.lease)
+#: by lease and provider: the last segment that was paid for and not struck, and the base units of the highest voucher,
+#: which stays good once it is signed
+SUMS: Final = (
+    select(
+        _USAGES.job_id,
+        _USAGES.lease,
+        _USAGES.provider,
+        func.max(case((_USAGES.verdict == "paid", _USAGES.sequence))).label("paid"),
+        func.max(_USAGES.cumulative_base).label("vouched_base"),
+    )
+    .where(_USAGES.job_id.in_(_JOBS))
+    .group_by(_USAGES.job_id, _USAGES.lease, _USAGES.provider)
 )
 
-#: what a lane was paid for, over all its leases
-LANE: Final = (
-    select(_USAGES.sequence, _USAGES.state_hash, _USAGES.job_work)
-    .where(_USAGES.job_id == _JOB, _USAGES.lane == bindparam("lane"), _USAGES.verdict == "paid")
-    .order_by(_USAGES.sequence)
-)
-
-#: what the lanes of some jobs were paid for
+#: what the lanes were paid for, over all their leases
 LANES: Final = (
     select(_USAGES.job_id, _USAGES.lane, _USAGES.sequence, _USAGES.state_hash, _USAGES.job_work, _USAGES.checkpoint_cid)
-    .where(_USAGES.job_id.in_(bindparam("jobs", expanding=True)), _USAGES.verdict == "paid")
+    .where(_USAGES.job_id.in_(_JOBS), _USAGES.verdict == "paid")
     .order_by(_USAGES.sequence)
 )
 
 #: by live lease, its newest commitment, where that is not followed by a usage receipt
 COMMITTED: Final = (
-    select(_COMMITMENTS.lease, _COMMITMENTS.sequence, _COMMITMENTS.committed_time)
+    select(_LEASES.job_id, _COMMITMENTS.lease, _COMMITMENTS.sequence, _COMMITMENTS.committed_time)
     .join_from(_table(CommitmentRow), _table(LeaseIntention), _LEASES.lease == _COMMITMENTS.lease)
     .join(
         _table(UsageRow),
@@ -86,17 +97,12 @@ COMMITTED: Final = (
         ),
         isouter=True,
     )
-    .where(_LEASES.job_id == _JOB, _LEASES.state != "ended", _USAGES.lease.is_(None))
+    .where(_LEASES.job_id.in_(_JOBS), _LEASES.state != "ended", _USAGES.lease.is_(None))
 )
 
-CHECKS: Final = select(_CHECKS.sequence, _CHECKS.purpose, _CHECKS.state, _CHECKS.found, _CHECKS.why).where(
-    _CHECKS.job_id == _JOB, _CHECKS.state != "spent"
-)
-
-#: base units of the highest voucher of a lease to its provider; once signed, it stays good
-HIGHEST: Final = select(func.max(_USAGES.cumulative_base)).where(
-    _USAGES.lease == _LEASE, _USAGES.provider == bindparam("provider"), _USAGES.voucher_message.is_not(None)
-)
+CHECKS: Final = select(
+    _CHECKS.job_id, _CHECKS.sequence, _CHECKS.purpose, _CHECKS.state, _CHECKS.found, _CHECKS.why
+).where(_CHECKS.job_id.in_(_JOBS), _CHECKS.state != "spent")
 
 _HIGHEST_OF_EACH: Final = (
     select(func.max(_USAGES.cumulative_base).label("most"))

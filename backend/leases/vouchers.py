@@ -3,14 +3,14 @@
 import json
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
+from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
 from backend.errors import UsageRefused
 from backend.events import writing
 from backend.jobs.tables import JobRow
-from backend.leases import statements
 from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
@@ -23,14 +23,25 @@ from protocol.terms import UsageReceipt, Voucher
 from protocol.units import earned_down
 from protocol.wire.leases import SignedVoucher
 
+# Built once: every job's end runs it. The last one of a lease replaces all others.
+_HIGHEST: Final = (
+    select(col(UsageRow.lease), col(UsageRow.voucher_message), col(UsageRow.voucher_signature), col(UsageRow.last))
+    .join(LeaseIntention, is_of_lease())
+    .where(
+        col(UsageRow.lease).in_(bindparam("leases", expanding=True)),
+        col(UsageRow.voucher_message).is_not(None),
+        col(LeaseIntention.last_signed_time).is_not(None),
+    )
+    .order_by(col(UsageRow.cumulative_base), col(UsageRow.sequence))
+)
 
-def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow) -> None:
-    """Signs the voucher of a segment that is accepted, into its row."""
+
+def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow, *, before_base: int) -> None:
+    """Signs the voucher of a segment that is accepted, into its row.
+
+    `before_base` is what the highest one before it says. Signed before a reorg it stays good: no later one says less.
+    """
     receipt = from_json(UsageReceipt, json.loads(row.receipt_message))
-    # One that was signed before a reorg stays good: no later one says less.
-    session.flush()
-    asked = {"lease": row.lease, "provider": row.provider}
-    before_base = session.connection().execute(statements.HIGHEST, asked).scalar() or 0
     earned_base = max(earned_down(lease.meter, lease.rate, receipt.work), before_base)
     voucher = Voucher(
         lease=receipt.lease,
@@ -80,17 +91,17 @@ def countersign(session: Session, market: Market, intention: LeaseIntention, sig
     writing.change(session, intention, countersignature=signature)
 
 
-def countersign_ahead(session: Session, market: Market, intention: LeaseIntention, signature: str) -> None:
-    """The same, of a signature that came before the voucher: one that is over something else changes nothing.
+def countersign_ahead(session: Session, market: Market, given: Sequence[tuple[LeaseIntention, str]]) -> None:
+    """The same of some, whose signatures came before the vouchers: one that is over something else changes nothing.
 
     Its segment is paid whatever the signature is, and the provider is asked for another.
     """
-    last = last_voucher(session, market, intention) if intention.countersignature is None else None
-    if last is None:
-        return
-    with suppress(ProtocolError):
-        if _countersigner(market, last, signature) == intention.provider:
-            writing.change(session, intention, countersignature=signature)
+    ended = [one for one in given if one[0].last_signed_time is not None and one[0].countersignature is None]
+    lasts = last_vouchers(session, market, [intention.lease for intention, _ in ended]) if ended else {}
+    for intention, signature in ended:
+        with suppress(ProtocolError):
+            if _countersigner(market, lasts[intention.lease], signature) == intention.provider:
+                writing.change(session, intention, countersignature=signature)
 
 
 def _countersigner(market: Market, last: SignedVoucher, signature: str) -> Address:
@@ -121,17 +132,8 @@ def last_voucher(session: Session, market: Market, intention: LeaseIntention) ->
 
 def last_vouchers(session: Session, market: Market, leases: Sequence[str]) -> dict[str, SignedVoucher]:
     """`last_voucher` of many. Raises `LookupError` where one has none."""
-    statement = (
-        select(UsageRow.lease, UsageRow.voucher_message, UsageRow.voucher_signature, UsageRow.last)
-        .join(LeaseIntention, is_of_lease())
-        .where(
-            col(UsageRow.lease).in_(leases),
-            col(UsageRow.voucher_message).is_not(None),
-            col(LeaseIntention.last_signed_time).is_not(None),
-        )
-        .order_by(col(UsageRow.cumulative_base), col(UsageRow.sequence))
-    )
-    highest = {lease: (message, signature, is_last) for lease, message, signature, is_last in session.exec(statement)}
+    rows = session.connection().execute(_HIGHEST, {"leases": leases}).tuples()
+    highest = {lease: (message, signature, is_last) for lease, message, signature, is_last in rows}
     found = {}
     for lease in leases:
         message, signature, is_last = highest.get(lease, (None, None, False))

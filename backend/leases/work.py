@@ -1,17 +1,16 @@
 """What a provider is told of its leases: order, manifest, where to go on, and the voucher that ends it."""
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, case, col, select
 
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
-from backend.leases import statements, vouchers
-from backend.leases.segments import trace_of
+from backend.leases import vouchers
+from backend.leases.segments import Step, steps_of, trace_of
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from indexer.queries import LeaseRow
@@ -65,7 +64,7 @@ def _is_open(row: LeaseIntention, lease: LeaseRow | None) -> bool:
 def _shown(
     session: Session, market: Market, rows: Sequence[tuple[LeaseIntention, JobRow]], on_chain: dict[str, LeaseRow]
 ) -> list[LeaseWork]:
-    segments = _segments(session, {job.id for _, job in rows})
+    segments = steps_of(session, {job.id for _, job in rows})
     found = []
     for row, job in rows:
         lease = on_chain.get(row.lease)
@@ -84,15 +83,7 @@ def _shown(
     return found
 
 
-def _segments(session: Session, jobs: set[str]) -> defaultdict[tuple[str, int], list[Any]]:
-    """By job and lane, what it was paid for, in order."""
-    by_lane: defaultdict[tuple[str, int], list[Any]] = defaultdict(list)
-    for row in session.connection().execute(statements.LANES, {"jobs": list(jobs)}) if jobs else ():
-        by_lane[row.job_id, row.lane].append(row)
-    return by_lane
-
-
-def _resume(row: LeaseIntention, segments: list[Any]) -> Resume | None:
+def _resume(row: LeaseIntention, segments: list[Step]) -> Resume | None:
     """The last paid checkpoint of the lease's own lane; no other lane's is shown."""
     if not segments:
         return None

@@ -1,11 +1,15 @@
 """What a provider's agent and the market say to each other while a lease runs."""
 
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from protocol.wire.fields import Big, Cid, Hash32, SignatureHex, Wire, Words
 from protocol.wire.jobs import OutputFile, TraceStep
+from protocol.wire.problems import Problem
+
+MOST_REPORTS: Final = 32
+"""In one call: whoever else asks the market meanwhile waits until all of them are judged."""
 
 
 class Resume(Wire):
@@ -100,6 +104,28 @@ class SignedVoucher(Wire):
 
     voucher: dict[str, Any]
     signature: SignatureHex
+
+
+class UsageReports(Wire):
+    """Segments of several leases, each named by its usage receipt."""
+
+    reports: list[UsageReport] = Field(min_length=1, max_length=MOST_REPORTS)
+
+
+class UsageAnswer(Wire):
+    """What one of them came to: exactly one of these."""
+
+    voucher: SignedVoucher | None = None
+    #: no voucher yet
+    waiting: Waiting | None = None
+    #: as it would have been refused by itself
+    problem: Problem | None = None
+
+
+class UsageAnswers(Wire):
+    """In the order of the reports."""
+
+    data: list[UsageAnswer]
 
 
 class Countersignature(Wire):

@@ -12,9 +12,10 @@ import pytest
 from backend.files import access
 from backend.leases.tables import LeaseIntention
 from protocol.clock import now_time
-from protocol.hashing import cid_of, sha256, to_hex
+from protocol.hashing import cid_of, from_hex, sha256, to_hex
 from protocol.messages import sign, to_json
 from protocol.signin import sign_text
+from protocol.terms import UsageReceipt
 from tests.support.accounts_market import MODULE, MarketWorld, Somebody, job_body
 from tests.support.builders import make_offer, make_order
 from tests.support.stored_mirror import DEPLOYMENT
@@ -91,6 +92,15 @@ def body_of(operation: str, owner: Somebody, things: Things) -> dict[str, Any]:
     message = owner.world.message(owner.key, chain_id=2) if operation == "verify" else ""
     stranger_signed = to_hex(sign_text(owner.world.market.submission_key, message))
     receipt = {"lease": things.ids["lease"], "sequence": "1"}
+    whole = UsageReceipt(
+        lease=from_hex(things.ids["lease"], 32),
+        sequence=1,
+        metered_until=0,
+        work=1,
+        result=bytes(32),
+        checkpoint=bytes(32),
+    )
+    signature = to_hex(sign(DEPLOYMENT.domain, whole, owner.key))
     step = {"state_hash": "0x" + "00" * 32, "work": "1"}
     cid = things.ids["cid"]
     bodies: dict[str, dict[str, Any]] = {
@@ -122,6 +132,9 @@ def body_of(operation: str, owner: Somebody, things: Things) -> dict[str, Any]:
         "ping_webhook": {},
         "resend_webhook_message": {},
         "report_usage": {"json": {"usage_receipt": receipt, "signature": "0x" + "00" * 65, "step": step}},
+        "report_usages": {
+            "json": {"reports": [{"usage_receipt": to_json(whole), "signature": signature, "step": step}]}
+        },
         "countersign": {"json": {"signature": "0x" + "00" * 65}},
         "report_failure": {"json": {"reason": "taken"}},
     }

@@ -18,56 +18,20 @@ from backend.jobs.pinning import pin_lease
 from backend.jobs.tables import JobRow
 from backend.leases.acting import sweep
 from backend.leases.ending import report_failure
-from backend.leases.service import report_usage
+from backend.leases.receiving import report_usage
 from backend.leases.tables import LeaseIntention
 from backend.offers.tables import ProviderRow
-from protocol.clock import now_milliseconds, now_time
+from protocol.clock import now_time
 from protocol.events import EndReason
-from protocol.hashing import keccak256, sha256, to_hex
+from protocol.hashing import to_hex
 from protocol.manifest import Manifest
-from protocol.messages import from_json, sign, to_json
-from protocol.results import JobResult, TraceLeaf
-from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.leases import UsageReport
 from tests.support.databases import Database
 from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
+from tests.support.usage_reports import EARNED_BASE, countersigned, only_segment
 
-WORK = 1000
-_EARNED_BASE: Final = 0
-"""For so little work at the paper market's rate."""
 _WAITING_SECONDS: Final = 0.5
 _LONGEST_SECONDS: Final = 20
-
-
-def _report(paper: PaperMarket, job: Manifest, lease: bytes) -> dict[str, Any]:
-    """The only segment, with the result."""
-    state = keccak256(lease)
-    leaf = TraceLeaf(index=0, state_hash=state, work=WORK)
-    result = JobResult(job_hash=job.job_hash(), status="succeeded", exit_code=0, outputs=(), trace=(leaf,), work=WORK)
-    receipt = UsageReceipt(
-        lease=lease,
-        sequence=1,
-        metered_until=now_milliseconds(),
-        work=WORK,
-        result=result.result_hash(),
-        checkpoint=sha256(b""),
-    )
-    step = {"state_hash": to_hex(state), "work": str(WORK)}
-    return {
-        "usage_receipt": to_json(receipt),
-        "signature": to_hex(sign(paper.market.domain, receipt, PROVIDER)),
-        "step": step,
-        "result": {"status": "succeeded", "exit_code": 0, "work": str(WORK), "outputs": [], "trace": [step]},
-    }
-
-
-def _countersigned(paper: PaperMarket, report: dict[str, Any], cumulative_base: int) -> dict[str, Any]:
-    """The report with the provider's word on the voucher that it expects."""
-    receipt = from_json(UsageReceipt, report["usage_receipt"])
-    last = Voucher(
-        lease=receipt.lease, provider=PROVIDER.address, cumulative=cumulative_base, result=receipt.result, last=True
-    )
-    return report | {"countersignature": to_hex(sign(paper.market.domain, last, PROVIDER))}
 
 
 @dataclass
@@ -79,7 +43,7 @@ class _Running:
     lease: bytes
 
     def report(self) -> dict[str, Any]:
-        return _report(self.paper, self.manifest, self.lease)
+        return only_segment(self.paper, self.manifest, self.lease)
 
     def report_in(self, session: Session) -> Any:
         """As the route does."""
@@ -126,21 +90,21 @@ def test_a_provider_that_was_silent_for_long_is_not_given_up_by_its_own_report(r
 
 
 def test_a_countersignature_of_the_voucher_that_follows_is_taken_with_the_report(running: _Running) -> None:
-    report = _countersigned(running.paper, running.report(), _EARNED_BASE)
+    report = countersigned(running.paper, running.report(), EARNED_BASE)
     answer = running.post(report)
     assert answer.status_code == 200, answer.text
-    assert answer.json()["voucher"]["cumulative"] == str(_EARNED_BASE)
+    assert answer.json()["voucher"]["cumulative"] == str(EARNED_BASE)
     assert running.countersignature() == report["countersignature"]
 
 
 def test_a_countersignature_of_another_voucher_costs_the_provider_nothing_and_counts_for_nothing(
     running: _Running,
 ) -> None:
-    answer = running.post(_countersigned(running.paper, running.report(), _EARNED_BASE + 1))
+    answer = running.post(countersigned(running.paper, running.report(), EARNED_BASE + 1))
     assert answer.status_code == 200, answer.text
     assert running.countersignature() is None
     # The provider is asked for another, and its repeated report may bring it.
-    report = _countersigned(running.paper, running.report(), _EARNED_BASE)
+    report = countersigned(running.paper, running.report(), EARNED_BASE)
     assert running.post(report).json() == answer.json()
     assert running.countersignature() == report["countersignature"]
 

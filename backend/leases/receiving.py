@@ -1,0 +1,255 @@
+"""Usage receipts in (SPEC "Vouchers", "Replicas"): what a provider sends is checked, kept, and judged at once.
+
+Several of one call are one piece of work: what is known of their jobs is read together. Whatever can be refused is
+refused before anything is written for it, so one that is refused leaves nothing and costs the others nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from sqlalchemy import bindparam
+from sqlmodel import Session, col, select
+
+from backend import crash_points
+from backend.accounts.service import Principal
+from backend.errors import NotFound, UsageRefused, status_of
+from backend.events import writing
+from backend.files import access
+from backend.jobs.pinning import pin_leases
+from backend.jobs.service import order_of
+from backend.jobs.tables import JobRow
+from backend.leases.acting import judge_all
+from backend.leases.facts import ChainNow, chain_now
+from backend.leases.requirements import (
+    require_committed,
+    require_next,
+    require_running,
+    require_same,
+    require_signed,
+)
+from backend.leases.results import checked_result
+from backend.leases.segments import Step, steps_of, trace_of
+from backend.leases.service import lane_of
+from backend.leases.tables import LeaseIntention, UsageRow
+from backend.leases.vouchers import compact, countersign_ahead, voucher_of
+from backend.market import Market
+from backend.offers.presence import hear_now
+from protocol.clock import now_time
+from protocol.errors import GridleaseError
+from protocol.hashing import Address, cid_of, from_hex, to_hex
+from protocol.messages import from_json, to_json
+from protocol.terms import UsageReceipt
+from protocol.wire.leases import SignedVoucher, UsageReport, Waiting
+
+Answer = SignedVoucher | Waiting | GridleaseError
+"""Of one usage receipt; an error is what it is refused with."""
+
+# Built once: every usage receipt runs it.
+_SENT: Final = select(UsageRow).where(
+    col(UsageRow.provider) == bindparam("provider"),
+    col(UsageRow.lease).in_(bindparam("leases", expanding=True)),
+    col(UsageRow.sequence).in_(bindparam("sequences", expanding=True)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """One usage receipt, with its place in the call."""
+
+    place: int
+    receipt: UsageReceipt
+    report: UsageReport
+    intention: LeaseIntention
+    job: JobRow
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.intention.lease, self.receipt.sequence
+
+
+def report_usage(
+    session: Session, market: Market, caller: Principal, lease: str, report: UsageReport
+) -> SignedVoucher | Waiting:
+    """Checks and keeps one segment, and answers with its voucher once it is accepted; the same again asks again."""
+    named = to_hex(from_hex(lease, 32))
+    answer = _received(session, market, caller, [(named, _read(report), report)])[0]
+    if isinstance(answer, GridleaseError):
+        raise answer
+    return answer
+
+
+def report_usages(
+    session: Session, market: Market, caller: Principal, reports: Sequence[UsageReport]
+) -> dict[int, Answer]:
+    """The same for some, by their places. One without an answer is to be sent alone: somebody else has its job.
+
+    One that is alone waits for its job, and is always answered.
+    """
+    named = [(_read(report), report) for report in reports]
+    return _received(
+        session,
+        market,
+        caller,
+        [
+            (to_hex(receipt.lease) if isinstance(receipt, UsageReceipt) else None, receipt, report)
+            for receipt, report in named
+        ],
+    )
+
+
+def _read(report: UsageReport) -> UsageReceipt | GridleaseError:
+    try:
+        return from_json(UsageReceipt, report.usage_receipt)
+    except GridleaseError as error:
+        return error
+
+
+def _received(
+    session: Session,
+    market: Market,
+    caller: Principal,
+    reports: Sequence[tuple[str | None, UsageReceipt | GridleaseError, UsageReport]],
+) -> dict[int, Answer]:
+    """Each with the lease that it is for, if it names one."""
+    hear_now(session, caller.address, market.settings.silence_seconds)
+    pinned = pin_leases(session, caller.address, list({lease for lease, _, _ in reports if lease is not None}))
+    answers: dict[int, Answer] = {}
+    sent = []
+    for place, (lease, receipt, report) in enumerate(reports):
+        if lease in pinned.busy:
+            continue
+        found = pinned.leases.get(lease) if lease is not None else None
+        if lease is not None and found is None:
+            answers[place] = NotFound(f"no lease {lease} of {caller.address}")
+        elif isinstance(receipt, GridleaseError):
+            answers[place] = receipt
+        elif found is not None:
+            sent.append(_Sent(place, receipt, report, *found))
+    with chain_now(market) as chain:
+        for some in _waves(sent):
+            for one, answer in _judged(session, market, some, chain):
+                answers[one.place] = answer
+    return answers
+
+
+def _waves(sent: Iterable[_Sent]) -> Iterator[list[_Sent]]:
+    """Each with one of a job at most: what follows another of its job is looked at when that was judged."""
+    by_job: defaultdict[str, list[_Sent]] = defaultdict(list)
+    for one in sent:
+        by_job[one.job.id].append(one)
+    while by_job:
+        yield [queue.pop(0) for queue in by_job.values()]
+        by_job = defaultdict(list, {job_id: queue for job_id, queue in by_job.items() if queue})
+
+
+def _judged(session: Session, market: Market, sent: Sequence[_Sent], chain: ChainNow) -> Iterator[tuple[_Sent, Answer]]:
+    """What each came to. They are of different jobs."""
+    before = _sent_before(session, sent)
+    # One read for all.
+    chain.leases(one.intention.lease for one in sent)
+    steps = steps_of(session, {one.job.id for one in sent})
+    rows: list[tuple[_Sent, UsageRow]] = []
+    for one in sent:
+        try:
+            rows.append((one, _kept(session, market, one, before.get(one.key), steps, chain)))
+        except GridleaseError as error:
+            if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise
+            yield one, error
+    undecided = [(one, row) for one, row in rows if row.verdict == "waiting"]
+    if undecided:
+        judge_all(session, market, [one.job for one, _ in undecided], chain)
+        crash_points.reach("voucher.signed")
+    for one, row in undecided:
+        if row.verdict == "waiting":
+            writing.change(session, one.intention, progress_time=row.received_time)
+    signatures = [(one.intention, one.report.countersignature) for one, _ in rows]
+    countersign_ahead(session, market, [(lease, signature) for lease, signature in signatures if signature is not None])
+    for one, row in rows:
+        yield one, _answer(one.job, row)
+
+
+def _sent_before(session: Session, sent: Sequence[_Sent]) -> dict[tuple[str, int], UsageRow]:
+    """By lease and segment, to the provider that has the lease."""
+    if not sent:
+        return {}
+    leases, sequences = zip(*(one.key for one in sent), strict=True)
+    asked = {"provider": sent[0].intention.provider, "leases": leases, "sequences": sequences}
+    return {(row.lease, row.sequence): row for row in session.exec(_SENT, params=asked)}
+
+
+def _answer(job: JobRow, row: UsageRow) -> SignedVoucher | Waiting:
+    signed = voucher_of(row) if row.verdict != "waiting" else None
+    return signed or Waiting(sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas")
+
+
+def _kept(
+    session: Session,
+    market: Market,
+    one: _Sent,
+    row: UsageRow | None,
+    steps: defaultdict[tuple[str, int], list[Step]],
+    chain: ChainNow,
+) -> UsageRow:
+    """Its row, of now or of before; raises what it is refused with."""
+    if row is not None and row.verdict != "lapsed":
+        require_same(row, one.receipt)
+        if row.verdict == "waiting" or voucher_of(row) is None:
+            require_running(one.intention, one.job, chain)
+        return row
+    require_running(one.intention, one.job, chain)
+    require_signed(market, one.intention, one.receipt, one.report.signature)
+    return _taken_in(session, market, one, steps[one.job.id, lane_of(one.job, one.intention)], lapsed=row)
+
+
+def _taken_in(
+    session: Session, market: Market, one: _Sent, before: Sequence[Step], *, lapsed: UsageRow | None
+) -> UsageRow:
+    """Its new row. Where a reorg took back what the lease had sent before, that one's voucher stays good."""
+    intention, job, receipt, report = one.intention, one.job, one.receipt, one.report
+    require_next(job, intention, before, receipt, report)
+    if order_of(job).replicas > 1:
+        require_committed(session, market, intention, receipt, report)
+    info = None
+    if report.result is not None:
+        info = checked_result(market, job, trace_of(before), receipt, report)
+    _keep_files(session, market, one)
+    sent = UsageRow(
+        lease=intention.lease,
+        provider=intention.provider,
+        sequence=receipt.sequence,
+        job_id=job.id,
+        lane=lane_of(job, intention),
+        verdict="waiting",
+        receipt_message=compact(to_json(receipt)),
+        receipt_signature=report.signature,
+        state_hash=report.step.state_hash,
+        job_work=report.step.work,
+        lease_work=receipt.work,
+        checkpoint_cid=cid_of(receipt.checkpoint),
+        result_info=info.model_dump_json() if info else None,
+        log_text=report.log_text,
+        received_time=now_time(),
+    )
+    if lapsed is None:
+        return writing.put(session, sent)
+    for name in ("voucher_message", "voucher_signature", "cumulative_base", "signed_time"):
+        setattr(sent, name, getattr(lapsed, name))
+    return session.merge(sent)
+
+
+def _keep_files(session: Session, market: Market, one: _Sent) -> None:
+    """The segment's files are the job's from now on; they must be the provider's to give. Raises `UsageRefused`."""
+    report = one.report
+    if report.result is not None:
+        made, lane = [output.cid for output in report.result.outputs], access.NO_LANE
+    else:
+        made, lane = [cid_of(one.receipt.checkpoint)], access.lane_of(one.job, one.intention.fill)
+    for cid in made:
+        if market.files.size(cid) is None or not access.may_read(session, Address(one.intention.provider), cid):
+            what = "checkpoint" if report.result is None else "output"
+            raise UsageRefused(f"the {what} file {cid} is not here", remedy="PUT it to /v1/files/{cid} first")
+    access.belongs(session, one.job.id, made, lane)
