@@ -16,8 +16,9 @@ from protocol.resources import Quantities, pack_traits
 from protocol.results import JobResult, TraceLeaf
 from protocol.signin import sign_in_message, sign_text
 from protocol.terms import Offer, UsageReceipt, Voucher
-from protocol.units import METER_WORK
+from protocol.units import METER_WORK, earned_down
 from protocol.wire.accounts import NonceAnswer
+from protocol.wire.leases import MOST_REPORTS
 from protocol.zones import zones
 
 WORK: Final = 10**9
@@ -38,7 +39,7 @@ class Tally:
 
 
 class SimulatedAgent:
-    """One provider. It asks for leases, reports one segment each with the result, and signs the last voucher."""
+    """One provider. It asks for leases, and reports one segment of each with the result and its countersignature."""
 
     def __init__(self, number: int, calls: Calls, domain: Domain, tally: Tally, *, capacity: int) -> None:
         self.key = LocalKey.derive(b"bench".ljust(32), f"agent/{number}")
@@ -81,20 +82,38 @@ class SimulatedAgent:
             begun = time.monotonic()
             page = await self._calls("GET", "/v1/provider/leases", token=self._token)
             if page.status == 200:
-                await asyncio.gather(*(self._work(lease) for lease in page.json()["data"]))
+                await self._work([lease for lease in page.json()["data"] if lease["lease"] not in self._seen])
             await asyncio.sleep(max(0.0, poll_seconds - (time.monotonic() - begun)))
 
-    async def _work(self, lease: dict[str, Any]) -> None:
-        if lease["lease"] in self._seen:
-            return
-        if lease["last_voucher"] is not None:
-            self._seen.add(lease["lease"])
-            await self._countersign(lease["lease"], lease["last_voucher"])
-        elif lease["state"] == "open":
-            self._seen.add(lease["lease"])
-            await self._report(lease)
+    async def _work(self, leases: list[dict[str, Any]]) -> None:
+        """All that is due: what a page shows is reported in one call."""
+        ended = [lease for lease in leases if lease["last_voucher"] is not None]
+        begun = [lease for lease in leases if lease["last_voucher"] is None and lease["state"] == "open"]
+        self._seen |= {lease["lease"] for lease in (*ended, *begun)}
+        for start in range(0, len(begun), MOST_REPORTS):
+            await self._report(begun[start : start + MOST_REPORTS])
+        await asyncio.gather(*(self._countersign(lease["lease"], lease["last_voucher"]) for lease in ended))
 
-    async def _report(self, lease: dict[str, Any]) -> None:
+    async def _report(self, leases: list[dict[str, Any]]) -> None:
+        """The only segment of each, with the word on the voucher that ends its lease."""
+        signed = [self._ended(lease) for lease in leases]
+        now = time.monotonic()
+        self._tally.began |= {lease["lease"]: now for lease in leases}
+        body = {"reports": [report for report, _ in signed]}
+        answer = await self._calls("POST", "/v1/provider/usage-receipts", body, self._token)
+        answers = answer.json()["data"] if answer.status == 200 else [{"problem": answer.body}] * len(leases)
+        for lease, (_, expected), one in zip(leases, signed, answers, strict=True):
+            if one.get("voucher") is None:
+                self._refused(lease["lease"], str(one))
+                continue
+            self._tally.reported += 1
+            if one["voucher"]["voucher"] == to_json(expected):
+                self._tally.countersigned += 1
+            else:
+                await self._countersign(lease["lease"], one["voucher"])
+
+    def _ended(self, lease: dict[str, Any]) -> tuple[dict[str, Any], Voucher]:
+        """The report, and the voucher that it expects."""
         manifest = Manifest.parse(lease["manifest"])
         state = keccak256(from_hex(lease["lease"]))
         result = JobResult(
@@ -113,23 +132,22 @@ class SimulatedAgent:
             result=result.result_hash(),
             checkpoint=sha256(b""),
         )
+        last = Voucher(
+            lease=receipt.lease,
+            provider=self.key.address,
+            cumulative=earned_down(METER_WORK, RATE + self._number, WORK),
+            result=receipt.result,
+            last=True,
+        )
         step = {"state_hash": to_hex(state), "work": str(WORK)}
-        body = {
+        report = {
             "usage_receipt": to_json(receipt),
             "signature": to_hex(sign(self._domain, receipt, self.key)),
             "step": step,
             "result": {"status": "succeeded", "exit_code": 0, "work": str(WORK), "outputs": [], "trace": [step]},
+            "countersignature": to_hex(sign(self._domain, last, self.key)),
         }
-        self._tally.began[lease["lease"]] = time.monotonic()
-        path = f"/v1/provider/leases/{lease['lease']}/usage-receipts"
-        answer = await self._calls("POST", path, body, self._token)
-        if answer.status != 200:
-            # Seen again at the next look, as a real agent would.
-            self._seen.discard(lease["lease"])
-            self._tally.refused.append(answer.body[:300].decode(errors="replace"))
-            return
-        self._tally.reported += 1
-        await self._countersign(lease["lease"], answer.json())
+        return report, last
 
     async def _countersign(self, lease: str, signed: dict[str, Any]) -> None:
         voucher = from_json(Voucher, signed["voucher"])
@@ -139,5 +157,9 @@ class SimulatedAgent:
         if answer.status == 204:
             self._tally.countersigned += 1
         else:
-            self._seen.discard(lease)
-            self._tally.refused.append(answer.body[:300].decode(errors="replace"))
+            self._refused(lease, answer.body.decode(errors="replace"))
+
+    def _refused(self, lease: str, why: str) -> None:
+        # Seen again at the next look, as a real agent would.
+        self._seen.discard(lease)
+        self._tally.refused.append(why[:300])
