@@ -3,6 +3,9 @@
 What a job's buyer is told of a change does not depend on the way it was written (`backend.events.recording`).
 """
 
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any, Final
 
@@ -15,18 +18,28 @@ from backend.events import recording
 from backend.jobs.tables import JobRow
 from backend.plain_rows import Row, row_of
 
+_HELD: Final = "gridlease.held"
 _KEY: Final = "row_"
 """No column begins with it: the parameters of a statement are its new values and the key of its row."""
 
 
 def put(session: Session, row: Row) -> Row:
     """A new row whose key is known; from now on the session has it as if it had read it."""
-    table = _table(type(row))
-    session.connection().execute(_insert(table), {column.name: getattr(row, column.name) for column in table.columns})
-    make_transient_to_detached(row)
-    session.add(row)
-    recording.note_new(session, row)
+    put_all(session, [row])
     return row
+
+
+def put_all(session: Session, rows: Sequence[Row]) -> None:
+    """The same for some rows of one table."""
+    if not rows:
+        return
+    table = _table(type(rows[0]))
+    columns = [column.name for column in table.columns]
+    session.connection().execute(_insert(table), [{name: getattr(row, name) for name in columns} for row in rows])
+    for row in rows:
+        make_transient_to_detached(row)
+        session.add(row)
+        recording.note_new(session, row)
 
 
 def insert_row(session: Session, kind: type[Row], /, **columns: Any) -> Row:
@@ -45,11 +58,52 @@ def change(session: Session, row: SQLModel, **values: Any) -> None:
         return
     table = _table(type(row))
     key = {_KEY + column.name: getattr(row, column.name) for column in table.primary_key}
-    session.connection().execute(_update(table, tuple(sorted(new))), {**new, **key})
+    update_, values = _update(table, tuple(sorted(new))), {**new, **key}
+    held: _Held | None = session.info.get(_HELD)
+    if held is None:
+        session.connection().execute(update_, values)
+    else:
+        held.add(session, update_, (table, *key.values()), values)
     for name, value in new.items():
         set_committed_value(row, name, value)
     if isinstance(row, JobRow) and "state" in new:
         recording.note_state(session, row)
+
+
+class _Held:
+    """Changes that wait to be written, by their statement."""
+
+    def __init__(self) -> None:
+        self._rows: set[tuple[Any, ...]] = set()
+        self._values: defaultdict[Update, list[dict[str, Any]]] = defaultdict(list)
+
+    def add(self, session: Session, update_: Update, row: tuple[Any, ...], values: dict[str, Any]) -> None:
+        """`row` is the table with the row's key."""
+        if row in self._rows:
+            # What was said of it first stays first.
+            self.write(session)
+        self._rows.add(row)
+        self._values[update_].append(values)
+
+    def write(self, session: Session) -> None:
+        for update_, values in self._values.items():
+            session.connection().execute(update_, values)
+        self._rows.clear()
+        self._values.clear()
+
+
+@contextmanager
+def together(session: Session) -> Iterator[None]:
+    """Changes inside are written at its end, those that are alike by one statement; rows show them at once.
+
+    Inside, the database does not show them yet, and nothing else may change the same rows: it would be overruled.
+    """
+    held = session.info[_HELD] = _Held()
+    try:
+        yield
+    finally:
+        del session.info[_HELD]
+    held.write(session)
 
 
 # Built once for each table, and for each set of columns that is changed together.

@@ -46,12 +46,17 @@ def judge_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: C
         if not left:
             return
         known = gather_all(session, market, left, chain)
-        left = [job for job in left if _act(session, market, job, known[job.id], chain)]
+        decided = [(job, known[job.id], lanes.decide(known[job.id].facts)) for job in left]
+        plain = [one for one in decided if all(isinstance(action, lanes.Accept) for action in one[2])]
+        with writing.together(session):
+            left = [one[0] for one in plain if _act(session, market, *one, chain)]
+        left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain)]
 
 
-def _act(session: Session, market: Market, job: JobRow, known: Known, chain: ChainNow) -> bool:
+def _act(
+    session: Session, market: Market, job: JobRow, known: Known, actions: Sequence[lanes.Action], chain: ChainNow
+) -> bool:
     """Whether something may be left to decide."""
-    actions = lanes.decide(known.facts)
     if not actions:
         _settle_state(session, job, known.facts)
         return False

@@ -43,21 +43,25 @@ Provider = Annotated[Wallet, Depends(live_provider)]
 
 def _said(answer: BaseModel, status: int = 200) -> Response:
     """As it is: the framework would check and copy again what we made ourselves."""
-    return Response(answer.model_dump_json(), status, media_type="application/json")
+    return _plain(answer.model_dump_json().encode(), status)
+
+
+def _plain(answer: bytes, status: int = 200) -> Response:
+    return Response(answer, status, media_type="application/json")
 
 
 @router.get("/leases", response_model=LeasePage, operation_id="provider_leases")
 async def provider_leases(market: TheMarket, caller: Provider) -> Response:
     """The leases that are this provider's to serve, or to countersign. Hints: the chain decides."""
     with market.db.read() as session:
-        return _said(LeasePage(data=work.open_business(session, market, caller.address)))
+        return _plain(work.open_business(session, market, caller.address))
 
 
 @router.get("/leases/{lease}", response_model=LeaseWork, operation_id="provider_lease")
-async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> LeaseWork:
+async def provider_lease(lease: str, market: TheMarket, caller: Provider) -> Response:
     """One lease with the checkpoint to resume from."""
     with market.db.read() as session:
-        return work.shown(session, market, service.own_intention(session, caller, lease))
+        return _plain(work.shown(session, market, service.own_intention(session, caller, lease).lease))
 
 
 @router.post("/leases/{lease}/usage-commitments", response_model=CommitmentAnswer, operation_id="commit_usage")

@@ -152,20 +152,28 @@ def _judged(session: Session, market: Market, sent: Sequence[_Sent], chain: Chai
     chain.leases(one.intention.lease for one in sent)
     steps = steps_of(session, {one.job.id for one in sent})
     rows: list[tuple[_Sent, UsageRow]] = []
+    new: list[UsageRow] = []
     for one in sent:
+        known = before.get(one.key)
         try:
-            rows.append((one, _kept(session, market, one, before.get(one.key), steps, chain)))
+            row = _kept(session, market, one, known, steps, chain)
         except GridleaseError as error:
             if status_of(error) >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 raise
             yield one, error
+        else:
+            rows.append((one, row))
+            if known is None:
+                new.append(row)
+    writing.put_all(session, new)
     undecided = [(one, row) for one, row in rows if row.verdict == "waiting"]
     if undecided:
         judge_all(session, market, [one.job for one, _ in undecided], chain)
         crash_points.reach("voucher.signed")
-    for one, row in undecided:
-        if row.verdict == "waiting":
-            writing.change(session, one.intention, progress_time=row.received_time)
+    with writing.together(session):
+        for one, row in undecided:
+            if row.verdict == "waiting":
+                writing.change(session, one.intention, progress_time=row.received_time)
     signatures = [(one.intention, one.report.countersignature) for one, _ in rows]
     countersign_ahead(session, market, [(lease, signature) for lease, signature in signatures if signature is not None])
     for one, row in rows:
@@ -194,7 +202,7 @@ def _kept(
     steps: defaultdict[tuple[str, int], list[Step]],
     chain: ChainNow,
 ) -> UsageRow:
-    """Its row, of now or of before; raises what it is refused with."""
+    """Its row, of now or of before; one of now is still to be stored. Raises what it is refused with."""
     if row is not None and row.verdict != "lapsed":
         require_same(row, one.receipt)
         if row.verdict == "waiting" or voucher_of(row) is None:
@@ -208,7 +216,10 @@ def _kept(
 def _taken_in(
     session: Session, market: Market, one: _Sent, before: Sequence[Step], *, lapsed: UsageRow | None
 ) -> UsageRow:
-    """Its new row. Where a reorg took back what the lease had sent before, that one's voucher stays good."""
+    """Its new row. Where a reorg took back what the lease had sent before, that one's voucher stays good.
+
+    That is the row's place already: the new one is stored there.
+    """
     intention, job, receipt, report = one.intention, one.job, one.receipt, one.report
     require_next(job, intention, before, receipt, report)
     if order_of(job).replicas > 1:
@@ -235,7 +246,7 @@ def _taken_in(
         received_time=now_time(),
     )
     if lapsed is None:
-        return writing.put(session, sent)
+        return sent
     for name in ("voucher_message", "voucher_signature", "cumulative_base", "signed_time"):
         setattr(sent, name, getattr(lapsed, name))
     return session.merge(sent)

@@ -98,10 +98,11 @@ def countersign_ahead(session: Session, market: Market, given: Sequence[tuple[Le
     """
     ended = [one for one in given if one[0].last_signed_time is not None and one[0].countersignature is None]
     lasts = last_vouchers(session, market, [intention.lease for intention, _ in ended]) if ended else {}
-    for intention, signature in ended:
-        with suppress(ProtocolError):
-            if _countersigner(market, lasts[intention.lease], signature) == intention.provider:
-                writing.change(session, intention, countersignature=signature)
+    with writing.together(session):
+        for intention, signature in ended:
+            with suppress(ProtocolError):
+                if _countersigner(market, lasts[intention.lease], signature) == intention.provider:
+                    writing.change(session, intention, countersignature=signature)
 
 
 def _countersigner(market: Market, last: SignedVoucher, signature: str) -> Address:

@@ -1,17 +1,20 @@
 """What a provider is told to serve: nothing of it can hide behind what is done."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
 from sqlmodel import col, update
 
-from backend.leases.tables import LeaseIntention
+from backend.jobs.tables import JobRow
+from backend.leases.tables import LeaseIntention, UsageRow
 from backend.offers.service import silent_seconds
 from backend.offers.tables import ProviderRow
 from protocol.clock import now_time
-from protocol.hashing import to_hex
-from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
+from protocol.hashing import cid_of, to_hex
+from protocol.wire.leases import LeasePage, LeaseWork
+from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 
 def _told(paper: PaperMarket, *, linger_seconds: float = 0) -> list[str]:
@@ -38,6 +41,46 @@ def test_an_old_lease_is_not_hidden_behind_a_page_of_newer_ones_that_ended(tmp_p
             ended = col(LeaseIntention.lease) != old
             session.exec(update(LeaseIntention).where(ended).values(state="ended", proposed_time=2**31 - 1))
         assert _told(paper) == [old]
+
+
+def test_a_lease_is_told_with_its_order_its_job_and_where_to_go_on_alone_as_on_the_page(tmp_path: Path) -> None:
+    with paper_market(tmp_path) as paper:
+        paper.add_job("job_1", manifest=json.dumps({**manifest(), "environment": {"NAME": "näme \u2028"}}))
+        lease = to_hex(paper.propose("job_1"))
+        paper.stored.grow([[paper.opened("job_1")]])
+        _paid(paper, "job_1", lease)
+        with paper.market.db.read() as session:
+            job = session.get_one(JobRow, "job_1")
+
+        async def ask(path: str) -> bytes:
+            async with paper.http(paper.session_of(PROVIDER)) as http:
+                return (await http.get(path)).content
+
+        (told,) = LeasePage.model_validate_json(asyncio.run(ask("/v1/provider/leases"))).data
+        assert (told.order, told.manifest) == (json.loads(job.order_message), json.loads(job.manifest))
+        assert told.resume is not None
+        assert (told.resume.sequence, told.resume.job_work, len(told.resume.trace)) == (1, 2**60, 1)
+        assert told.state == "open"
+        assert LeaseWork.model_validate_json(asyncio.run(ask(f"/v1/provider/leases/{lease}"))) == told
+
+
+def _paid(paper: PaperMarket, job_id: str, lease: str) -> None:
+    """The job's first segment."""
+    with paper.market.db.write() as session:
+        session.add(
+            UsageRow(
+                lease=lease,
+                provider=PROVIDER.address,
+                sequence=1,
+                job_id=job_id,
+                receipt_message="{}",
+                receipt_signature="0x",
+                state_hash=to_hex(bytes(32)),
+                job_work=2**60,
+                lease_work=2**60,
+                checkpoint_cid=cid_of(bytes(32)),
+            )
+        )
 
 
 @pytest.mark.parametrize("set_by_seconds", [3600, -3600])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -73,6 +74,36 @@ def test_what_is_put_or_changed_is_told_once(tmp_path: Path, database: Database)
         assert _kinds(paper) == ["job.queued", "job.segment", "job.running"]
         with paper.market.db.read() as session:
             assert session.get_one(JobRow, "job_1").work == 2
+
+
+def test_changes_that_are_made_together_are_stored_in_their_order_by_a_statement_for_those_that_are_alike(
+    tmp_path: Path, database: Database
+) -> None:
+    written: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        written.append(statement.partition(" SET ")[0])
+
+    with paper_market(tmp_path, database) as paper:
+        for name in ("job_1", "job_2"):
+            paper.add_job(name)
+        with paper.market.db.write() as session:
+            one, two = session.get_one(JobRow, "job_1"), session.get_one(JobRow, "job_2")
+            event.listen(paper.market.db.engine, "before_cursor_execute", note)
+            with writing.together(session):
+                for job in (one, two):
+                    writing.change(session, job, state="running", work=1)
+                assert (one.state, written) == ("running", [])
+            assert written == ["UPDATE jobs"]
+            with writing.together(session):
+                writing.change(session, one, work=2)
+                writing.change(session, one, work=3, segments_done=1)
+                writing.change(session, two, work=4)
+                writing.change(session, one, work=5)
+            event.remove(paper.market.db.engine, "before_cursor_execute", note)
+        with paper.market.db.read() as session:
+            found = session.exec(select(JobRow.state, JobRow.work, JobRow.segments_done).order_by(col(JobRow.id))).all()
+        assert found == [("running", 5, 1), ("running", 4, 0)]
 
 
 def test_a_change_overrules_what_the_session_had_not_written_yet(tmp_path: Path, database: Database) -> None:
