@@ -37,7 +37,7 @@ from protocol.resources import Quantities, pack_traits
 from protocol.results import JobResult, TraceLeaf
 from protocol.signin import sign_in_message, sign_text
 from protocol.terms import Offer, Order, UsageReceipt, Voucher
-from protocol.units import METER_WORK
+from protocol.units import METER_WORK, earned_down
 from protocol.wire.accounts import NonceAnswer
 from protocol.wire.jobs import ENDED
 from tests.support.anvil import BUYER, DEPLOYER, MATCHER, Anvil
@@ -55,6 +55,7 @@ CAPACITY: Final = 2
 _FINAL_BLOCKS: Final = 70
 _CAP_BASE: Final = 90 * DOLLAR
 _NOTICE_SECONDS: Final = 10
+_RATE: Final = 2_000_000
 
 
 class Killed(BaseException):
@@ -81,7 +82,7 @@ class Agent:
             traits=pack_traits(["wasi-det/1"]),
             zone=self.number + 1,
             meter=METER_WORK,
-            rate=2_000_000 + self.number,
+            rate=_RATE + self.number,
             capacity=CAPACITY,
             min_duration=10,
             max_duration=86_400,
@@ -98,18 +99,62 @@ class Agent:
         found: list[dict[str, Any]] = self._life.call("GET", "/v1/provider/leases", token=self.token)["data"]
         return found
 
-    def work(self, lease: dict[str, Any]) -> None:
-        """The next segment of an open lease, or the countersignature that it waits for."""
-        if lease["last_voucher"] is not None:
-            self._countersign(lease["lease"], lease["last_voucher"])
-        elif lease["state"] == "open":
-            self._report(lease)
+    def work(self, leases: list[dict[str, Any]]) -> None:
+        """The next segment of each open lease, or the countersignature that it waits for.
+
+        The first agent reports all in one call, and agrees in it to the vouchers that end its leases.
+        """
+        for lease in leases:
+            if lease["last_voucher"] is not None:
+                self._countersign(lease["lease"], lease["last_voucher"])
+        begun = [lease for lease in leases if lease["last_voucher"] is None and lease["state"] == "open"]
+        if self.number == 0:
+            self._report_together(begun)
+        else:
+            for lease in begun:
+                self._report(lease)
 
     def give_up(self, lease: dict[str, Any]) -> None:
         path = f"/v1/provider/leases/{lease['lease']}/failure"
         self._life.call("POST", path, {"reason": "the disk is full"}, self.token, expect=204)
 
     def _report(self, lease: dict[str, Any]) -> None:
+        path = f"/v1/provider/leases/{lease['lease']}/usage-receipts"
+        answer = self._life.call("POST", path, self._segment(lease), self.token, may_refuse=True)
+        if answer is not None and self._keep(lease["lease"], answer).last:
+            self._countersign(lease["lease"], answer)
+
+    def _report_together(self, leases: list[dict[str, Any]]) -> None:
+        if not leases:
+            return
+        reports = [self._agreed(self._segment(lease)) for lease in leases]
+        answers = self._life.call("POST", "/v1/provider/usage-receipts", {"reports": reports}, self.token)["data"]
+        for lease, answer in zip(leases, answers, strict=True):
+            if answer["voucher"] is not None:
+                self._keep(lease["lease"], answer["voucher"])
+            elif answer["problem"] is not None:
+                assert 400 <= answer["problem"]["status"] < 500, answer
+                self._life.refused.append(str(answer["problem"]))
+
+    def _agreed(self, report: dict[str, Any]) -> dict[str, Any]:
+        if "result" not in report:
+            return report
+        receipt = from_json(UsageReceipt, report["usage_receipt"])
+        last = Voucher(
+            lease=receipt.lease,
+            provider=self.key.address,
+            cumulative=earned_down(METER_WORK, _RATE + self.number, receipt.work),
+            result=receipt.result,
+            last=True,
+        )
+        return report | {"countersignature": to_hex(sign(self._life.domain, last, self.key))}
+
+    def _keep(self, lease: str, signed: dict[str, Any]) -> Voucher:
+        voucher = from_json(Voucher, signed["voucher"])
+        self.held_base[lease] = max(self.held_base.get(lease, 0), voucher.cumulative)
+        return voucher
+
+    def _segment(self, lease: dict[str, Any]) -> dict[str, Any]:
         resume = lease["resume"] or {"sequence": 0, "job_work": "0", "lease_work": "0", "trace": []}
         sequence, base = resume["sequence"] + 1, int(resume["job_work"]) - int(resume["lease_work"])
         job_hash = Manifest.parse(lease["manifest"]).job_hash()
@@ -143,17 +188,10 @@ class Agent:
             checkpoint=sha256(checkpoint),
         )
         body |= {"usage_receipt": to_json(receipt), "signature": to_hex(sign(self._life.domain, receipt, self.key))}
-        path = f"/v1/provider/leases/{lease['lease']}/usage-receipts"
-        answer = self._life.call("POST", path, body, self.token, may_refuse=True)
-        if answer is not None:
-            voucher = from_json(Voucher, answer["voucher"])
-            self.held_base[lease["lease"]] = max(self.held_base.get(lease["lease"], 0), voucher.cumulative)
-            if voucher.last:
-                self._countersign(lease["lease"], answer)
+        return body
 
     def _countersign(self, lease: str, signed: dict[str, Any]) -> None:
-        voucher = from_json(Voucher, signed["voucher"])
-        self.held_base[lease] = max(self.held_base.get(lease, 0), voucher.cumulative)
+        voucher = self._keep(lease, signed)
         signature = to_hex(self.key.sign_digest(digest(self._life.domain, voucher)))
         path = f"/v1/provider/leases/{lease}/countersign"
         self._life.call("POST", path, {"signature": signature}, self.token, may_refuse=True)
@@ -436,8 +474,7 @@ class MarketLife:
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             for agent in self.agents:
-                for lease in agent.leases():
-                    agent.work(lease)
+                agent.work(agent.leases())
             self.step()
             if not self._under_way():
                 # What a reorg dropped has come back by now, and found the rival there.

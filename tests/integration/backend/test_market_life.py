@@ -84,8 +84,7 @@ class Life(RuleBasedStateMachine):
     def serve(self, number: int) -> None:
         agent = self._agent(number)
         if not agent.is_away:
-            for lease in agent.leases():
-                agent.work(lease)
+            agent.work(agent.leases())
 
     @rule(number=_AGENTS)
     def come_and_go(self, number: int) -> None:

@@ -41,8 +41,7 @@ def _bought(life: MarketLife) -> str:
 
 
 def _work(agent: Agent) -> None:
-    for lease in agent.leases():
-        agent.work(lease)
+    agent.work(agent.leases())
 
 
 def _until(life: MarketLife, holds: Callable[[], bool]) -> None:
