@@ -8,7 +8,7 @@ from sqlmodel import Session, col
 
 from backend.submission.tables import IntentRow
 
-SIZES: Final = {"open": 50, "redeem": 50, "close_last": 50, "close": 1, "finalise": 1}
+SIZES: Final = {"open": 50, "redeem": 100, "close_last": 100, "close": 1, "finalise": 1}
 """How many intents one transaction carries; the ledger has no batch for the last two."""
 
 MATCHER_KINDS: Final = ("open", "close")

@@ -6,7 +6,8 @@ shows.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import update
@@ -66,6 +67,8 @@ class _Outgoing:
     spent_wei: int
     promised_wei: int
     balance_wei: int
+    #: what nodes said, to be noted together
+    answers: list["_Answered"] = field(default_factory=list)
 
     def went(self, number: int, nonce: int, attempt: Attempt, gas: int) -> None:
         state = State.SENT if attempt.answer is Answer.ACCEPTED else State.SIGNED
@@ -73,6 +76,14 @@ class _Outgoing:
         at_most_wei = gas * attempt.fees.max_fee_wei
         self.spent_wei += at_most_wei
         self.promised_wei += at_most_wei
+
+
+class _Answered(NamedTuple):
+    """A node's answer to an attempt."""
+
+    transaction_id: int
+    tx_hash: str
+    answer: Answer
 
 
 class Sender:
@@ -110,10 +121,14 @@ class Sender:
         if not kinds:
             return 0
         outgoing = self._outgoing()
-        # In turn: the ledger takes some calls one at a time, and hundreds of them must not keep the others waiting.
-        while kinds:
-            kinds = [kind for kind in kinds if self._send_one(kind, outgoing)]
-            sent += len(kinds)
+        try:
+            # In turn: the ledger takes some calls one at a time, and hundreds of them must not keep the others waiting.
+            while kinds:
+                kinds = [kind for kind in kinds if self._send_one(kind, outgoing)]
+                sent += len(kinds)
+        finally:
+            # One whose answer is not noted is handed out again.
+            self._note(outgoing.answers)
         return sent
 
     def _outgoing(self) -> "_Outgoing":
@@ -172,7 +187,7 @@ class Sender:
             session.connection().execute(update(IntentRow).where(carried).values(assigned))
             crash_points.reach("attempt.signed")
         self._say_signed(number, nonce, kind, signed, len(rows), [row.subject for row in rows])
-        answer = self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw)
+        answer = self._broadcast(number, nonce, signed.attempt.tx_hash, signed.raw, outgoing.answers)
         outgoing.went(number, nonce, replace(signed.attempt, answer=answer), gas)
         return True
 
@@ -303,8 +318,10 @@ class Sender:
         )
         return Signed(attempt=attempt, raw=to_hex(raw))
 
-    def _broadcast(self, transaction_id: int, nonce: int, tx_hash: str, raw: str) -> Answer:
-        """Hands the stored bytes to a node and notes its answer; no answer is noted too, and raised."""
+    def _broadcast(
+        self, transaction_id: int, nonce: int, tx_hash: str, raw: str, later: list[_Answered] | None = None
+    ) -> Answer:
+        """Hands the stored bytes to a node and notes its answer, now or `later`; no answer is noted too, and raised."""
         crash_points.reach("attempt.stored")
         answer, said = Answer.ACCEPTED, ""
         try:
@@ -312,10 +329,14 @@ class Sender:
         except RpcRefused as error:
             answer, said = meaning(error.rpc_code, error.rpc_message), error.rpc_message[:200]
         except NodeUnavailable:
-            self._note(transaction_id, tx_hash, Answer.UNKNOWN)
+            self._note([_Answered(transaction_id, tx_hash, Answer.UNKNOWN)])
             raise
         crash_points.reach("attempt.broadcast")
-        self._note(transaction_id, tx_hash, answer)
+        answered = _Answered(transaction_id, tx_hash, answer)
+        if later is None:
+            self._note([answered])
+        else:
+            later.append(answered)
         say = {Answer.ACCEPTED: log.info, Answer.FUNDS: log.error}.get(answer, log.warning)
         say(
             "attempt.broadcast",
@@ -328,9 +349,12 @@ class Sender:
         )
         return answer
 
-    def _note(self, transaction_id: int, tx_hash: str, answer: Answer) -> None:
+    def _note(self, answers: Sequence[_Answered]) -> None:
+        if not answers:
+            return
         with self._market.db.write() as session:
-            store.note_answer(session, transaction_id, tx_hash, answer, now_time())
+            for one in answers:
+                store.note_answer(session, *one, now_time())
 
     def _mark(self, mark: Mark) -> None:
         with self._market.db.write() as session:
