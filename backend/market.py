@@ -59,7 +59,7 @@ class Market:
 
     @cached_property
     def live_book(self) -> LiveBook:
-        return LiveBook(self.mirror, self.settings.silence_seconds)
+        return LiveBook(self.mirror, self.listening, self.settings.silence_seconds)
 
     @cached_property
     def presence(self) -> Presence:

@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 
 from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
+from backend.operations.listening import Listening
 from indexer.queries import Mirror, Reads
 from protocol.clock import now_time
 from protocol.hashing import from_hex
@@ -43,8 +44,8 @@ class _Parsed(NamedTuple):
 class LiveBook:
     """Of one process. What it says of rooms and epochs is as old as the mirror."""
 
-    def __init__(self, mirror: Mirror, silence_seconds: int) -> None:
-        self._mirror, self._silence_seconds = mirror, silence_seconds
+    def __init__(self, mirror: Mirror, listening: Listening, silence_seconds: int) -> None:
+        self._mirror, self._listening, self._silence_seconds = mirror, listening, silence_seconds
         self._parsed: dict[str, _Parsed] = {}
         #: what `_book` was made of: the mirror's block, and the digests of the offers
         self._made_of: tuple[bytes, list[str]] | None = None
@@ -86,7 +87,9 @@ class LiveBook:
 
     def _live(self, session: Session) -> list[_Parsed]:
         now = now_time()
-        heard = {"now": now, "heard_since": now - self._silence_seconds}
+        since = now - self._silence_seconds
+        # Who could not be heard is not silent.
+        heard = {"now": now, "heard_since": since - self._listening.lateness(session).excused_seconds(since, now)}
         keys = list(session.connection().execute(_LIVE, heard).scalars())
         if keys == list(self._parsed):
             return list(self._parsed.values())

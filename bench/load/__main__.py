@@ -190,7 +190,8 @@ async def soak() -> list[dict[str, Any]]:
                 await buyer.upload()
                 begun = time.monotonic()
                 await _all(buyer)
-                print(f"{len(buyer.accepted)} accepted in {time.monotonic() - begun:.0f} s", flush=True)
+                took = time.monotonic() - begun
+                print(f"{len(buyer.accepted)} accepted in {took:.0f} s, refused: {buyer.refused[:2]}", flush=True)
                 background = [asyncio.create_task(opened.watch(house))]
                 await asyncio.to_thread(house.start_worker)
                 background.append(asyncio.create_task(_sample(house, memory)))

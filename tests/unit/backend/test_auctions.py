@@ -77,14 +77,15 @@ def market(tmp_path: Path) -> Iterator[Market]:
     database = Database(f"sqlite:///{tmp_path}/market.db")
     migrate(database)
     mirror: Any = EmptyMirror()
+    listening = Listening(database, 60, 600)
     yield cast(
         Market,
         SimpleNamespace(
             db=database,
             mirror=mirror,
-            live_book=LiveBook(mirror, 60),
+            live_book=LiveBook(mirror, listening, 60),
             leases_on_chain=LeasesOnChain(mirror),
-            listening=Listening(database, 60, 600),
+            listening=listening,
             offer_index=None,
             domain=DOMAIN,
             submission_key=MATCHER,

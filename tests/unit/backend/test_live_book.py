@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+from backend.market import Market
 from backend.matching.book import BookOffer
+from backend.offers.tables import ProviderRow
+from backend.operations.tables import LateSpellRow
+from protocol.clock import now_time
 from protocol.events import MessageCancelled
 from protocol.messages import digest
 from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
@@ -41,3 +45,20 @@ def test_a_glance_has_the_cheapest_first(tmp_path: Path) -> None:
             paper.post_offer(rate=rate)
         with paper.market.db.read() as session:
             assert [entry.offer.rate for entry in paper.market.live_book.lately(session)] == [2, 5, 9]
+
+
+def test_who_could_not_be_heard_while_the_market_was_late_is_no_less_there(tmp_path: Path) -> None:
+    with paper_market(tmp_path, silence_seconds=20) as paper:
+        paper.post_offer()
+        now = now_time()
+        with paper.market.db.write() as session:
+            session.get_one(ProviderRow, PROVIDER.address).heard_time = now - 40
+            session.add(LateSpellRow(from_time=now - 38, until_time=now - 15))
+        assert _book(paper) == []
+        with paper.market.db.write() as session:
+            session.add(LateSpellRow(from_time=now - 15, until_time=now))
+        again = Market(paper.market.settings)
+        again.mirror = paper.stored.mirror
+        with again.db.read() as session:
+            assert len(again.live_book.now(session)) == 1
+        again.db.close()

@@ -1,4 +1,4 @@
-"""However often a step is rung for, it runs when there may be something to do, and three quarters of the time at most."""
+"""However often a step is rung for, it runs where something may be to do, and three quarters of the time at most."""
 
 from datetime import UTC, datetime
 
