@@ -11,10 +11,9 @@ from sqlmodel import Session, col
 from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
-from backend.operations.lateness import Lateness
 from backend.submission import intents
 from indexer.queries import LeaseRow
-from protocol.clock import has_passed, now_time
+from protocol.clock import has_passed
 from protocol.events import LeaseState
 from protocol.hashing import from_hex
 from protocol.wire.leases import SignedVoucher
@@ -78,7 +77,6 @@ def ask(market: Market) -> None:
         # Nothing is due for one that is closed but that it becomes final: most are, and nothing more is read of them.
         ours = _ours(session, [lease for lease in unsettled if lease not in chain.closed])
         vouched = _vouched(session, [one.lease for one in ours])
-        lateness = market.listening.lateness(session)
     ids = [from_hex(one.lease, 32) for one in ours]
     status, found = chain.look(ids)
     chain.keep(ids, unsettled)
@@ -87,7 +85,7 @@ def ask(market: Market) -> None:
         lease = found.get(lease_id)
         if lease is None or lease.state is LeaseState.CLOSED:
             continue
-        end = _end(market, lateness, one, lease, status.block_time)
+        end = _end(market, one, lease, status.block_time)
         if end is not None:
             kind, payload = end
             asked[kind].append((one.lease, payload))
@@ -130,16 +128,13 @@ def _vouched(session: Session, leases: Sequence[str]) -> dict[str, _Vouched]:
     return {row.lease: _Vouched(*row[1:]) for row in rows}
 
 
-def _end(
-    market: Market, lateness: Lateness, one: _Ours, lease: LeaseRow, block_time: int
-) -> tuple[str, dict[str, Any]] | None:
+def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[str, dict[str, Any]] | None:
     """The kind and payload of the call that is due, if one is."""
     ended = lease.state is LeaseState.CLOSING or block_time >= lease.deadline_time
     is_agreed = one.last_signed_time is not None and one.countersignature is not None
     if one.last_signed_time is not None and not lease.done:
         # At once when both signed; one-sided when the provider does not answer.
-        excused = lateness.excused_seconds(one.last_signed_time, now_time())
-        waited = has_passed(one.last_signed_time, market.settings.countersign_seconds + excused)
+        waited = has_passed(one.last_signed_time, market.settings.countersign_seconds)
         return ("close_last", {}) if waited or is_agreed else None
     if ended and block_time >= _notice_ends(lease):
         return "finalise", {}

@@ -36,6 +36,8 @@ class Listening:
         #: a provider calls that often at least, and is noted no oftener
         self._apart_seconds = max(2, silence_seconds // 4)
         self._most_seconds = most_seconds
+        #: monotonic seconds at which this process said so last
+        self._said: float | None = None
         #: monotonic seconds at which it was read
         self._read = float("-inf")
         self._lateness = Lateness()
@@ -52,13 +54,15 @@ class Listening:
 
     def note(self, session: Session) -> None:
         """A server takes calls now."""
-        now = now_time()
+        now, said = now_time(), self._said
+        self._said = time.monotonic()
         row = session.get(PulseRow, PULSE, with_for_update=True)
         if row is None:
             session.merge(PulseRow(name=PULSE, heard_ms=now * 1000))
             return
         spell = spell_between(row.heard_ms // 1000, now, self._apart_seconds)
-        if spell is not None:
+        # A clock that was set makes nobody late who has said so a moment ago.
+        if spell is not None and (said is None or self._said - said > self._apart_seconds):
             self._remember(session, spell)
         row.heard_ms = now * 1000
         session.add(row)
@@ -71,7 +75,9 @@ class Listening:
         return self._lateness
 
     def _found(self, session: Session) -> Lateness:
-        rows = session.exec(select(LateSpellRow.from_time, LateSpellRow.until_time)).all()
+        # Nobody is late in the future: what says so was written by a clock that was ahead.
+        so_far = col(LateSpellRow.until_time) <= now_time() + self._apart_seconds
+        rows = session.exec(select(LateSpellRow.from_time, LateSpellRow.until_time).where(so_far)).all()
         spells = [Spell(*row) for row in rows]
         newest = max((spell.until_time for spell in spells), default=0)
         heard_ms = session.exec(select(PulseRow.heard_ms).where(col(PulseRow.name) == PULSE)).first()
@@ -86,7 +92,8 @@ class Listening:
         # Who was turned away or kept waiting calls again a moment later.
         until_time = spell.until_time + self._apart_seconds
         # One that follows another at once is the same: a market that is late for hours has one row.
-        before = session.exec(select(LateSpellRow).where(LateSpellRow.until_time >= spell.from_time)).first()
+        joins = (col(LateSpellRow.until_time) >= spell.from_time, col(LateSpellRow.until_time) <= until_time)
+        before = session.exec(select(LateSpellRow).where(*joins)).first()
         row = before or LateSpellRow(from_time=spell.from_time, until_time=until_time)
         row.until_time = until_time
         session.add(row)

@@ -7,8 +7,6 @@ import pytest
 from fastapi import FastAPI
 from sqlmodel import select
 
-from backend.jobs.tables import JobRow
-from backend.leases import settlement
 from backend.leases.acting import sweep
 from backend.leases.tables import LeaseIntention
 from backend.offers.tables import ProviderRow
@@ -16,7 +14,6 @@ from backend.operations import listening
 from backend.operations.lateness import Lateness, Spell, spell_between
 from backend.operations.listening import PULSE, Listening
 from backend.operations.tables import LateSpellRow, PulseRow
-from backend.submission.tables import IntentRow
 from protocol.clock import now_time
 from protocol.hashing import to_hex
 from tests.support.paper_market import PROVIDER, PaperMarket, paper_market
@@ -101,6 +98,26 @@ class TestListening:
             monkeypatch.setattr(listening, "now_time", lambda: NOW + 40)
             assert self._late(paper).excused_seconds(NOW - 5, NOW + 40) == 40
 
+    @pytest.mark.parametrize("set_by_seconds", [3600, -3600])
+    def test_a_clock_that_was_set_makes_nobody_late(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by_seconds: int
+    ) -> None:
+        with paper_market(tmp_path) as paper:
+            server = Listening(paper.market.db, 20, 600)
+            for at_time in (NOW, NOW + set_by_seconds, NOW + 2):
+                monkeypatch.setattr(listening, "now_time", lambda at_time=at_time: at_time)
+                with paper.market.db.write() as session:
+                    server.note(session)
+            assert not self._late(paper).spells
+
+    def test_a_server_that_began_by_a_clock_that_was_ahead_leaves_nothing_for_later(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with paper_market(tmp_path) as paper:
+            for at_time in (NOW, NOW + 3600, NOW + 2):
+                self._pulse(paper, monkeypatch, at_time)
+            assert not self._late(paper).spells
+
     def test_a_market_that_never_had_a_server_is_not_late(self, tmp_path: Path) -> None:
         with paper_market(tmp_path) as paper:
             assert not self._late(paper).spells
@@ -184,19 +201,3 @@ def test_a_lease_that_sends_nothing_keeps_it_for_as_long_as_its_reports_waited(
             session.add(LateSpellRow(from_time=now - 80 - late_seconds, until_time=now - 80))
         sweep(paper.market)
         assert _state(paper, lease) == state
-
-
-@pytest.mark.parametrize(("late_seconds", "asked"), [(0, ["close_last"]), (30, [])])
-def test_a_countersignature_is_waited_for_as_long_as_it_could_not_be_sent(
-    tmp_path: Path, late_seconds: int, asked: list[str]
-) -> None:
-    with paper_market(tmp_path, countersign_seconds=10) as paper:
-        lease, now = _silent_lease(paper, heard_ago=0, served_ago=0), now_time()
-        paper.change_job("job_1", state="succeeded")
-        with paper.market.db.write() as session:
-            session.get_one(LeaseIntention, lease).last_signed_time = now - 35
-            session.add(LateSpellRow(from_time=now - late_seconds, until_time=now))
-        settlement.ask(paper.market)
-        with paper.market.db.read() as session:
-            assert list(session.exec(select(IntentRow.kind))) == asked
-            assert session.get_one(JobRow, "job_1").state == "succeeded"
