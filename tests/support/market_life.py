@@ -343,6 +343,9 @@ class MarketLife:
                 return await client.request(method, path, headers=sent, **content)
 
         answer = self._loop.run_until_complete(ask())
+        # What it left to be done, such as to note who called, would stand still in the middle of its transaction.
+        if left := asyncio.all_tasks(self._loop):
+            self._loop.run_until_complete(asyncio.wait(left))
         if may_refuse and 400 <= answer.status_code < 500:
             self.refused.append(answer.text)
             return None
