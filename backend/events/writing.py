@@ -23,14 +23,8 @@ _KEY: Final = "row_"
 """No column begins with it: the parameters of a statement are its new values and the key of its row."""
 
 
-def put(session: Session, row: Row) -> Row:
-    """A new row whose key is known; from now on the session has it as if it had read it."""
-    put_all(session, [row])
-    return row
-
-
 def put_all(session: Session, rows: Sequence[Row]) -> None:
-    """The same for some rows of one table."""
+    """New rows of one table whose keys are known; from now on the session has them as if it had read them."""
     if not rows:
         return
     table = _table(type(rows[0]))

@@ -13,17 +13,7 @@ from sqlmodel import Session, col, select
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 
-# Built once: every usage receipt runs them.
-_OF_LEASE = (
-    select(JobRow)
-    .where(
-        col(JobRow.id)
-        == select(LeaseIntention.job_id).where(col(LeaseIntention.lease) == bindparam("lease")).scalar_subquery()
-    )
-    .with_for_update()
-)
-_LEASE = select(LeaseIntention).where(col(LeaseIntention.lease) == bindparam("lease"))
-# By nothing but the leases: SQLite would look through all of the provider's.
+# Built once: every usage receipt runs them. By nothing but the leases: SQLite would look through all of the provider's.
 _NAMED = col(LeaseIntention.lease).in_(bindparam("leases", expanding=True))
 _JOBS = select(JobRow).where(col(JobRow.id).in_(select(col(LeaseIntention.job_id)).where(_NAMED)))
 _ONE, _FREE = _JOBS.with_for_update(), _JOBS.with_for_update(skip_locked=True)
@@ -48,9 +38,9 @@ def pin(session: Session, job_id: str) -> JobRow:
 
 def pin_lease(session: Session, lease: str) -> tuple[LeaseIntention, JobRow] | None:
     """A lease intention and its job as they are now, both pinned; None if there is no such intention."""
-    asked = {"lease": lease}
-    job = session.exec(_OF_LEASE, params=asked, execution_options=_NOW).first()
-    intention = session.exec(_LEASE, params=asked, execution_options=_NOW).first() if job is not None else None
+    asked = {"leases": [lease]}
+    job = session.exec(_ONE, params=asked, execution_options=_NOW).first()
+    intention = session.exec(_LEASES, params=asked, execution_options=_NOW).first() if job is not None else None
     return (intention, job) if job is not None and intention is not None else None
 
 

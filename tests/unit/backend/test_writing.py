@@ -36,8 +36,8 @@ def _usage() -> UsageRow:
 
 def _put_twice(paper: PaperMarket) -> None:
     with paper.market.db.write() as session:
-        writing.put(session, _usage())
-        writing.put(session, _usage())
+        writing.put_all(session, [_usage()])
+        writing.put_all(session, [_usage()])
 
 
 def _kinds(paper: PaperMarket) -> list[str]:
@@ -51,7 +51,8 @@ def test_a_row_that_was_put_is_the_sessions_own_and_what_changes_of_it_is_stored
     with paper_market(tmp_path, database) as paper:
         paper.add_job("job_1")
         with paper.market.db.write() as session:
-            row = writing.put(session, _usage())
+            row = _usage()
+            writing.put_all(session, [row])
             assert session.get(UsageRow, ("0x01", "0x02", 1)) is row
             writing.change(session, row, verdict="paid", cumulative_base=2**40)
             # The unit of work goes on from there.
@@ -68,7 +69,7 @@ def test_what_is_put_or_changed_is_told_once(tmp_path: Path, database: Database)
         paper.add_job("job_1")
         with paper.market.db.write() as session:
             job = session.get_one(JobRow, "job_1")
-            writing.put(session, _usage())
+            writing.put_all(session, [_usage()])
             writing.change(session, job, state="running", work=1)
             writing.change(session, job, state="running", work=2)
         assert _kinds(paper) == ["job.queued", "job.segment", "job.running"]
