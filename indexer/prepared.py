@@ -190,7 +190,7 @@ def _filled(values: Sequence[Any]) -> list[Any]:
 
 def _maker(names: Sequence[str]) -> Callable[[Row], Any]:
     # Its fields are known only here.
-    named: Any = type("Named", (namedtuple("Named", names, rename=True),), {"__slots__": ()})  # type: ignore[misc]
+    named: Any = type("Named", (namedtuple("Named", names, rename=True),), {"__slots__": ()})
     make: Callable[[Row], Any] = named._make
     return make
 

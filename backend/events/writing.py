@@ -37,8 +37,13 @@ def put_all(session: Session, rows: Sequence[Row]) -> None:
         recording.note_new(session, row)
 
 
+def new_row(kind: type[Row], /, **columns: Any) -> Row:
+    """A row by its columns, the others as a row has them that was just made; it is stored by `put_all`."""
+    return row_of(kind, {**_defaults(kind), **columns})
+
+
 def insert_row(session: Session, kind: type[Row], /, **columns: Any) -> Row:
-    """A new row by its columns, the others as a row has them that was just made; the session does not keep it."""
+    """The same, stored at once; the session does not keep it."""
     whole = {**_defaults(kind), **columns}
     prepared.put(session.connection(), _insert(_table(kind)), [whole])
     row = row_of(kind, whole)
