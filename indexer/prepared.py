@@ -74,7 +74,10 @@ class Prepared:
         self._lists = sorted(compiled.bind_names[bind] for bind in compiled.post_compile_params)
         self._texts: dict[tuple[int, ...], _Text] = {}
         self._plain = None if self._lists else self._text({})
-        self._constants = {name: value for name, value in compiled.params.items() if value is not None}
+        if compiled.insert_prefetch or compiled.update_prefetch:
+            raise LookupError(f"whoever runs it has to name columns that Python has defaults for: {compiled.string}")
+        constants = [compiled.bind_names[bind] for bind in compiled.binds.values() if not bind.required]
+        self._constants = {name: compiled.params[name] for name in constants}
         spelt = [(compiled.bind_names[bind], _binding(bind.type, dialect)) for bind in compiled.binds.values()]
         self._spelt = [(name, convert) for name, convert in spelt if convert is not None]
         columns = statement.exported_columns

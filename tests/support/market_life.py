@@ -44,6 +44,7 @@ from tests.support.anvil import BUYER, DEPLOYER, MATCHER, Anvil
 from tests.support.followed import Followed
 from tests.support.ledger_world import DOLLAR, LedgerWorld
 from tests.support.migrated import migrate
+from tests.support.statements import heard
 
 SEGMENTS: Final = 2
 WORK: Final = 10**8
@@ -411,12 +412,11 @@ class MarketLife:
                 raise Killed
 
         engine = self.market.db.engine
-        event.listen(engine, "before_cursor_execute", count)
         event.listen(engine, "commit", count)
         try:
-            yield
+            with heard(engine, count):
+                yield
         finally:
-            event.remove(engine, "before_cursor_execute", count)
             event.remove(engine, "commit", count)
 
     def mine(self, blocks: int = 1) -> None:

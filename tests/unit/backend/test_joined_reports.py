@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from sqlalchemy import event
 from sqlmodel import select
 
 from backend.jobs.pinning import pin
@@ -23,6 +22,7 @@ from protocol.terms import UsageReceipt
 from protocol.wire.leases import MOST_REPORTS
 from tests.support.databases import Database
 from tests.support.paper_market import BUYER, PROVIDER, PaperMarket, manifest, paper_market
+from tests.support.statements import heard
 from tests.support.usage_reports import EARNED_BASE, countersigned, only_segment
 
 _JOBS: Final = 6
@@ -66,13 +66,8 @@ class _Running:
     def counted(self) -> Iterator[list[str]]:
         """What the market's database is asked meanwhile."""
         asked: list[str] = []
-
-        def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            asked.append(statement)
-
-        event.listen(self.paper.market.db.engine, "before_cursor_execute", note)
-        yield asked
-        event.remove(self.paper.market.db.engine, "before_cursor_execute", note)
+        with heard(self.paper.market.db.engine, asked.append):
+            yield asked
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_who_could_not_be_heard_while_the_market_was_late_is_no_less_there(tmp_p
         paper.post_offer()
         now = now_time()
         with paper.market.db.write() as session:
-            session.get_one(ProviderRow, PROVIDER.address).heard_time = now - 40
+            session.get_one(ProviderRow, PROVIDER.address).heard_time = now - 30
             session.add(LateSpellRow(from_time=now - 38, until_time=now - 15))
         assert _book(paper) == []
         with paper.market.db.write() as session:

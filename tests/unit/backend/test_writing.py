@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -15,6 +14,7 @@ from backend.jobs.tables import IdempotencyRow, JobRow
 from backend.leases.tables import UsageRow
 from tests.support.databases import Database
 from tests.support.paper_market import PaperMarket, paper_market
+from tests.support.statements import heard
 
 pytestmark = pytest.mark.database
 
@@ -82,7 +82,7 @@ def test_changes_that_are_made_together_are_stored_in_their_order_by_a_statement
 ) -> None:
     written: list[str] = []
 
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(statement: str) -> None:
         written.append(statement.partition(" SET ")[0])
 
     with paper_market(tmp_path, database) as paper:
@@ -90,18 +90,17 @@ def test_changes_that_are_made_together_are_stored_in_their_order_by_a_statement
             paper.add_job(name)
         with paper.market.db.write() as session:
             one, two = session.get_one(JobRow, "job_1"), session.get_one(JobRow, "job_2")
-            event.listen(paper.market.db.engine, "before_cursor_execute", note)
-            with writing.together(session):
-                for job in (one, two):
-                    writing.change(session, job, state="running", work=1)
-                assert (one.state, written) == ("running", [])
-            assert written == ["UPDATE jobs"]
-            with writing.together(session):
-                writing.change(session, one, work=2)
-                writing.change(session, one, work=3, segments_done=1)
-                writing.change(session, two, work=4)
-                writing.change(session, one, work=5)
-            event.remove(paper.market.db.engine, "before_cursor_execute", note)
+            with heard(paper.market.db.engine, note):
+                with writing.together(session):
+                    for job in (one, two):
+                        writing.change(session, job, state="running", work=1)
+                    assert (one.state, written) == ("running", [])
+                assert written == ["UPDATE jobs"]
+                with writing.together(session):
+                    writing.change(session, one, work=2)
+                    writing.change(session, one, work=3, segments_done=1)
+                    writing.change(session, two, work=4)
+                    writing.change(session, one, work=5)
         with paper.market.db.read() as session:
             found = session.exec(select(JobRow.state, JobRow.work, JobRow.segments_done).order_by(col(JobRow.id))).all()
         assert found == [("running", 5, 1), ("running", 4, 0)]

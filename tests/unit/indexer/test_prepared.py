@@ -170,3 +170,16 @@ def test_a_failure_is_said_as_sqlalchemy_says_it(stored: StoredMirror) -> None:
         statement = prepare(missing, connection.dialect)
         with pytest.raises((OperationalError, ProgrammingError), match="no_such_table_here"):
             statement.rows(connection, {})
+
+
+def test_a_constant_may_be_null_and_what_python_would_fill_in_has_to_be_named(stored: StoredMirror) -> None:
+    filled = Table("filled", MetaData(), Column("id", Integer, primary_key=True), Column("on", Boolean, default=True))
+    emptied = update(filled).where(filled.c.id == bindparam("which", type_=Integer())).values(on=None)
+    with stored.engine.connect() as connection:
+        filled.create(connection)
+        put(connection, filled.insert(), [{"id": 1, "on": True}])
+        assert changed(connection, emptied, {"which": 1}) == 1
+        assert value(connection, select(filled.c.on), {}) is None
+        with pytest.raises(LookupError, match="name columns"):
+            put(connection, filled.insert(), [{"id": 2}])
+        connection.rollback()
