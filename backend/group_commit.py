@@ -17,12 +17,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
-from backend.fair_queue import FairQueue
+from backend.paced_queue import PacedQueue
 from backend.write_turns import WriteTurns
 
 T = TypeVar("T")
 
-_LONGEST_SECONDS: Final = 0.025
+_LONGEST_SECONDS: Final = 0.015
 """Works that are joined end after so long: other processes want to write too, and other requests to be read."""
 
 
@@ -35,7 +35,7 @@ class _Part:
     done: "asyncio.Future[Any]"
 
 
-class _Queue(FairQueue[_Part]):
+class _Queue(PacedQueue[_Part]):
     """Of one event loop."""
 
     runner: "asyncio.Task[None] | None" = None
@@ -51,19 +51,26 @@ class GroupCommit:
     async def run(self, work: Callable[[Session], T], *, is_first: bool) -> T:
         """What the work returns, once it is on the disk; or raises what it raises.
 
-        `is_first`: it waits for fewer others (backend/fair_queue.py).
+        `is_first`: it is a buyer's, and waits for few others (backend/paced_queue.py).
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())
         part = _Part(work, copy_context(), loop.create_future())
-        queue.append(part, is_first=is_first)
-        if queue.runner is None or queue.runner.done():
-            queue.runner = loop.create_task(self._run(queue))
+        queue.append(part, time.monotonic(), is_first=is_first)
+        self._begin(loop, queue)
         answer: T = await part.done
         return answer
 
-    async def _run(self, queue: _Queue) -> None:
-        while queue:
+    def _begin(self, loop: asyncio.AbstractEventLoop, queue: _Queue) -> None:
+        if queue.runner is None or queue.runner.done():
+            queue.runner = loop.create_task(self._run(loop, queue))
+
+    async def _run(self, loop: asyncio.AbstractEventLoop, queue: _Queue) -> None:
+        while (wait_seconds := queue.wait_seconds(time.monotonic())) is not None:
+            if wait_seconds:
+                # Who comes meanwhile is not held up.
+                loop.call_later(wait_seconds, self._begin, loop, queue)
+                return
             try:
                 with self._engine.connect() as connection:
                     connection.begin()
@@ -71,17 +78,17 @@ class GroupCommit:
                     await self._commit(connection, self._work(connection, queue))
             except BaseException as error:
                 # Nobody who waits now would fare better.
-                while queue:
-                    _fail(queue.take(), error)
+                for part in queue.all():
+                    _fail(part, error)
                 if not isinstance(error, DBAPIError):
                     raise
 
     def _work(self, connection: Connection, queue: _Queue) -> list[tuple[_Part, Any]]:
         """Runs those that wait, for a while; returns what those came to that raised nothing."""
         answers = []
-        ends = time.monotonic() + _LONGEST_SECONDS
-        while queue and time.monotonic() < ends:
-            part = queue.take()
+        now = time.monotonic()
+        ends = now + _LONGEST_SECONDS
+        while now < ends and (part := queue.take(now)) is not None:
             if part.done.done():
                 # Its caller is gone before anything was done for it.
                 continue
@@ -91,6 +98,8 @@ class GroupCommit:
                 _fail(part, error)
                 if not isinstance(error, Exception):
                     raise
+            begun, now = now, time.monotonic()
+            queue.spend(now - begun, now)
         return answers
 
     def _apart(self, connection: Connection, work: Callable[[Session], T]) -> T:

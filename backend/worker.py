@@ -3,6 +3,7 @@
 The same task code runs on the embedded folder broker and, by GRIDLEASE_BROKER_URL, on Redis or RabbitMQ.
 """
 
+import os
 import threading
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,7 @@ from backend import wake
 from backend.broker import SCHEME
 from backend.market import Market
 from backend.operations import ticks
+from backend.operations.collector import collect_seldom
 from backend.operations.metrics import REGISTRY
 from backend.operations.pace import Pace
 from backend.operations.running import run_work
@@ -42,6 +44,7 @@ _CONNECT_SECONDS: Final = 4
 _HEARTBEAT_SECONDS: Final = 30
 _SOFT_SHUTDOWN_SECONDS: Final = 10.0
 _LONGEST_SECONDS: Final = 60.0
+_NICENESS: Final = 5
 
 
 def broker_options(url: str) -> dict[str, Any]:
@@ -204,6 +207,9 @@ def run_worker(settings: MarketSettings, *, beat: bool, pulse_file: Path | None,
     def send_canary() -> bool:
         return wake.ring(CANARY, queue=queue, expires_seconds=_CANARY_EXPIRES_SECONDS)
 
+    collect_seldom()
+    # Who answers goes first where both are on one machine.
+    os.nice(_NICENESS)
     sweeper = Sweeper(lambda: Market(settings))
 
     @worker_ready.connect(weak=False)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backend.fair_queue import FairQueue
+from gridlease.fair_queue import FairQueue
 
 
 class Turns:
@@ -13,7 +13,7 @@ class Turns:
 
     All requests that wait would begin in the same turn of the loop, and whoever asks just after it began would wait for
     all of them, and then for as many again that came a moment later. So each turn begins one, and the loop looks who
-    else has asked before the next. Those that are `is_first` wait for fewer others (backend/fair_queue.py).
+    else has asked before the next. Those that are `is_first` wait for fewer others (gridlease/fair_queue.py).
     """
 
     def __init__(self, app: ASGIApp, is_first: Callable[[Scope], bool] = lambda _: False) -> None:

@@ -10,6 +10,7 @@ from sqlmodel import Session, col
 
 from backend.accounts.tables import ApiKeyRow
 from backend.errors import OverCap
+from indexer import prepared
 from protocol.terms import Order
 from protocol.units import format_dollars
 
@@ -46,7 +47,7 @@ def commit(session: Session, key: ApiKeyRow, amount_base: int, now: int) -> None
     """
     today = now // DAY_SECONDS
     values = {"key": key.id, "amount": amount_base, "today": today}
-    if session.connection().execute(_COUNT, values).rowcount != 1:
+    if prepared.changed(session.connection(), _COUNT, values) != 1:
         _refuse(session, key, amount_base, today)
 
 

@@ -11,6 +11,7 @@ from backend.accounts.secrecy import hashed
 from backend.accounts.tables import ApiKeyRow, SessionRow
 from backend.errors import NotSignedIn
 from backend.plain_rows import row_of
+from indexer import prepared
 from protocol.clock import now_time
 from protocol.hashing import Address
 
@@ -48,18 +49,18 @@ def identify(connection: Connection, bearer: str | None) -> Principal:
         return Principal(Address(key.buyer), key)
     if not bearer.startswith("gls_"):
         raise NotSignedIn("the credential is neither an API key (glk_…) nor a session token (gls_…)")
-    row = connection.execute(_SESSION, {"digest": hashed(bearer)}).first()
-    if row is None or row.expires_time <= now_time():
-        raise NotSignedIn("the session is unknown or expired", remedy="sign in again")
-    return Principal(Address(row.address), None)
+    for row in prepared.named_rows(connection, _SESSION, {"digest": hashed(bearer)}):
+        if row.expires_time > now_time():
+            return Principal(Address(row.address), None)
+    raise NotSignedIn("the session is unknown or expired", remedy="sign in again")
 
 
 def _live_key(connection: Connection, secret: str) -> ApiKeyRow:
     digest, now = hashed(secret), now_time()
-    found = connection.execute(_KEY, {"digest": digest}).first()
-    if found is None or found.revoked:
+    found = prepared.named_rows(connection, _KEY, {"digest": digest})
+    if not found or found[0].revoked:
         raise NotSignedIn("the API key is unknown or revoked")
-    key = row_of(ApiKeyRow, found._asdict())
+    key = row_of(ApiKeyRow, found[0]._asdict())
     if key.secret_hash != digest and (key.previous_until_time or 0) <= now:
         raise NotSignedIn("the API key was rotated and its old secret is over", remedy="use the new secret")
     if key.expires_time is not None and key.expires_time <= now:

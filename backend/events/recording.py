@@ -21,6 +21,7 @@ from backend.events.tables import JobEventRow
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.webhooks.outbox import Event, enqueue
+from indexer import prepared
 from protocol.clock import now_milliseconds
 from protocol.wire.jobs import ENDED
 
@@ -29,7 +30,7 @@ _COUNTED: Final = "gridlease.counted"
 """Job → buyer of jobs whose first event is counted in the row that was inserted."""
 _CHUNK: Final = 500
 # Built once: every transaction that changes a job runs them.
-_INSERT: Final = insert(JobEventRow)
+_INSERT: Final = insert(JobEventRow).values(retracted=False)
 _COUNT: Final = (
     update(JobRow)
     .where(col(JobRow.id).in_(bindparam("jobs", expanding=True)))
@@ -157,7 +158,7 @@ def _tell(session: OrmSession) -> None:
         for job_id, buyer, first in _numbered(session, by_job)
         for sequence, told in enumerate(by_job[job_id], first)
     ]
-    session.connection().execute(_INSERT, [row.columns() for row in rows])
+    prepared.put(session.connection(), _INSERT, [row.columns() for row in rows])
     enqueue(session, rows)
 
 
@@ -175,5 +176,5 @@ def _numbered(session: OrmSession, by_job: dict[str, list[Told]]) -> Iterator[tu
     for (count, settling), ids in sorted(alike.items()):
         for start in range(0, len(ids), _CHUNK):
             values = {"jobs": ids[start : start + _CHUNK], "count": count, "settling": settling}
-            for job_id, buyer, last in session.connection().execute(_COUNT, values).all():
+            for job_id, buyer, last in prepared.rows(session.connection(), _COUNT, values):
                 yield job_id, buyer, last - len(by_job[job_id]) + 1

@@ -17,6 +17,7 @@ from sqlmodel import Session, SQLModel
 from backend.events import recording
 from backend.jobs.tables import JobRow
 from backend.plain_rows import Row, row_of
+from indexer import prepared
 
 _HELD: Final = "gridlease.held"
 _KEY: Final = "row_"
@@ -29,17 +30,22 @@ def put_all(session: Session, rows: Sequence[Row]) -> None:
         return
     table = _table(type(rows[0]))
     columns = [column.name for column in table.columns]
-    session.connection().execute(_insert(table), [{name: getattr(row, name) for name in columns} for row in rows])
+    prepared.put(session.connection(), _insert(table), [{name: getattr(row, name) for name in columns} for row in rows])
     for row in rows:
         make_transient_to_detached(row)
         session.add(row)
         recording.note_new(session, row)
 
 
+def new_row(kind: type[Row], /, **columns: Any) -> Row:
+    """A row by its columns, the others as a row has them that was just made; it is stored by `put_all`."""
+    return row_of(kind, {**_defaults(kind), **columns})
+
+
 def insert_row(session: Session, kind: type[Row], /, **columns: Any) -> Row:
-    """A new row by its columns, the others as a row has them that was just made; the session does not keep it."""
+    """The same, stored at once; the session does not keep it."""
     whole = {**_defaults(kind), **columns}
-    session.connection().execute(_insert(_table(kind)), whole)
+    prepared.put(session.connection(), _insert(_table(kind)), [whole])
     row = row_of(kind, whole)
     recording.note_new(session, row)
     return row
@@ -55,7 +61,7 @@ def change(session: Session, row: SQLModel, **values: Any) -> None:
     update_, values = _update(table, tuple(sorted(new))), {**new, **key}
     held: _Held | None = session.info.get(_HELD)
     if held is None:
-        session.connection().execute(update_, values)
+        prepared.changed(session.connection(), update_, values)
     else:
         held.add(session, update_, (table, *key.values()), values)
     for name, value in new.items():
@@ -81,7 +87,7 @@ class _Held:
 
     def write(self, session: Session) -> None:
         for update_, values in self._values.items():
-            session.connection().execute(update_, values)
+            prepared.each(session.connection(), update_, values)
         self._rows.clear()
         self._values.clear()
 

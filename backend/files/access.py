@@ -16,6 +16,7 @@ from backend.events import writing
 from backend.files.tables import FileRow, FileUse
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
+from indexer import prepared
 from protocol.hashing import Address
 from protocol.manifest import Manifest
 
@@ -63,7 +64,7 @@ def lane_of(job: JobRow, fill: int) -> int:
 def require_readable(session: Session, who: Address, manifest: Manifest) -> None:
     """A job may name only files that its buyer may read: else naming one would be a way to it. Raises `BadRequest`."""
     named = files_of(manifest)
-    stored = set(session.connection().execute(_STORED, {"owner": who, "cids": named}).scalars())
+    stored = {cid for (cid,) in prepared.rows(session.connection(), _STORED, {"owner": who, "cids": named})}
     missing = [cid for cid in named if cid not in stored and not may_read(session, who, cid)]
     if missing:
         raise BadRequest(f"file {missing[0]} is not here", remedy="upload it with PUT /v1/files/{cid}", missing=missing)

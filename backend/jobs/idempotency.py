@@ -9,6 +9,7 @@ from sqlmodel import Session, col
 from backend.errors import BadRequest, IdempotencyConflict, InFlight
 from backend.events import writing
 from backend.jobs.tables import IdempotencyRow, JobRow
+from indexer import prepared
 from protocol.clock import now_time
 
 MAX_KEY_CHARACTERS: Final = 255
@@ -19,20 +20,15 @@ _IS_KEY: Final = (
 )
 # Built once: every job runs them.
 _FIND: Final = select(col(IdempotencyRow.fingerprint), col(IdempotencyRow.job_id)).where(*_IS_KEY)
-_CLAIM: Final = (
-    insert(IdempotencyRow)
-    .from_select(
-        ["principal", "key", "fingerprint", "job_id", "created_time"],
-        select(
-            bindparam("principal", type_=String()),
-            bindparam("key", type_=String()),
-            bindparam("fingerprint", type_=String()),
-            bindparam("job", type_=String()),
-            bindparam("now", type_=Integer()),
-        ).where(~exists().where(*_IS_KEY)),
-    )
-    # Whether a row was inserted is all that is asked, and inserts say so only where they are told to.
-    .execution_options(preserve_rowcount=True)
+_CLAIM: Final = insert(IdempotencyRow).from_select(
+    ["principal", "key", "fingerprint", "job_id", "created_time"],
+    select(
+        bindparam("principal", type_=String()),
+        bindparam("key", type_=String()),
+        bindparam("fingerprint", type_=String()),
+        bindparam("job", type_=String()),
+        bindparam("now", type_=Integer()),
+    ).where(~exists().where(*_IS_KEY)),
 )
 
 
@@ -44,12 +40,11 @@ def replayed(session: Session, principal: str, key: str, body: bytes) -> JobRow 
     if not 1 <= len(key) <= MAX_KEY_CHARACTERS or not key.isprintable():
         raise BadRequest("Idempotency-Key must have 1 to 255 printable characters", remedy="send a random one")
     hold(session, principal, key)
-    row = session.connection().execute(_FIND, {"principal": principal, "key": key}).first()
-    if row is None:
-        return None
-    if row.fingerprint != _fingerprint(body):
-        raise IdempotencyConflict("this Idempotency-Key was used with another body")
-    return session.get(JobRow, row.job_id)
+    for fingerprint, job_id in prepared.rows(session.connection(), _FIND, {"principal": principal, "key": key}):
+        if fingerprint != _fingerprint(body):
+            raise IdempotencyConflict("this Idempotency-Key was used with another body")
+        return session.get(JobRow, job_id)
+    return None
 
 
 def claim(session: Session, principal: str, key: str, body: bytes, job_id: str) -> JobRow | None:
@@ -59,7 +54,7 @@ def claim(session: Session, principal: str, key: str, body: bytes, job_id: str) 
     """
     hold(session, principal, key)
     values = {"principal": principal, "key": key, "fingerprint": _fingerprint(body), "job": job_id, "now": now_time()}
-    if session.connection().execute(_CLAIM, values).rowcount == 1:
+    if prepared.changed(session.connection(), _CLAIM, values) == 1:
         return None
     return replayed(session, principal, key, body)
 

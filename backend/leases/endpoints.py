@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
@@ -30,6 +30,9 @@ from protocol.wire.leases import (
 from protocol.wire.problems import Problem
 
 router = APIRouter(prefix="/v1/provider", tags=["provider"])
+
+_AT_ONCE: Final = 4
+"""Reports of one call that are one piece of work: whoever buys waits for a piece, not for a call."""
 
 
 async def live_provider(market: TheMarket, caller: Wallet) -> Wallet:
@@ -90,7 +93,10 @@ async def report_usage(lease: str, report: UsageReport, market: TheMarket, calle
 async def report_usages(asked: UsageReports, market: TheMarket, caller: Provider) -> Response:
     """Segments of several leases in one call; each is answered as by itself, and one that is refused alone is."""
     reports = asked.reports
-    answers = await _answered(market, caller, reports)
+    answers: dict[int, receiving.Answer] = {}
+    for start in range(0, len(reports), _AT_ONCE):
+        found = await _answered(market, caller, reports[start : start + _AT_ONCE])
+        answers |= {start + place: answer for place, answer in found.items()}
     for place, report in enumerate(reports):
         if place not in answers:
             # Alone it waits for its job: it holds nothing that anybody could wait for.

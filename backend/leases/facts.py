@@ -18,6 +18,7 @@ from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.offers.service import seconds_since
 from backend.operations.lateness import Lateness
+from indexer import prepared
 from indexer.queries import LeaseRow, Reads
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
@@ -130,7 +131,7 @@ class _Found:
         return values
 
     def _rows(self, statement: Select[Any], **more: Any) -> Sequence[Any]:
-        return self._session.connection().execute(statement, {"jobs": self._jobs, **more}).all()
+        return prepared.named_rows(self._session.connection(), statement, {"jobs": self._jobs, **more})
 
     def _listed(self, statement: Select[Any]) -> defaultdict[str, list[Any]]:
         by_job: defaultdict[str, list[Any]] = defaultdict(list)

@@ -37,6 +37,7 @@ from backend.leases.tables import LeaseIntention, UsageRow
 from backend.leases.vouchers import compact, countersign_ahead, voucher_of
 from backend.market import Market
 from backend.offers.presence import hear_now
+from indexer import prepared
 from protocol.clock import now_time
 from protocol.errors import GridleaseError
 from protocol.hashing import Address, cid_of, from_hex, to_hex
@@ -48,11 +49,13 @@ Answer = SignedVoucher | Waiting | GridleaseError
 """Of one usage receipt; an error is what it is refused with."""
 
 # Built once: every usage receipt runs it.
-_SENT: Final = select(UsageRow).where(
+_NAMED: Final = (
     col(UsageRow.provider) == bindparam("provider"),
     col(UsageRow.lease).in_(bindparam("leases", expanding=True)),
     col(UsageRow.sequence).in_(bindparam("sequences", expanding=True)),
 )
+_SENT: Final = select(UsageRow).where(*_NAMED)
+_IS_SENT: Final = select(col(UsageRow.lease)).where(*_NAMED).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +189,9 @@ def _sent_before(session: Session, sent: Sequence[_Sent]) -> dict[tuple[str, int
         return {}
     leases, sequences = zip(*(one.key for one in sent), strict=True)
     asked = {"provider": sent[0].intention.provider, "leases": leases, "sequences": sequences}
+    if not prepared.rows(session.connection(), _IS_SENT, asked):
+        # As nearly always.
+        return {}
     return {(row.lease, row.sequence): row for row in session.exec(_SENT, params=asked)}
 
 
@@ -228,7 +234,8 @@ def _taken_in(
     if report.result is not None:
         info = checked_result(market, job, trace_of(before), receipt, report)
     _keep_files(session, market, one)
-    sent = UsageRow(
+    sent = writing.new_row(
+        UsageRow,
         lease=intention.lease,
         provider=intention.provider,
         sequence=receipt.sequence,

@@ -10,6 +10,7 @@ from sqlmodel import Session, col, select
 from backend.jobs.tables import JobLogRow, JobRow
 from backend.leases import statements
 from backend.leases.tables import CheckRow, LeaseIntention, UsageRow
+from indexer import prepared
 from protocol.wire.jobs import TraceStep
 
 
@@ -38,7 +39,7 @@ def lane_segments(session: Session, job_id: str, lane: int) -> list[UsageRow]:
 def steps_of(session: Session, jobs: Collection[str]) -> defaultdict[tuple[str, int], list[Step]]:
     """By job and lane the same, of what is written already."""
     by_lane: defaultdict[tuple[str, int], list[Step]] = defaultdict(list)
-    for job_id, lane, *step in session.connection().execute(statements.LANES, {"jobs": list(jobs)}) if jobs else ():
+    for job_id, lane, *step in prepared.rows(session.connection(), statements.LANES, {"jobs": list(jobs)}):
         by_lane[job_id, lane].append(Step(*step))
     return by_lane
 
@@ -76,4 +77,4 @@ def undo_from(session: Session, job: JobRow, sequence: int) -> None:
 def vouched_base(session: Session, job_id: str) -> int:
     """Base units of the highest vouchers of all leases of the job, each to the provider that has the lease."""
     session.flush()
-    return int(session.connection().execute(statements.VOUCHED, {"job": job_id}).scalar() or 0)
+    return int(prepared.value(session.connection(), statements.VOUCHED, {"job": job_id}) or 0)

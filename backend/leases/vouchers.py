@@ -14,6 +14,7 @@ from backend.jobs.tables import JobRow
 from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
+from indexer import prepared
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.errors import ProtocolError
@@ -133,7 +134,7 @@ def last_voucher(session: Session, market: Market, intention: LeaseIntention) ->
 
 def last_vouchers(session: Session, market: Market, leases: Sequence[str]) -> dict[str, SignedVoucher]:
     """`last_voucher` of many. Raises `LookupError` where one has none."""
-    rows = session.connection().execute(_HIGHEST, {"leases": leases}).tuples()
+    rows = prepared.rows(session.connection(), _HIGHEST, {"leases": leases})
     highest = {lease: (message, signature, is_last) for lease, message, signature, is_last in rows}
     found = {}
     for lease in leases:

@@ -16,6 +16,7 @@ from backend.leases import vouchers
 from backend.leases.segments import Step, steps_of, trace_of
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
+from indexer import prepared
 from indexer.queries import LeaseRow
 from protocol.hashing import Address, from_hex
 from protocol.wire.leases import Resume
@@ -50,7 +51,7 @@ _ONE: Final = _WITH_JOB.where(col(LeaseIntention.lease) == bindparam("lease"))
 
 def open_business(session: Session, market: Market, provider: Address) -> bytes:
     """A `LeasePage`: the provider's running leases, and those whose last voucher it has not countersigned."""
-    found = session.connection().execute(_OPEN, {"provider": provider}).all()
+    found = prepared.named_rows(session.connection(), _OPEN, {"provider": provider})
     on_chain = _on_chain(market, found)
     open_ = [row for row in found if _is_open(row, on_chain.get(row.lease))]
     return orjson.dumps({"data": _shown(session, market, open_, on_chain)})
@@ -58,7 +59,7 @@ def open_business(session: Session, market: Market, provider: Address) -> bytes:
 
 def shown(session: Session, market: Market, lease: str) -> bytes:
     """A `LeaseWork`: one lease with the checkpoint to resume from."""
-    rows = session.connection().execute(_ONE, {"lease": lease}).all()
+    rows = prepared.named_rows(session.connection(), _ONE, {"lease": lease})
     return orjson.dumps(_shown(session, market, rows, _on_chain(market, rows))[0])
 
 

@@ -8,6 +8,7 @@ from sqlmodel import Session, col, select
 from backend.events import writing
 from backend.market import Market
 from backend.matching.tables import BookCounterRow, BookEntryRow
+from indexer import prepared
 from protocol.clock import now_time
 from protocol.hashing import to_hex
 from protocol.messages import digest, sign, to_json
@@ -45,7 +46,7 @@ def enter(session: Session, market: Market, message: Offer | Order) -> Entered:
     if found is None:
         return _add(session, key, message)
     # It may have left and come back.
-    session.connection().execute(_COME_BACK, {"key": key})
+    prepared.changed(session.connection(), _COME_BACK, {"key": key})
     return found
 
 
@@ -55,8 +56,7 @@ def enter_new(session: Session, market: Market, message: Offer | Order) -> Enter
 
 
 def find(session: Session, key: str) -> Entered | None:
-    row = session.connection().execute(_FIND, {"key": key}).first()
-    return None if row is None else Entered(*row)
+    return next((Entered(*row) for row in prepared.rows(session.connection(), _FIND, {"key": key})), None)
 
 
 def _add(session: Session, key: str, message: Offer | Order) -> Entered:
@@ -104,5 +104,5 @@ def sign_entered(market: Market, message: Offer | Order, entered: Entered) -> Si
 
 def _next_sequence(session: Session) -> int:
     # The row is locked until the transaction ends: who comes second waits, and a rollback gives the number back.
-    taken: int = session.connection().execute(_TAKE).scalar_one()
+    taken: int = prepared.value(session.connection(), _TAKE, {})
     return taken

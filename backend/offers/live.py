@@ -13,6 +13,7 @@ from sqlmodel import Session, col, select
 from backend.matching.book import BookOffer
 from backend.offers.tables import OfferRow, ProviderRow
 from backend.operations.listening import Listening
+from indexer import prepared
 from indexer.queries import Mirror, Reads
 from protocol.clock import now_time
 from protocol.hashing import from_hex
@@ -90,7 +91,7 @@ class LiveBook:
         since = now - self._silence_seconds
         # Who could not be heard is not silent.
         heard = {"now": now, "heard_since": since - self._listening.lateness(session).excused_seconds(since, now)}
-        keys = list(session.connection().execute(_LIVE, heard).scalars())
+        keys = [key for (key,) in prepared.rows(session.connection(), _LIVE, heard)]
         if keys == list(self._parsed):
             return list(self._parsed.values())
         unread = [key for key in keys if key not in self._parsed]

@@ -16,6 +16,7 @@ from sqlmodel import Session, col, select
 
 from backend.db import Database
 from backend.offers.tables import ProviderRow
+from indexer import prepared
 from protocol.clock import now_time
 from protocol.hashing import Address
 
@@ -36,7 +37,7 @@ def heard(session: Session, providers: Iterable[Address]) -> None:
 
 def hear_now(session: Session, provider: Address, silence_seconds: int) -> None:
     """For whoever judges in the same transaction: who is calling is not silent, though it was for long."""
-    heard_time = session.connection().execute(_HEARD, {"provider": provider}).scalar()
+    heard_time = prepared.value(session.connection(), _HEARD, {"provider": provider})
     if heard_time is None or not 0 <= now_time() - heard_time < silence_seconds // 4:
         session.merge(ProviderRow(address=provider, heard_time=now_time()))
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-_PAUSE_SHARE: Final = 1 / 3
+_PAUSE_SHARE: Final = 1.0
 """Of the time that a run took."""
-_LONGEST_PAUSE_SECONDS: Final = 0.5
+_LONGEST_PAUSE_SECONDS: Final = 0.3
 
 
 class Pace:
@@ -24,7 +24,7 @@ class Pace:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """One run, and then a pause of a third of its time: who reports or buys has a quarter of all time at least."""
+        """One run, and then a pause as long as it was, but not a long one: who reports or buys has half of all time."""
         self._began = self._now()
         try:
             yield

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col, select
 
 from backend.webhooks.tables import WebhookMessageRow, WebhookRow
+from indexer import prepared
 from protocol.ids import new_id
 
 #: many and small: who wants them follows the job's stream
@@ -50,7 +51,7 @@ def enqueue(session: Session, told: Iterable[Event]) -> None:
         return
     endpoints: defaultdict[str, list[tuple[str, list[str]]]] = defaultdict(list)
     owners = list({one.owner for one in mine})
-    for webhook_id, owner, types in session.connection().execute(_OF_OWNERS, {"owners": owners}):
+    for webhook_id, owner, types in prepared.rows(session.connection(), _OF_OWNERS, {"owners": owners}):
         endpoints[owner].append((webhook_id, json.loads(types)))
     for one in mine:
         for webhook_id, wanted in endpoints[one.owner]:

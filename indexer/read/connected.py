@@ -13,7 +13,7 @@ from sqlalchemy import Integer, Select, bindparam, func, select, tuple_
 from sqlalchemy.engine import Connection
 
 from indexer.errors import MirrorMissing
-from indexer.read.prepared import Row, prepared
+from indexer.prepared import Row, prepare
 from indexer.reading import Cells
 from indexer.rows import Total
 from indexer.tables import TABLES
@@ -38,8 +38,8 @@ class Connected(ABC):
     def _rows(self, query: Select[Any], values: Bound | None = None) -> tuple[Names, Sequence[Row]]:
         """`values` come with a statement that is built once; one that has its values inside comes only once."""
         with self._read() as connection:
-            statement = None if values is None else prepared(query, connection.dialect)
-            if statement is not None and values is not None:
+            if values is not None:
+                statement = prepare(query, connection.dialect)
                 return statement.names, statement.rows(connection, values)
             result = connection.execute(query, values)
             return tuple(result.keys()), [tuple(row) for row in result.all()]

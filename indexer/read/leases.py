@@ -19,8 +19,6 @@ _DISPUTES: Final = TABLES["disputes"]
 _LEASES: Final = TABLES["leases"]
 _PAYMENTS: Final = TABLES["payments"]
 _STATES: Final = TABLES["lease_versions"]
-_FEW: Final = 4
-"""So many are asked for one by one: a list has no length of its own in a statement that is prepared."""
 _PLACE: Final = (_LEASES.c.opened_block, _LEASES.c.opened_log_index)
 
 
@@ -57,16 +55,11 @@ class LeaseReads(Connected):
     def leases_by_id(self, leases: Iterable[bytes]) -> dict[bytes, LeaseRow]:
         wanted = list(leases)
         with self._read():
-            if len(wanted) <= _FEW:
-                cells = [row for lease in wanted for row in self._all(_lease(is_past=False), {"lease": lease})]
-            else:
-                cells = self._all(_leases_by_id(), {"leases": wanted})
-            return {row.lease: row for row in self._leases(cells)}
+            return {row.lease: row for row in self._leases(self._all(_leases_by_id(), {"leases": wanted}))}
 
     def holders(self, leases: Iterable[bytes]) -> dict[bytes, Holder]:
         """Of those that are open or were; a tenth of the work of `leases_by_id`."""
-        columns = (_LEASES.c.lease, _LEASES.c.provider, _LEASES.c.opened_block)
-        rows = self._all(select(*columns).where(_LEASES.c.lease.in_(list(leases))))
+        rows = self._all(_holders(), {"leases": list(leases)})
         providers = {row["provider"]: checksum_address(row["provider"]) for row in rows}
         return {row["lease"]: Holder(providers[row["provider"]], row["opened_block"]) for row in rows}
 
@@ -141,6 +134,12 @@ def _lease(*, is_past: bool) -> Select[Any]:
 @cache
 def _leases_by_id() -> Select[Any]:
     return select_leases().where(_LEASES.c.lease.in_(bindparam("leases", expanding=True)))
+
+
+@cache
+def _holders() -> Select[Any]:
+    columns = (_LEASES.c.lease, _LEASES.c.provider, _LEASES.c.opened_block)
+    return select(*columns).where(_LEASES.c.lease.in_(bindparam("leases", expanding=True)))
 
 
 def _wanted_leases(wanted: LeasesWanted) -> tuple[Select[Any], dict[str, Any]]:

@@ -21,6 +21,8 @@ class Gate:
         self._listener: socket.socket | None = None
         self._connections: set[socket.socket] = set()
         self._word: tuple[bytes, bool] | None = None
+        #: clients that hear nothing more: with the next answer they are cut
+        self._muted: set[socket.socket] = set()
         self._lock = threading.Lock()
         #: connections that were cut at the word
         self.cuts = 0
@@ -83,11 +85,14 @@ class Gate:
                 word = self._word
                 if is_client and word is not None and word[0] in piece:
                     self._word = None
-                    if word[1]:
-                        target.sendall(piece)
-                        # The server has done it by the time that it answers; its answer is not passed on.
-                        target.settimeout(5)
-                        target.recv(_PIECE, socket.MSG_PEEK)
+                    if not word[1]:
+                        self.cuts += 1
+                        break
+                    # Before the server hears it: its answer may be there at once.
+                    self._muted.add(source)
+                elif target in self._muted:
+                    # It has done what it answers.
+                    self._muted.discard(target)
                     self.cuts += 1
                     break
                 target.sendall(piece)

@@ -5,11 +5,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, bindparam, column, select, table
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    bindparam,
+    column,
+    select,
+    table,
+    update,
+)
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
+from indexer.prepared import changed, named_rows, prepare, put, rows, value
 from indexer.queries import EventsWanted, Snapshot
-from indexer.read.prepared import prepared
 from indexer.store import open_reader
 from indexer.tables import TABLES, Unsigned64
 from protocol.events import LeaseOpened
@@ -39,7 +53,7 @@ class Compared(Snapshot):
 
     def _rows(self, query: Any, values: Any = None) -> Any:
         names, rows = super()._rows(query, values)
-        if values is not None and prepared(query, self._connection.dialect) is not None:
+        if values is not None:
             self.prepared += 1
             result = self._connection.execute(query, values)
             assert names == tuple(result.keys())
@@ -83,19 +97,54 @@ def test_values_and_cells_are_read_as_their_types_say(stored: StoredMirror) -> N
     given = {"number": 2**40, "flag": True, "bytes": b"\0\xff", "count": 2**64 - 1}
     query = select(*[part.label(part.key) for part in (_NUMBER, _FLAG, _BYTES, _COUNT)])
     with stored.engine.connect() as connection:
-        statement = prepared(query, connection.dialect)
-        assert statement is not None
+        statement = prepare(query, connection.dialect)
         assert [dict(zip(statement.names, row, strict=True)) for row in statement.rows(connection, given)] == [given]
         other = given | {"flag": False, "count": 7}
         assert statement.rows(connection, other) == [tuple(other.values())]
 
 
-def test_a_statement_of_a_list_is_left_to_sqlalchemy(stored: StoredMirror) -> None:
-    kinds: Any = bindparam("kinds", expanding=True)
-    assert (
-        prepared(select(TABLES["events"].c.seq).where(TABLES["events"].c.kind.in_(kinds)), stored.engine.dialect)
-        is None
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 40])
+def test_a_list_may_have_any_length_and_few_lengths_have_a_text_of_their_own(stored: StoredMirror, count: int) -> None:
+    blocks = TABLES["blocks"].c
+    query = select(blocks.number, blocks.hash).where(
+        blocks.number.in_(bindparam("numbers", expanding=True)),
+        blocks.hash.not_in(bindparam("hashes", expanding=True)),
     )
+    with stored.engine.connect() as connection:
+        given = {"numbers": list(range(1, count + 1)), "hashes": [bytes(32)] * 3}
+        expected = connection.execute(query, given).all()
+        assert sorted(rows(connection, query, given)) == sorted(map(tuple, expected))
+        assert len(expected) == min(count, 15)
+        # What was prepared for a length serves other values.
+        other = {"numbers": [number + 4 for number in range(count)], "hashes": [bytes(32)] * 4}
+        assert sorted(rows(connection, query, other)) == sorted(map(tuple, connection.execute(query, other).all()))
+
+
+def test_changes_tell_how_many_rows_they_were_or_what_they_return(stored: StoredMirror) -> None:
+    kept = Table(
+        "kept", MetaData(), Column("id", Integer, primary_key=True), Column("name", String), Column("on", Boolean)
+    )
+    insert, where = kept.insert(), kept.c.id.in_(bindparam("ids", expanding=True))
+    turned = update(kept).where(where).values(on=bindparam("on_", type_=Boolean()))
+    named = turned.returning(kept.c.id, kept.c.name, kept.c.on)
+    with stored.engine.connect() as connection:
+        kept.create(connection)
+        put(connection, insert, [])
+        put(connection, insert, [{"id": 1, "name": "a", "on": False}])
+        put(connection, insert, [{"id": n, "name": None, "on": True} for n in (2, 3)])
+        assert changed(connection, turned, {"ids": [1, 2, 9], "on_": True}) == 2
+        found = named_rows(connection, named, {"ids": [1], "on_": False})
+        assert [(row.id, row.name, row.on) for row in found] == [(1, "a", False)]
+        assert connection.execute(select(kept).order_by(kept.c.id)).all() == [
+            (1, "a", False),
+            (2, None, True),
+            (3, None, True),
+        ]
+        assert value(connection, select(kept.c.name).where(where), {"ids": [1]}) == "a"
+        assert value(connection, select(kept.c.name).where(where), {"ids": []}) is None
+        with pytest.raises(IntegrityError):
+            put(connection, insert, [{"id": 1, "name": "again", "on": False}])
+        connection.rollback()
 
 
 def test_all_is_of_one_transaction(stored: StoredMirror) -> None:
@@ -106,8 +155,7 @@ def test_all_is_of_one_transaction(stored: StoredMirror) -> None:
     )
     reader = open_reader(stored.engine.url.render_as_string(hide_password=False))
     with reader.connect() as connection:
-        statement = prepared(query, reader.dialect)
-        assert statement is not None
+        statement = prepare(query, reader.dialect)
         before = statement.rows(connection, {})
         stored.grow(random_events(6, [1, 1]))
         assert statement.rows(connection, {}) == before
@@ -119,7 +167,6 @@ def test_all_is_of_one_transaction(stored: StoredMirror) -> None:
 def test_a_failure_is_said_as_sqlalchemy_says_it(stored: StoredMirror) -> None:
     missing = select(column("number", Integer())).select_from(table("no_such_table_here"))
     with stored.engine.connect() as connection:
-        statement = prepared(missing, connection.dialect)
-        assert statement is not None
+        statement = prepare(missing, connection.dialect)
         with pytest.raises((OperationalError, ProgrammingError), match="no_such_table_here"):
             statement.rows(connection, {})
