@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,15 +11,18 @@ from typing import Any, Final
 
 import httpx
 import pytest
-from sqlmodel import select
+from sqlmodel import Session, select
 
+from backend.accounts.service import Principal
 from backend.jobs.pinning import pin
+from backend.leases import endpoints, receiving
 from backend.leases.tables import LeaseIntention, UsageRow
+from backend.market import Market
 from protocol.hashing import to_hex
 from protocol.manifest import Manifest
 from protocol.messages import from_json, sign
 from protocol.terms import UsageReceipt
-from protocol.wire.leases import MOST_REPORTS
+from protocol.wire.leases import MOST_REPORTS, UsageReport
 from tests.support.databases import Database
 from tests.support.paper_market import BUYER, PROVIDER, PaperMarket, manifest, paper_market
 from tests.support.statements import heard
@@ -90,6 +93,26 @@ def test_each_is_answered_with_its_voucher_in_the_order_of_the_reports(running: 
         to_hex(running.leases[number]) for number in order
     ]
     assert all(answer["voucher"]["voucher"]["last"] for answer in answers)
+
+
+def test_a_call_of_many_is_judged_in_pieces_and_a_buyer_waits_for_one_of_them(
+    running: _Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces: list[int] = []
+    whole = receiving.report_usages
+
+    def noted(session: Session, market: Market, caller: Principal, reports: Sequence[UsageReport]) -> Any:
+        pieces.append(len(reports))
+        return whole(session, market, caller, reports)
+
+    monkeypatch.setattr(receiving, "report_usages", noted)
+    monkeypatch.setattr(endpoints, "_AT_ONCE", 2)
+    order = [4, 0, 5, 2, 1]
+    answers = running.answers(*[running.report(number) for number in order])
+    assert pieces == [2, 2, 1]
+    assert [answer["voucher"]["voucher"]["lease"] for answer in answers] == [
+        to_hex(running.leases[number]) for number in order
+    ]
 
 
 def test_each_may_bring_its_countersignature(running: _Running) -> None:
