@@ -22,6 +22,8 @@ _Values = Mapping[str, Any]
 _Convert = Callable[[Any], Any]
 
 _KEPT: Final = 512
+_LONGEST_FILLED: Final = 1024
+"""A longer list is as long as it is, and its text is not kept: a database takes only so many values."""
 
 
 def rows(connection: Connection, statement: Executable, values: _Values) -> Sequence[Row]:
@@ -156,6 +158,8 @@ class Prepared:
 
     def _text(self, lists: Mapping[str, Sequence[Any]]) -> "_Text":
         lengths = tuple(len(values) for values in lists.values())
+        if max(lengths, default=0) > _LONGEST_FILLED:
+            return _Text(self._compiled, lists)
         if lengths not in self._texts:
             self._texts[lengths] = _Text(self._compiled, lists)
         return self._texts[lengths]
@@ -187,6 +191,8 @@ class _Text:
 def _filled(values: Sequence[Any]) -> list[Any]:
     """As long as the next power of two, by naming its last one again: so there are few texts, whatever is asked."""
     values = list(values)
+    if len(values) > _LONGEST_FILLED:
+        return values
     length = 1 << max(len(values) - 1, 0).bit_length() if values else 0
     return values + values[-1:] * (length - len(values))
 

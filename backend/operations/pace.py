@@ -24,7 +24,7 @@ class Pace:
 
     @contextmanager
     def run(self) -> Iterator[None]:
-        """One run, and then a pause as long as it was, but not a long one: who reports or buys has half of all time."""
+        """One run, then a pause as long as it was, but not a long one: short runs leave half of all time to others."""
         self._began = self._now()
         try:
             yield

@@ -1,5 +1,6 @@
 """What the driver is asked by a prepared statement is what SQLAlchemy would have asked, cell by cell."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,19 @@ def test_a_list_may_have_any_length_and_few_lengths_have_a_text_of_their_own(sto
         # What was prepared for a length serves other values.
         other = {"numbers": [number + 4 for number in range(count)], "hashes": [bytes(32)] * 4}
         assert sorted(rows(connection, query, other)) == sorted(map(tuple, connection.execute(query, other).all()))
+
+
+def test_a_list_may_be_as_long_as_the_database_takes(stored: StoredMirror) -> None:
+    number = TABLES["blocks"].c.number
+    query = select(number).where(number.in_(bindparam("numbers", expanding=True)))
+    with stored.engine.connect() as connection:
+        # More than half of what it takes: filled up to a power of two it would be too long.
+        longest = 40_000
+        if connection.dialect.name == "sqlite":
+            raw: Any = connection.connection.dbapi_connection
+            raw.setlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER, 32_766)
+            longest = 20_000
+        assert len(rows(connection, query, {"numbers": range(1, longest + 1)})) == 15
 
 
 def test_changes_tell_how_many_rows_they_were_or_what_they_return(stored: StoredMirror) -> None:
