@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _LONGEST_SECONDS: Final = 0.015
 """Works that are joined end after so long: other processes want to write too, and other requests to be read."""
+_LONGEST_OTHERS_SECONDS: Final = 0.005
+"""Those that are no buyer's take in no more after so long: a buyer of another process may wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class _Part:
     """One request's work, run in the request's own context."""
 
     work: Callable[[Session], Any]
+    is_first: bool
     context: Context
     done: "asyncio.Future[Any]"
 
@@ -55,7 +58,7 @@ class GroupCommit:
         """
         loop = asyncio.get_running_loop()
         queue = self._queues.setdefault(loop, _Queue())
-        part = _Part(work, copy_context(), loop.create_future())
+        part = _Part(work, is_first, copy_context(), loop.create_future())
         queue.append(part, time.monotonic(), is_first=is_first)
         self._begin(loop, queue)
         answer: T = await part.done
@@ -74,7 +77,7 @@ class GroupCommit:
             try:
                 with self._engine.connect() as connection:
                     connection.begin()
-                    await self._turns.take_on_loop(connection)
+                    await self._turns.take_on_loop(connection, lambda: queue.is_first_waiting)
                     await self._commit(connection, self._work(connection, queue))
             except BaseException as error:
                 # Nobody who waits now would fare better.
@@ -87,8 +90,8 @@ class GroupCommit:
         """Runs those that wait, for a while; returns what those came to that raised nothing."""
         answers = []
         now = time.monotonic()
-        ends = now + _LONGEST_SECONDS
-        while now < ends and (part := queue.take(now)) is not None:
+        ends, others_seconds = now + _LONGEST_SECONDS, 0.0
+        while now < ends and others_seconds < _LONGEST_OTHERS_SECONDS and (part := queue.take(now)) is not None:
             if part.done.done():
                 # Its caller is gone before anything was done for it.
                 continue
@@ -100,6 +103,8 @@ class GroupCommit:
                     raise
             begun, now = now, time.monotonic()
             queue.spend(now - begun, now)
+            if not part.is_first:
+                others_seconds += now - begun
         return answers
 
     def _apart(self, connection: Connection, work: Callable[[Session], T]) -> T:

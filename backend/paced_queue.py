@@ -26,6 +26,11 @@ class PacedQueue(Generic[T]):
         self._first_came = float("-inf")
         self._others_rest_until = float("-inf")
 
+    @property
+    def is_first_waiting(self) -> bool:
+        """Whether a buyer waits."""
+        return bool(self._first)
+
     def append(self, item: T, now: float, *, is_first: bool) -> None:
         """`is_first`: a buyer's."""
         if is_first:

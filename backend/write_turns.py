@@ -3,6 +3,8 @@
 SQLite gives its write lock to whoever asks at the right moment, and asks again after up to a tenth of a second. So a
 process that writes one transaction after the other would keep all others out. Here a second lock is held while waiting
 for the first: who has just written has to wait for it behind whoever waits already.
+
+Buyers have such a line of their own, and whoever stands in the other one lets them pass, for a while.
 """
 
 import asyncio
@@ -10,9 +12,9 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
@@ -20,59 +22,81 @@ from sqlalchemy.exc import OperationalError
 BUSY_SECONDS: Final = 10.0
 """For so long a transaction waits for its turn."""
 _ASK_SECONDS: Final = 0.001
+_POLITE_SECONDS: Final = 0.05
+"""So long buyers are let pass; then it is one's own turn too."""
 
 
 class WriteTurns:
     """Of one SQLite file; `path` is the database's, None for one in memory."""
 
     def __init__(self, path: str | None) -> None:
-        self._path = path and f"{path}.turn"
+        self._path = path
 
     def take(self, connection: Connection) -> None:
         """Begins a transaction that may write; raises `OperationalError` if none is to be had in time."""
-        with self._asking() as asking:
+        with self._lines() as lines:
+            asking = _Asking(lines.others, lines.buyers)
             while not asking(connection):
                 time.sleep(_ASK_SECONDS)
 
-    async def take_on_loop(self, connection: Connection) -> None:
-        """The same, while the event loop serves others."""
-        with self._asking() as asking:
-            while not asking(connection):
+    async def take_on_loop(self, connection: Connection, is_first: Callable[[], bool]) -> None:
+        """The same, while the event loop serves others. `is_first`: whether a buyer waits for it by now."""
+        with self._lines() as lines:
+            as_other, as_buyer = _Asking(lines.others, lines.buyers), _Asking(lines.buyers, None)
+            while not (as_buyer if is_first() else as_other)(connection):
                 await asyncio.sleep(_ASK_SECONDS)
 
     @contextmanager
-    def _asking(self) -> Iterator["_Asking"]:
-        # A file of its own for each who waits: threads of one process are in each other's way as well.
-        waiting = None if self._path is None else os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def _lines(self) -> Iterator["_Lines"]:
+        # Descriptors of its own for each who waits: threads of one process are in each other's way as well.
+        paths = [] if self._path is None else [f"{self._path}.first", f"{self._path}.turn"]
+        opened = [os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644) for path in paths]
         try:
-            yield _Asking(waiting)
+            yield _Lines(*opened)
         finally:
-            if waiting is not None:
-                os.close(waiting)
+            for descriptor in opened:
+                os.close(descriptor)
+
+
+class _Lines(NamedTuple):
+    """Files whose lock the next one of each line has; None where nobody else can write."""
+
+    buyers: int | None = None
+    others: int | None = None
 
 
 class _Asking:
-    """One who waits."""
+    """One who waits, in `line`, and lets those pass who wait `before`."""
 
-    def __init__(self, waiting: int | None) -> None:
-        self._waiting = waiting
-        self._is_next = waiting is None
-        self._deadline = time.monotonic() + BUSY_SECONDS
+    def __init__(self, line: int | None, before: int | None) -> None:
+        self._line, self._before = line, before
+        self._is_next = line is None
+        self._begun = time.monotonic()
 
     def __call__(self, connection: Connection) -> bool:
         """Whether the transaction has begun."""
-        if self._waiting is not None and not self._is_next:
-            self._is_next = _locked(self._waiting)
-        if self._is_next and _begun(connection):
+        if self._line is not None and not self._is_next:
+            self._is_next = _locked(self._line, fcntl.LOCK_EX)
+        waited = time.monotonic() - self._begun
+        if self._is_next and (waited > _POLITE_SECONDS or self._is_nobody_before()) and _begun(connection):
             return True
-        if time.monotonic() > self._deadline:
+        if waited > BUSY_SECONDS:
             raise OperationalError("BEGIN IMMEDIATE", None, TimeoutError("the database is locked by another process"))
         return False
 
+    def _is_nobody_before(self) -> bool:
+        if self._before is None:
+            return True
+        if not _locked(self._before, fcntl.LOCK_SH):
+            return False
+        # It was only to see.
+        fcntl.flock(self._before, fcntl.LOCK_UN)
+        return True
 
-def _locked(descriptor: int) -> bool:
+
+def _locked(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -1,6 +1,7 @@
 """Requests that share a commit: each on its own, none answered before the disk has it, none kept out for long."""
 
 import asyncio
+import fcntl
 import multiprocessing
 import sqlite3
 import threading
@@ -55,7 +56,8 @@ def test_those_who_wait_share_one_commit_and_each_has_its_own_answer(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow the machine is.
-    monkeypatch.setattr(group_commit, "_LONGEST_SECONDS", 60)
+    for name in ("_LONGEST_SECONDS", "_LONGEST_OTHERS_SECONDS"):
+        monkeypatch.setattr(group_commit, name, 60)
     counted = commits(db)
 
     async def all_at_once() -> list[str]:
@@ -151,6 +153,55 @@ def test_reports_do_not_wait_for_the_last_of_many_buyers(db: Database) -> None:
 
     asyncio.run(together())
     assert done.index("report") <= 4
+
+
+def test_where_no_buyer_waits_a_transaction_is_short_for_one_of_another_process_may(db: Database) -> None:
+    counted = commits(db)
+
+    async def together() -> None:
+        await asyncio.gather(*(db.written(lambda _: time.sleep(0.006)) for _ in range(5)))
+
+    asyncio.run(together())
+    assert len(counted) == 5
+
+
+def test_a_buyer_passes_whoever_waits_to_write_in_another_process(db: Database) -> None:
+    """Threads that each have a connection stand for processes: their turns are files."""
+    order: list[str] = []
+    holding, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with db.write():
+            holding.set()
+            release.wait(5)
+
+    def follow() -> None:
+        with db.write():
+            order.append("worker")
+
+    async def buy() -> None:
+        bought = asyncio.create_task(db.written(lambda _: order.append("buyer"), is_first=True))
+        await asyncio.sleep(0.02)
+        release.set()
+        await bought
+
+    threads = [threading.Thread(target=hold), threading.Thread(target=follow)]
+    threads[0].start()
+    holding.wait(5)
+    threads[1].start()
+    asyncio.run(buy())
+    for thread in threads:
+        thread.join()
+    assert order == ["buyer", "worker"]
+
+
+def test_buyers_who_always_wait_keep_nobody_out(db: Database, tmp_path: Path) -> None:
+    with (tmp_path / "market.db.first").open("w") as buyers:
+        fcntl.flock(buyers, fcntl.LOCK_EX)
+        begun = time.monotonic()
+        with db.write():
+            waited = time.monotonic() - begun
+    assert 0.05 <= waited < 1
 
 
 def test_one_whose_caller_is_gone_is_not_done(db: Database) -> None:
