@@ -6,13 +6,15 @@ It is decided from one state of the databases while others write; what it decide
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import structlog
-from sqlalchemy import insert
+from sqlalchemy import bindparam, insert
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from backend import crash_points
+from backend.events import writing
 from backend.events.recording import say, told_proposed
 from backend.jobs.pinning import pin
 from backend.jobs.service import end_job, order_of
@@ -27,15 +29,30 @@ from backend.matching.book import BookOffer, BookOrder, Pairing
 from backend.matching.index import OfferIndex
 from backend.matching.policy import decide
 from backend.matching.snapshot import Snapshot, root_of, text_of
-from backend.matching.tables import AuctionRow
+from backend.matching.tables import AuctionRow, pack
 from backend.matching.waiting import Waiting, may_open, waiting
 from backend.submission import intents
+from indexer import prepared
 from protocol.clock import now_time
 from protocol.hashing import from_hex, to_hex
 from protocol.ids import lease_id
 from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
+
+# Built once: every auction runs them.
+_PROPOSE: Final = insert(LeaseIntention)
+# Pinned, as by `pin`, and always in one order.
+_STILL_WANTING: Final = (
+    columns_of(col(JobRow.id), col(JobRow.closed_lanes))
+    .where(
+        col(JobRow.id).in_(bindparam("jobs", expanding=True)),
+        col(JobRow.wants_lease).is_(True),
+        col(JobRow.state).not_in(ENDED),
+    )
+    .order_by(col(JobRow.id))
+    .with_for_update()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +64,8 @@ class _Decided:
     jobs: dict[bytes, JobRow]
     offers: int
     pairings: list[Pairing]
+    #: by books before
+    told: leaving.Told
 
 
 def hold(market: Market) -> int:
@@ -78,6 +97,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         return None
     taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in found.orders}
     left_out = leaving.left_out(session, now, bound, taking_part)
+    told = leaving.told(session)
     snapshot = Snapshot(
         domain=market.domain,
         matcher=market.submission_key.address,
@@ -90,11 +110,11 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         left_out=left_out,
     )
     lines = snapshot.lines()
-    for_good = [to_hex(entry.digest) for entry in left_out if entry.for_good]
+    for_good = [key for entry in left_out if entry.for_good and (key := to_hex(entry.digest)) not in told.digests]
     return _Decided(
         row=AuctionRow(
             root=to_hex(root_of(lines)),
-            snapshot=text_of(lines),
+            packed=pack(text_of(lines)),
             pairings=len(pairings),
             held_time=now,
             leaving=json.dumps(for_good) if for_good else "",
@@ -102,6 +122,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         jobs={entry.digest: job for entry, job in found.orders},
         offers=len(book),
         pairings=pairings,
+        told=told,
     )
 
 
@@ -127,7 +148,7 @@ def _expire(session: Session, job_id: str) -> None:
 
 def _store(session: Session, market: Market, decided: _Decided) -> int:
     """Proposes what still holds: a buyer may have cancelled meanwhile, a lane may have been closed."""
-    leaving.settle(session)
+    leaving.settle(session, decided.told)
     session.add(decided.row)
     session.flush()
     crash_points.reach("auction.stored")
@@ -135,14 +156,14 @@ def _store(session: Session, market: Market, decided: _Decided) -> int:
     pairings = [pairing for pairing in decided.pairings if pairing.order.digest in jobs]
     proposed = [_proposed(session, decided.row, jobs[pairing.order.digest], pairing) for pairing in pairings]
     leases = [columns["lease"] for columns in proposed]
-    if proposed:
-        session.connection().execute(insert(LeaseIntention), proposed)
+    prepared.put(session.connection(), _PROPOSE, proposed)
     for columns in proposed:
         say(session, told_proposed(columns))
     intents.add_all(session, "open", [(lease, {"auction": decided.row.id}) for lease in leases])
-    for pairing in pairings:
-        job = jobs[pairing.order.digest]
-        _note_proposed(session, market, job, is_first=_is_first(pairing.order, job))
+    orders = {pairing.order.digest: pairing.order for pairing in pairings}
+    with writing.together(session):
+        for digest, order in orders.items():
+            _note_proposed(session, market, jobs[digest], is_first=_is_first(order, jobs[digest].closed_lanes))
     crash_points.reach("proposals.stored")
     log.info(
         "auction.held",
@@ -156,24 +177,22 @@ def _store(session: Session, market: Market, decided: _Decided) -> int:
 
 def _still_waiting(session: Session, market: Market, decided: _Decided) -> dict[bytes, JobRow]:
     """By the digest of their orders, those of which every fill may still be opened."""
-    by_id = {job.id: digest for digest, job in decided.jobs.items()}
     orders = {pairing.order.digest: pairing.order for pairing in decided.pairings}
-    wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
-    ids = [decided.jobs[digest].id for digest in orders]
-    # Pinned, as by `pin`, and always in one order.
-    statement = select(JobRow).where(col(JobRow.id).in_(ids), wanting).order_by(col(JobRow.id)).with_for_update()
-    rows = session.exec(statement).all()
-    found = {by_id[row.id]: row for row in rows}
-    return {
-        digest: job
-        for digest, job in found.items()
-        if _is_first(orders[digest], job) or may_open(session, market, job, orders[digest].fills)
-    }
+    by_id = {decided.jobs[digest].id: digest for digest in orders}
+    found = {}
+    for job_id, closed_lanes in prepared.rows(session.connection(), _STILL_WANTING, {"jobs": list(by_id)}):
+        order = orders[by_id[job_id]]
+        if _is_first(order, closed_lanes):
+            # Nothing of it but that can be other than it was read just now.
+            found[order.digest] = decided.jobs[order.digest]
+        elif may_open(session, market, job := session.get_one(JobRow, job_id), order.fills):
+            found[order.digest] = job
+    return found
 
 
-def _is_first(order: BookOrder, job: JobRow) -> bool:
+def _is_first(order: BookOrder, closed_lanes: int) -> bool:
     """It never had a lease: nobody but an auction gives one."""
-    return not order.tried and not job.closed_lanes
+    return not order.tried and not closed_lanes
 
 
 def _proposed(session: Session, held: AuctionRow, job: JobRow, pairing: Pairing) -> dict[str, Any]:
@@ -202,12 +221,10 @@ def _proposed(session: Session, held: AuctionRow, job: JobRow, pairing: Pairing)
 
 
 def _note_proposed(session: Session, market: Market, job: JobRow, *, is_first: bool) -> None:
-    if job.state == "queued":
-        job.state = "matched"
-        job.failure = None
     # Each lane of a job that is let for the first time has its lease now, and so has the only lane.
     has_all = is_first or order_of(job).replicas == 1
-    job.wants_lease = not has_all and any(
-        lane.state is LaneState.WAITING for lane in gather(session, market, job).lanes
-    )
-    session.add(job)
+    wants_lease = not has_all and any(lane.state is LaneState.WAITING for lane in gather(session, market, job).lanes)
+    if job.state == "queued":
+        writing.change(session, job, state="matched", failure=None, wants_lease=wants_lease)
+    else:
+        writing.change(session, job, wants_lease=wants_lease)

@@ -5,7 +5,10 @@ would be as long as the market is old. Whoever audits a later one is shown the o
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, update
@@ -45,26 +48,58 @@ def left_out(session: Session, now: int, bound: int, taking_part: set[str]) -> t
     return tuple(LeftOut(digest=from_hex(key, 32), why=words, for_good=for_good) for key, words, for_good in told)
 
 
-def settle(session: Session) -> None:
-    """Notes what the books told that have become final on chain; a book that was never sent told nobody."""
-    waiting = {row.id: row for row in session.exec(select(AuctionRow).where(col(AuctionRow.leaving) != ""))}
-    if not waiting:
-        return
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What books told of for good, of which it is not noted yet what became on chain."""
+
+    #: by auction that is final on chain: what it was the first to tell
+    final: dict[int, Sequence[str]]
+    #: auctions that were never sent: they told nobody
+    void: Sequence[int]
+    #: digests that need not be noted for another auction, unless that of theirs comes to nothing
+    digests: frozenset[str]
+
+
+def told(session: Session) -> Told:
+    """By the database of now."""
+    # Not their books, which are large.
+    kept = session.exec(select(AuctionRow.id, AuctionRow.leaving).where(col(AuctionRow.leaving) != ""))
+    rows = [(number, leaving) for number, leaving in kept if number is not None]
+    if not rows:
+        return Told({}, (), frozenset())
     opens = select(LeaseIntention.auction, IntentRow.state).join(
         IntentRow, (col(IntentRow.subject) == col(LeaseIntention.lease)) & (col(IntentRow.kind) == "open")
     )
-    states: dict[int | None, set[str]] = {number: set() for number in waiting}
-    for number, state in session.exec(opens.where(col(LeaseIntention.auction).in_(waiting)).distinct()):
-        states[number].add(state)
-    for number, row in waiting.items():
-        if states[number] <= _SETTLED:
-            if "done" in states[number]:
-                _note(session, number, json.loads(row.leaving))
-            row.leaving = ""
-            session.add(row)
+    states: defaultdict[int | None, set[str]] = defaultdict(set)
+    numbers = [number for number, _ in rows]
+    for auction, state in session.exec(opens.where(col(LeaseIntention.auction).in_(numbers)).distinct()):
+        states[auction].add(state)
+    settled = {number for number in numbers if states[number] <= _SETTLED}
+    void = {number for number in settled if "done" not in states[number]}
+    return Told(
+        final={number: _digests(leaving) for number, leaving in rows if number in settled - void},
+        void=sorted(void),
+        digests=frozenset().union(*(_digests(leaving) for number, leaving in rows if number not in void)),
+    )
 
 
-def _note(session: Session, number: int | None, keys: Sequence[str]) -> None:
+def settle(session: Session, found: Told) -> None:
+    """Notes it."""
+    for number, digests in found.final.items():
+        _note(session, number, digests)
+    known = [*found.final, *found.void]
+    for start in range(0, len(known), _BATCH):
+        some = col(AuctionRow.id).in_(known[start : start + _BATCH])
+        session.connection().execute(update(AuctionRow).where(some).values(leaving=""))
+
+
+# Asked at each auction until it is known what became of it.
+@lru_cache(maxsize=1024)
+def _digests(leaving: str) -> tuple[str, ...]:
+    return tuple(json.loads(leaving))
+
+
+def _note(session: Session, number: int, keys: Sequence[str]) -> None:
     """But for what has come back since."""
     for start in range(0, len(keys), _BATCH):
         some = col(BookEntryRow.hash).in_(keys[start : start + _BATCH])

@@ -1,5 +1,7 @@
 """The matcher's book as it was received, and the auctions that were held about it."""
 
+import zlib
+
 from sqlalchemy import BigInteger
 from sqlmodel import Field, Index, SQLModel, text
 
@@ -53,10 +55,21 @@ class AuctionRow(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     #: 0x hex: the `bookRoot` of its transactions
     root: str = Field(index=True, max_length=66)
-    #: the lines of snapshot.py
-    snapshot: str
+    #: the lines of snapshot.py, by zlib; empty once they are kept no more
+    packed: bytes
     pairings: int
     #: unix seconds
     held_time: int
-    #: JSON list of the digests that it tells of for good; empty if none, or once it is known what became of it on chain
+    #: JSON list of the digests that it is the first to tell of for good; empty if none, or once it is known what became
+    #: of it on chain
     leaving: str = ""
+
+    @property
+    def snapshot(self) -> str:
+        """The lines of snapshot.py; empty once they are kept no more."""
+        return zlib.decompress(self.packed).decode() if self.packed else ""
+
+
+def pack(snapshot: str) -> bytes:
+    """As an auction keeps it: an auction waits for it, so it is packed quickly rather than well."""
+    return zlib.compress(snapshot.encode(), 1)

@@ -79,10 +79,10 @@ def _delete(db: Database, key: Any, is_old: ColumnElement[bool]) -> int:
 
 def _empty_snapshots(db: Database, before_time: int) -> int:
     """The root stays: it is on chain, and whoever has the book can still show that it is the one."""
-    old = select(AuctionRow.id).where(col(AuctionRow.held_time) < before_time, col(AuctionRow.snapshot) != "")
+    old = select(AuctionRow.id).where(col(AuctionRow.held_time) < before_time, col(AuctionRow.packed) != b"")
 
     def empty(session: Any, ids: Sequence[Any]) -> None:
-        session.connection().execute(update(AuctionRow).values(snapshot="").where(col(AuctionRow.id).in_(ids)))
+        session.connection().execute(update(AuctionRow).values(packed=b"").where(col(AuctionRow.id).in_(ids)))
         # What nobody can read has told nobody.
         untold = update(BookEntryRow).values(left_in=None)
         session.connection().execute(untold.where(col(BookEntryRow.left_in).in_(ids)))

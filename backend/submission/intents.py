@@ -16,6 +16,7 @@ from backend.matching.tables import AuctionRow
 from backend.offers.tables import OfferRow
 from backend.submission.batches import Due
 from backend.submission.tables import LIVE, IntentRow
+from indexer import prepared
 from protocol.calls import encode_call, signed_voucher, struct_of
 from protocol.clock import now_time
 from protocol.hashing import from_hex
@@ -29,6 +30,7 @@ _ASKED: Final = sa.select(col(IntentRow.subject)).where(
     col(IntentRow.subject).in_(sa.bindparam("subjects", expanding=True)),
     col(IntentRow.state).in_(LIVE),
 )
+_ADD: Final = sa.insert(IntentRow)
 _SUBJECTS: Final = (
     sa.select(
         col(LeaseIntention.lease),
@@ -58,15 +60,16 @@ def add_all(session: Session, kind: str, wanted: Sequence[tuple[str, dict[str, A
     known: set[str] = set()
     for start in range(0, len(wanted), _CHUNK):
         some = [subject for subject, _ in wanted[start : start + _CHUNK]]
-        known |= set(session.connection().execute(_ASKED, {"kind": kind, "subjects": some}).scalars())
+        known |= {
+            subject for (subject,) in prepared.rows(session.connection(), _ASKED, {"kind": kind, "subjects": some})
+        }
     fields = {"kind": kind, "state": "pending", "created_time": now_time()}
     rows = [
         {**fields, "subject": subject, "payload": json.dumps(payload)}
         for subject, payload in wanted
         if subject not in known
     ]
-    if rows:
-        session.connection().execute(sa.insert(IntentRow), rows)
+    prepared.put(session.connection(), _ADD, rows)
 
 
 def calldata(session: Session, market: Market, kind: str, rows: Sequence[Due]) -> bytes:
@@ -102,8 +105,8 @@ class _Subject(NamedTuple):
 
 def _subjects(session: Session, leases: Sequence[str]) -> list[_Subject]:
     """In their sequence."""
-    found = session.connection().execute(_SUBJECTS, {"leases": leases})
-    by_lease = {row.lease: _Subject(*row) for row in found}
+    found = prepared.rows(session.connection(), _SUBJECTS, {"leases": leases})
+    by_lease = {row[0]: _Subject(*row) for row in found}
     if gone := set(leases) - by_lease.keys():
         raise LookupError(f"the market has given up lease {min(gone)}")
     return [by_lease[lease] for lease in leases]
@@ -112,7 +115,7 @@ def _subjects(session: Session, leases: Sequence[str]) -> list[_Subject]:
 def _open(session: Session, subjects: Sequence[_Subject], auction: int | None) -> bytes:
     """Each offer goes in once, however many orders meet it. They are one auction's, and its book is committed to."""
     digests = list(dict.fromkeys(subject.offer_digest for subject in subjects))
-    stored = {row.digest: row for row in session.connection().execute(_OFFERS, {"digests": digests})}
+    stored = {row.digest: row for row in prepared.named_rows(session.connection(), _OFFERS, {"digests": digests})}
     if gone := set(digests) - stored.keys():
         raise LookupError(f"there is no offer {min(gone)}")
     offers = [

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from backend.accounts.service import Principal
 from backend.db import Database
@@ -204,6 +204,10 @@ class TestAuction:
             with market.db.read() as session:
                 return session.exec(select(BookEntryRow.left_in).where(BookEntryRow.hash == withdrawn)).one()
 
+        def kept() -> list[str]:
+            with market.db.read() as session:
+                return list(session.exec(select(AuctionRow.leaving).order_by(col(AuctionRow.id))))
+
         assert told(1) == []
         with market.db.write() as session:
             offers.withdraw_offer(session, owner, withdrawn)
@@ -212,6 +216,7 @@ class TestAuction:
         # It was never sent, so it told nobody; the next one is on its way.
         assert told(3) == [withdrawn]
         assert told(4) == [withdrawn]
+        assert kept() == ["", "", json.dumps([withdrawn]), ""], "it is noted once, for the first that told of it"
         end(3, "done")
         # What is settled in an auction counts from the next.
         assert told(5) == [withdrawn]
@@ -235,7 +240,7 @@ class TestAuction:
             _post(session, market, "gone")
             session.exec(select(IntentRow)).one().state = "done"
         with market.db.write() as session:
-            leaving.settle(session)
+            leaving.settle(session, leaving.told(session))
         with market.db.read() as session:
             assert session.exec(select(AuctionRow.leaving)).one() == ""
             assert set(session.exec(select(BookEntryRow.left_in))) == {None}

@@ -9,11 +9,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, inspect
-from sqlmodel import SQLModel
+from sqlalchemy import MetaData, inspect, text
+from sqlmodel import SQLModel, select
 
 import backend
 from backend.db import Database as MarketDatabase
+from backend.matching.tables import AuctionRow
 from tests.support.databases import Database
 
 
@@ -54,6 +55,24 @@ def test_each_can_be_undone_and_done_again(market: MarketDatabase, config: Confi
     for revision in first_to_last:
         command.upgrade(config, revision)
     assert _schema(market) == before
+
+
+def test_the_books_of_auctions_are_kept_when_they_are_packed(market: MarketDatabase, config: Config) -> None:
+    books = {"0xlong": "a line\n" * 1000, "0xpruned": ""}
+    command.downgrade(config, "0011")
+    with market.engine.begin() as connection:
+        for root, book in books.items():
+            added = "INSERT INTO auctions (root, snapshot, pairings, held_time, leaving) VALUES (:r, :s, 1, 1, '')"
+            connection.execute(text(added), {"r": root, "s": book})
+    command.upgrade(config, "0012")
+    with market.read() as session:
+        rows = session.exec(select(AuctionRow)).all()
+        assert {row.root: row.snapshot for row in rows} == books
+        assert max(len(row.packed) for row in rows) < 1000
+    command.downgrade(config, "0011")
+    with market.engine.connect() as connection:
+        found = connection.execute(text("SELECT root, snapshot FROM auctions"))
+        assert {row.root: row.snapshot for row in found} == books
 
 
 def _schema(market: MarketDatabase) -> dict[str, list[str]]:

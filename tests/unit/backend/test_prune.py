@@ -10,7 +10,7 @@ from backend.accounts.tables import SessionRow, SignInNonce
 from backend.events.tables import JobEventRow
 from backend.jobs.tables import IdempotencyRow, JobLogRow, JobRow
 from backend.market import Market
-from backend.matching.tables import AuctionRow
+from backend.matching.tables import AuctionRow, pack
 from backend.operations import prune
 from backend.webhooks.tables import WebhookAttemptRow, WebhookMessageRow
 from protocol.clock import now_time
@@ -40,7 +40,7 @@ def market(database: databases.Database, tmp_path: Path) -> Iterator[Market]:
             session.add(
                 IdempotencyRow(principal="0x1", key=name, fingerprint="f", job_id=f"job_{name}", created_time=time)
             )
-            session.add(AuctionRow(root=f"0x{name}", snapshot=f"book of {name}", pairings=1, held_time=time))
+            session.add(AuctionRow(root=f"0x{name}", packed=pack(f"book of {name}"), pairings=1, held_time=time))
             session.add(_job(name, time))
             session.flush()
             session.add_all(JobLogRow(job_id=f"job_{name}", sequence=number, text="line") for number in range(3))
