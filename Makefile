@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 
 PY := .venv/bin/python
+PYTHON ?= python3
 FORGE := $(CURDIR)/contracts/tools/foundry forge
 BENCH ?= messages
 SEED ?= 1
@@ -18,7 +19,7 @@ setup: .setup/python .setup/node ## Install the Python and Node parts (Python 3.
 
 .setup/python: pyproject.toml constraints.txt
 	@mkdir -p .setup
-	python3 -m venv .venv
+	$(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[server,provider,dev]'
 	@touch $@
 
@@ -95,7 +96,7 @@ prove: .setup/node .setup/prove ## Prove arithmetic and money steps symbolically
 
 .setup/prove: contracts/tools/prove.txt
 	@mkdir -p .setup
-	python3 -m venv .venv-prove
+	$(PYTHON) -m venv .venv-prove
 	.venv-prove/bin/python -m pip install --quiet --disable-pip-version-check -r contracts/tools/prove.txt
 	@touch $@
 
@@ -126,7 +127,7 @@ slither: .setup/slither ## Let slither look at the contracts; each finding must 
 	.venv-slither/bin/python contracts/tools/slither.py --write
 
 .setup/slither: contracts/tools/slither.txt .setup/node
-	python3 -m venv .venv-slither
+	$(PYTHON) -m venv .venv-slither
 	.venv-slither/bin/pip install --quiet --disable-pip-version-check -r contracts/tools/slither.txt
 	@touch $@
 

@@ -3,7 +3,6 @@
 The same task code runs on the embedded folder broker and, by GRIDLEASE_BROKER_URL, on Redis or RabbitMQ.
 """
 
-import os
 import threading
 from functools import cache
 from pathlib import Path
@@ -44,7 +43,6 @@ _CONNECT_SECONDS: Final = 4
 _HEARTBEAT_SECONDS: Final = 30
 _SOFT_SHUTDOWN_SECONDS: Final = 10.0
 _LONGEST_SECONDS: Final = 60.0
-_NICENESS: Final = 5
 
 
 def broker_options(url: str) -> dict[str, Any]:
@@ -208,8 +206,6 @@ def run_worker(settings: MarketSettings, *, beat: bool, pulse_file: Path | None,
         return wake.ring(CANARY, queue=queue, expires_seconds=_CANARY_EXPIRES_SECONDS)
 
     collect_seldom()
-    # Who answers goes first where both are on one machine.
-    os.nice(_NICENESS)
     sweeper = Sweeper(lambda: Market(settings))
 
     @worker_ready.connect(weak=False)

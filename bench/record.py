@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,15 @@ def facts(command: str) -> dict[str, str]:
     return {
         "command": command,
         "commit": commit.stdout.strip(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {_python()}",
         "at": now_at().isoformat(timespec="seconds"),
     }
+
+
+def _python() -> str:
+    """Some are built without what makes them quick, and a figure of one is no figure of the other."""
+    is_optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    return f"Python {platform.python_version()}, {'built' if is_optimised else 'not built'} with optimizations"
 
 
 def write(name: str, rows: list[dict[str, Any]], command: str | None = None) -> Path:

@@ -109,7 +109,9 @@ class House:
         providers: Sequence[DemoProvider] = PROVIDERS,
         settings: Mapping[str, str] | None = None,
         node_options: Sequence[str] = (),
+        agents_apart: bool = False,
     ) -> None:
+        """`agents_apart`: providers' agents call a server of their own, so that their reports hold up no buyer."""
         self.folder = folder.absolute()
         self.providers = providers
         self._settings = settings or {}
@@ -119,6 +121,7 @@ class House:
         self.port = free_port(port)
         self.rpc_url = f"http://127.0.0.1:{free_port()}"
         self.url = f"http://127.0.0.1:{self.port}"
+        self.agents_port = free_port(self.port + 1) if agents_apart else self.port
         self.api_key = ""
         self.deployment: Deployment | None = None
         self._mark: IO[str] | None = None
@@ -159,6 +162,9 @@ class House:
             _write_secret(self.folder / "submission.key", to_hex(dev_key(1).secret()))
             self.supervisor.start(self._command("indexer", "indexer", "run"))
             self.supervisor.start(self._command("serve", "serve", ready=self._serves))
+            if self.agents_port != self.port:
+                port = {"GRIDLEASE_PORT": str(self.agents_port)}
+                self.supervisor.start(self._command("serve-agents", "serve", ready=self._serves_agents, settings=port))
             if with_worker:
                 self.start_worker()
             self._fund_buyer(rpc)
@@ -234,25 +240,32 @@ class House:
             return False
 
     def _serves(self) -> bool:
-        try:
-            # /v1/chain reads the mirror too, so the indexer has begun.
-            return httpx.get(f"{self.url}/v1/chain", timeout=2).is_success
-        except httpx.HTTPError:
-            return False
+        return _answers(self.port)
 
-    def _command(self, name: str, *arguments: str, ready: object = None, pulse_file: Path | None = None) -> Program:
+    def _serves_agents(self) -> bool:
+        return _answers(self.agents_port)
+
+    def _command(
+        self,
+        name: str,
+        *arguments: str,
+        ready: object = None,
+        pulse_file: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> Program:
         check = ready if callable(ready) else (lambda: True)
         return Program(
             name=name,
             arguments=(sys.executable, "-m", "gridlease.cli", *arguments),
-            environment=self.environment,
+            environment={**self.environment, **(settings or {})},
             ready=check,
             pulse_file=pulse_file,
         )
 
     def _agent(self, provider: DemoProvider) -> Program:
         folder = self.folder / "agents" / provider.name
-        arguments = ("provider", "join", self.url, "--name", provider.name, "--zone", provider.zone)
+        market = f"http://127.0.0.1:{self.agents_port}"
+        arguments = ("provider", "join", market, "--name", provider.name, "--zone", provider.zone)
         options = ("--rate", str(provider.rate), "--data-dir", str(folder), "--rpc", self.rpc_url, "--yes", "--serve")
         return self._command(f"agent-{provider.name}", *arguments, *options)
 
@@ -271,6 +284,14 @@ class House:
             funds.approve_delegate(checksum_address(made.delegate), _CAP_BASE, now_time() + _CAP_SECONDS)
             self.api_key = made.key
         _write_secret(self.folder / "api.key", self.api_key)
+
+
+def _answers(port: int) -> bool:
+    try:
+        # /v1/chain reads the mirror too, so the indexer has begun.
+        return httpx.get(f"http://127.0.0.1:{port}/v1/chain", timeout=2).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def _write_secret(path: Path, secret: str) -> None:

@@ -154,10 +154,10 @@ def _is_settled(job: dict[str, Any]) -> bool:
 async def api() -> list[dict[str, Any]]:
     """A steady rate with agents at work: how long a call takes, how soon its lease is mined."""
     with tempfile.TemporaryDirectory() as folder:
-        house = _house(Path(folder))
+        house = _house(Path(folder), agents_apart=True)
         try:
             house.open()
-            calls, buying = Calls(house.port, _CONNECTIONS), Calls(house.port, _CONNECTIONS)
+            calls, buying = Calls(house.agents_port, _CONNECTIONS), Calls(house.port, _CONNECTIONS)
             opened = Opened()
             async with agents_of(house, calls, AGENTS, capacity=200, poll_seconds=5) as tally:
                 watching = asyncio.create_task(opened.watch(house))
@@ -290,8 +290,16 @@ def _difference(house: House, cost_base: int) -> int:
     return abs(DEPOSIT_BASE - held) + abs(providers - cost_base)
 
 
-def _house(folder: Path, providers: Sequence[DemoProvider] = (), node_options: Sequence[str] = ()) -> House:
-    return House(folder / "house", port=18800, providers=providers, node_options=node_options)
+def _house(
+    folder: Path,
+    providers: Sequence[DemoProvider] = (),
+    node_options: Sequence[str] = (),
+    *,
+    agents_apart: bool = False,
+) -> House:
+    return House(
+        folder / "house", port=18800, providers=providers, node_options=node_options, agents_apart=agents_apart
+    )
 
 
 def _row(name: str, value: float, unit: str, goal: float | None = None, holds: bool | None = None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Many providers in one process: real keys, sign-ins, offers, usage receipts and countersignatures; invented work."""
 
 import asyncio
+import random
 import secrets
 import time
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class SimulatedAgent:
         self.key = LocalKey.derive(b"bench".ljust(32), f"agent/{number}")
         self._number, self._calls, self._domain, self._tally = number, calls, domain, tally
         self._capacity = capacity
+        self._chance = random.Random(number)
         self._token = ""
         self._seen: set[str] = set()
 
@@ -76,8 +78,8 @@ class SimulatedAgent:
 
     async def serve(self, poll_seconds: float) -> None:
         """For ever."""
-        # Not all at once.
-        await asyncio.sleep(poll_seconds * (self._number % 100) / 100)
+        # Each at its own time, whatever its price: the cheapest ones are no nearer to each other than any two.
+        await asyncio.sleep(poll_seconds * self._chance.random())
         while True:
             begun = time.monotonic()
             page = await self._calls("GET", "/v1/provider/leases", token=self._token)
