@@ -52,7 +52,7 @@ def test_a_house_that_is_lived_in_is_not_emptied(tmp_path: Path) -> None:
         House(lived_in.folder).open()
 
 
-def test_agents_join_a_server_of_their_own_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_agents_have_a_server_of_their_own_where_it_is_asked_for(tmp_path: Path) -> None:
     assert House(tmp_path, port=18900).agents_port == 18900
     apart = House(tmp_path, port=18900, agents_apart=True)
     assert apart.agents_port > apart.port
