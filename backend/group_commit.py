@@ -101,6 +101,11 @@ class GroupCommit:
                 _fail(part, error)
                 if not isinstance(error, Exception):
                     raise
+                if not _raw(connection).in_transaction:
+                    # SQLite took back the whole, as it may where the disk is full.
+                    for other, _ in answers:
+                        _fail(other, error)
+                    return []
             begun, now = now, time.monotonic()
             queue.spend(now - begun, now)
             if not part.is_first:
@@ -108,10 +113,20 @@ class GroupCommit:
         return answers
 
     def _apart(self, connection: Connection, work: Callable[[Session], T]) -> T:
-        with self._sessions(bind=connection, join_transaction_mode="create_savepoint") as session:
-            answer = work(session)
-            session.commit()
-            return answer
+        raw = _raw(connection)
+        raw.execute("SAVEPOINT part")
+        try:
+            # Who uses the ORM gets a savepoint of its own inside: what the ORM takes back is not all that waits.
+            with self._sessions(bind=connection, join_transaction_mode="create_savepoint") as session:
+                answer = work(session)
+                session.commit()
+        except BaseException:
+            if raw.in_transaction:
+                raw.execute("ROLLBACK TO part")
+                raw.execute("RELEASE part")
+            raise
+        raw.execute("RELEASE part")
+        return answer
 
     async def _commit(self, connection: Connection, answers: list[tuple[_Part, Any]]) -> None:
         try:
@@ -125,6 +140,10 @@ class GroupCommit:
         for part, answer in answers:
             if not part.done.done():
                 part.done.set_result(answer)
+
+
+def _raw(connection: Connection) -> Any:
+    return connection.connection.dbapi_connection
 
 
 def _fail(part: _Part, error: BaseException) -> None:

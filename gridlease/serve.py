@@ -8,7 +8,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from backend import wake
-from backend.app import create_app
+from backend.app import create_app, hurry
 from backend.market import Market
 from backend.operations.collector import collect_seldom
 from backend.operations.settings import OperationsSettings
@@ -35,6 +35,7 @@ def run_serve() -> None:
     application = create_app(market, Sweeper(lambda: Market(settings)))
     bundles = Bundles(settings.mirror_url, settings.rpc_urls[0], complete_blooms=market.deployment.complete_blooms)
     mount(application, market.mirror, bundles=bundles, node_url=settings.rpc_urls[0])
+    hurry(application)
     serve_app(
         application,
         settings.host,

@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from protocol.errors import DeploymentMissing, DeploymentOutdated
@@ -35,7 +36,7 @@ class Deployment:
 
     @property
     def domain(self) -> Domain:
-        return Domain(chain_id=self.chain_id, ledger=self.ledger)
+        return _domain(self.chain_id, self.ledger)
 
     def save(self, path: Path) -> None:
         """Writes the file in one step, so that no reader sees half of it."""
@@ -55,6 +56,12 @@ class Deployment:
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(content, indent=2) + "\n")
         os.replace(draft, path)
+
+
+# One for all who sign: it keeps the separator that each signature needs.
+@lru_cache(16)
+def _domain(chain_id: int, ledger: Address) -> Domain:
+    return Domain(chain_id=chain_id, ledger=ledger)
 
 
 def load_deployment(path: Path) -> Deployment:

@@ -9,7 +9,7 @@ from sqlmodel import Session, col, select
 
 from backend import wake
 from backend.accounts.tables import ApiKeyRow
-from backend.door import Caller, KeyHolder, TheMarket, market_of
+from backend.door import Caller, KeyHolder, TheMarket, api_key, market_of
 from backend.events.pulse import Pulse, news_or_time
 from backend.events.stream import EventStream, Streams, is_over, messages, position_of
 from backend.jobs import idempotency, service
@@ -21,6 +21,7 @@ from backend.leases.evidence import evidence_of
 from backend.leases.segments import trace_of, usages
 from backend.market import Market
 from backend.matching import receipts
+from backend.plain_calls import PlainCall, plain_body
 from protocol.wire.evidence import Evidence
 from protocol.wire.jobs import ENDED, Job, JobRequest, JobsAsked, Page, Quote, Trace
 
@@ -43,12 +44,28 @@ async def submit_job(
     dry_run: Annotated[bool, Query()] = False,
 ) -> Response:
     """Buys a job. `dry_run=1` only quotes; `Prefer: wait=30` answers when it has ended, or after that many seconds."""
-    market = await market_of(request)
     if dry_run:
+        market = await market_of(request)
         with market.db.read() as session:
             answer = service.quote(session, market, key, job_request)
         return JSONResponse(answer.model_dump(mode="json"))
-    bought = await _bought(market, key, job_request, idempotency_key, await request.body())
+    return await _submit(request, key, job_request, idempotency_key, prefer)
+
+
+async def _submit_plainly(request: Request) -> Response | None:
+    asked = await plain_body(request, JobRequest)
+    if asked is None:
+        return None
+    key, headers = await api_key(request), request.headers
+    return await _submit(request, key, asked, headers.get("idempotency-key", ""), headers.get("prefer", ""))
+
+
+SUBMIT_PLAINLY: Final = PlainCall("POST", router.prefix, _submit_plainly)
+
+
+async def _submit(request: Request, key: ApiKeyRow, asked: JobRequest, idempotency_key: str, prefer: str) -> Response:
+    market = await market_of(request)
+    bought = await _bought(market, key, asked, idempotency_key, await request.body())
     if bought.is_new:
         wake.market()
     return await answer_with(market, request.app.state.pulse, bought, prefer)

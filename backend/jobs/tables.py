@@ -16,10 +16,10 @@ class JobRow(SQLModel, table=True):
     )
     id: str = Field(primary_key=True, max_length=40)
     #: whose hosted key signs its vouchers: an API key's id, or the buyer itself where its own wallet signed the order
-    key_id: str = Field(index=True, max_length=42)
+    key_id: str = Field(max_length=42)
     buyer: str = Field(max_length=42)
     #: SHA-256 of the manifest, 0x hex
-    job_hash: str = Field(index=True, max_length=66)
+    job_hash: str = Field(max_length=66)
     #: canonical JSON
     manifest: str
     #: EIP-712 digest of the order, 0x hex

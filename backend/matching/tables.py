@@ -27,7 +27,7 @@ class BookEntryRow(SQLModel, table=True):
     #: unix seconds
     received_time: int
     #: unix seconds; from then on no auction need know it
-    expiry_time: int = Field(index=True, sa_type=BigInteger)
+    expiry_time: int = Field(sa_type=BigInteger)
     #: number of the auction that told of its leaving for good and is final on chain
     left_in: int | None = None
 

@@ -52,7 +52,7 @@ class JobRequest(Wire):
     """A job with its limits. Only the manifest is needed; the rest has defaults."""
 
     manifest: dict[str, Any]
-    needs: Needs = Needs()
+    needs: Needs = Field(default_factory=Needs)
     #: dollars for the whole job at most, such as "0.05"; None = what max_rate and the work limit give
     max_price: str | None = Field(default=None, max_length=32)
     #: pico-dollars per 10⁶ work at most; None = no cap but max_price

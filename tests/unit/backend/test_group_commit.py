@@ -83,6 +83,28 @@ def test_what_one_raises_takes_back_its_own_writes_and_nobody_elses(db: Database
     assert names(db) == {"first", "last"}
 
 
+def test_where_sqlite_took_back_the_whole_transaction_nobody_is_told_that_it_is_written(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_LONGEST_OTHERS_SECONDS", 60)
+
+    def fills_the_disk(session: Session) -> None:
+        # As SQLite does by itself where there is no room.
+        raw: Any = session.connection().connection.dbapi_connection
+        raw.execute("ROLLBACK")
+        raise OperationalError("INSERT", None, sqlite3.OperationalError("database or disk is full"))
+
+    async def together() -> list[Any]:
+        works: list[Callable[[Session], Any]] = [add("first"), fills_the_disk, add("last")]
+        return list(await asyncio.gather(*map(db.written, works), return_exceptions=True))
+
+    first, failed, last = asyncio.run(together())
+    assert isinstance(first, OperationalError)
+    assert isinstance(failed, OperationalError)
+    assert last == "last"
+    assert names(db) == {"last"}
+
+
 def test_nobody_is_answered_when_the_commit_fails(db: Database) -> None:
     def refuse(_connection: Any) -> None:
         raise OperationalError("COMMIT", None, sqlite3.OperationalError("database or disk is full"))

@@ -8,8 +8,10 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlmodel import select
 
 from backend.events import chain
+from backend.events.tables import JobEventRow
 from protocol.ids import first_id, new_id
 from tests.support.paper_market import STRANGER, PaperMarket, closed, manifest, paid, paper_market
 
@@ -188,3 +190,11 @@ def test_work_and_money_have_words_of_their_own_and_each_lease_its_level(paper: 
     assert shown["settled_at"] is None
     chain.tell(paper.market)
     assert _ask(paper, "GET", "/v1/jobs/job_1").json()["settled_at"] is not None
+
+
+def test_a_job_that_was_just_bought_has_told_its_first_event(paper: PaperMarket) -> None:
+    paper.post_offer()
+    job_id = _buy(paper).json()["id"]
+    with paper.market.db.read() as session:
+        told = session.exec(select(JobEventRow.sequence, JobEventRow.kind).where(JobEventRow.job_id == job_id)).all()
+    assert [tuple(row) for row in told] == [(1, "job.queued")]
