@@ -46,7 +46,7 @@ from backend.submission.tables import IntentRow
 from protocol.calls import sign_transaction
 from protocol.clock import now_time
 from protocol.errors import NodeUnavailable, ProtocolError, RpcRefused, TransactionReverted
-from protocol.hashing import Address, from_hex, to_hex
+from protocol.hashing import Address, to_hex
 from protocol.keys import LocalKey
 
 log = structlog.get_logger()
@@ -177,7 +177,6 @@ class Sender:
                 sender=self.address,
                 nonce=nonce,
                 kind=kind,
-                data=to_hex(data),
                 gas=gas,
                 first=signed,
                 now_time=now_time(),
@@ -267,7 +266,7 @@ class Sender:
             signed = self._sign_cancel(transaction.nonce, fees, view)
         else:
             ledger = self._market.deployment.ledger
-            signed = self._sign(transaction.nonce, ledger, from_hex(data), gas, fees, view, is_cancel=False)
+            signed = self._sign(transaction.nonce, ledger, data, gas, fees, view, is_cancel=False)
         with self._market.db.write() as session:
             store.add_attempt(session, transaction.id, signed)
             crash_points.reach("attempt.signed")
@@ -283,7 +282,6 @@ class Sender:
                 sender=self.address,
                 nonce=nonce,
                 kind=store.FILL,
-                data="0x",
                 gas=_TRANSFER_GAS,
                 first=signed,
                 now_time=now_time(),
@@ -316,16 +314,16 @@ class Sender:
             signed_time=now_time(),
             signed_block=view.head_number,
         )
-        return Signed(attempt=attempt, raw=to_hex(raw))
+        return Signed(attempt=attempt, raw=raw)
 
     def _broadcast(
-        self, transaction_id: int, nonce: int, tx_hash: str, raw: str, later: list[_Answered] | None = None
+        self, transaction_id: int, nonce: int, tx_hash: str, raw: bytes, later: list[_Answered] | None = None
     ) -> Answer:
         """Hands the stored bytes to a node and notes its answer, now or `later`; no answer is noted too, and raised."""
         crash_points.reach("attempt.stored")
         answer, said = Answer.ACCEPTED, ""
         try:
-            self._market.nodes.ask(lambda node: node.broadcast(raw))
+            self._market.nodes.ask(lambda node: node.broadcast(to_hex(raw)))
         except RpcRefused as error:
             answer, said = meaning(error.rpc_code, error.rpc_message), error.rpc_message[:200]
         except NodeUnavailable:

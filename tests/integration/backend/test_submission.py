@@ -19,9 +19,9 @@ from backend.offers.tables import OfferRow
 from backend.submission import intents, outcomes, senders, store
 from backend.submission.allowed import require_allowed
 from backend.submission.errors import CallNotAllowed
-from backend.submission.tables import AttemptRow, IntentRow, TransactionRow
-from protocol.calls import selector
-from protocol.hashing import ZERO_ADDRESS, to_hex
+from backend.submission.tables import AttemptRow, IntentRow, SignedBytesRow, TransactionRow
+from protocol.calls import selector, sign_transaction
+from protocol.hashing import ZERO_ADDRESS
 from tests.faults.submission_market import serve
 from tests.support.anvil import MATCHER, running_anvil
 from tests.support.databases import SQLITE, Database
@@ -270,8 +270,8 @@ class TestKeys:
         here.send()
         here.node.rpc.call("anvil_dropTransaction", here.rows(AttemptRow)[0].tx_hash)
         with here.market.db.write() as session:
-            row = session.exec(select(TransactionRow)).one()
-            row.data = to_hex(selector("ComputeLedger", "withdraw"))
+            row = session.exec(select(SignedBytesRow)).one()
+            row.raw = _withdrawal()
             session.add(row)
         here.node.mine(2)
         here.older(5)
@@ -280,6 +280,21 @@ class TestKeys:
         assert "transaction.refused" in [line["event"] for line in logs]
         assert len(here.rows(AttemptRow)) == 1
         here.world.ledger.rpc.call("evm_setAutomine", True)
+
+
+def _withdrawal() -> bytes:
+    """A transaction that this market never makes."""
+    raw, _ = sign_transaction(
+        SETTLEMENT,
+        chain_id=31337,
+        nonce=0,
+        to=MATCHER.address,
+        data=selector("ComputeLedger", "withdraw"),
+        gas=10**6,
+        max_fee_wei=1,
+        priority_fee_wei=1,
+    )
+    return raw
 
 
 class TestBadIntent:
