@@ -1,4 +1,4 @@
-"""One key's transactions: carries out what plan.py says, one effect at a time (threats R1 to R8).
+"""One key's transactions: carries out what plan.py says, one effect outside at a time (threats R1 to R8).
 
 Bytes are stored in the database transaction that takes their nonce, and broadcast after its commit. What a node then
 answers, or does not, is looked up: the process can die anywhere, and goes on from what is stored and what the chain
@@ -108,7 +108,9 @@ class Sender:
     def follow(self) -> None:
         """Looks at what is under way, and does what is to be done about it."""
         transactions, view = self._look()
-        for action in plan(transactions, view, self._rules):
+        actions = plan(transactions, view, self._rules)
+        self._mark([action for action in actions if isinstance(action, Mark)])
+        for action in actions:
             try:
                 self._carry_out(action, view)
             except SubmissionError as error:
@@ -257,7 +259,8 @@ class Sender:
             case Fill(nonce, fees):
                 self._fill(nonce, fees, view)
             case Mark():
-                self._mark(action)
+                # All were stored together.
+                pass
 
     def _replace(self, transaction: Transaction, fees: Fees, view: View, *, is_cancel: bool) -> None:
         with self._market.db.read() as session:
@@ -354,10 +357,17 @@ class Sender:
             for one in answers:
                 store.note_answer(session, *one, now_time())
 
-    def _mark(self, mark: Mark) -> None:
+    def _mark(self, marks: Sequence[Mark]) -> None:
+        """In one transaction: after each block there are many, and whoever buys waits for every one that writes."""
+        if not marks:
+            return
         with self._market.db.write() as session:
-            released = store.mark(session, mark)
+            released = [store.mark(session, mark) for mark in marks]
         crash_points.reach("transaction.marked")
+        for mark, count in zip(marks, released, strict=True):
+            self._say_marked(mark, count)
+
+    def _say_marked(self, mark: Mark, released: int) -> None:
         transaction = mark.transaction
         say = log.error if mark.alarm else log.info
         say(

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 from structlog.testing import capture_logs
 
@@ -118,6 +119,20 @@ def test_a_lease_is_opened_and_its_transaction_becomes_final_at_its_depth(here: 
     assert here.counts() == {"FINAL": 1}
     here.wait_for_the_last_word()
     assert here.rows(TransactionRow)[0].fee_gwei_up > 0
+
+
+def test_what_a_block_did_with_many_transactions_is_stored_at_once(here: Here) -> None:
+    here.world.ledger.rpc.call("evm_setAutomine", False)
+    for _ in range(3):
+        here.match()
+        here.send()
+    here.node.mine(1)
+    here.world.ledger.rpc.call("evm_setAutomine", True)
+    committed = list[object]()
+    event.listen(here.market.db.sessions, "after_commit", committed.append)
+    senders.follow(here.market)
+    assert here.counts() == {"MINED": 3}
+    assert len(committed) == 1
 
 
 def test_a_stuck_transaction_is_replaced_until_the_cap_and_then_cancelled_and_sent_anew(
