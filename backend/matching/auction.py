@@ -96,7 +96,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
     if not pairings:
         return None
     taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in found.orders}
-    left_out = leaving.left_out(session, now, bound, taking_part)
+    left_out = market.absent.now(session, now, bound, taking_part)
     told = leaving.told(session)
     snapshot = Snapshot(
         domain=market.domain,
@@ -107,7 +107,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         offers=tuple(book),
         orders=tuple(orders),
         order_signatures={entry.digest: from_hex(job.order_signature) for entry, job in found.orders},
-        left_out=left_out,
+        left_out=tuple(left_out),
     )
     lines = snapshot.lines()
     for_good = [key for entry in left_out if entry.for_good and (key := to_hex(entry.digest)) not in told.digests]
