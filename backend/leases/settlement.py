@@ -20,13 +20,12 @@ from protocol.wire.leases import SignedVoucher
 
 _CHUNK: Final = 500
 # Built once: each step runs them.
-_UNSETTLED: Final = select(col(LeaseIntention.lease)).where(col(LeaseIntention.settled).is_(False))
-_OURS: Final = select(
+_UNSETTLED: Final = select(
     col(LeaseIntention.lease),
     col(LeaseIntention.last_signed_time),
     col(LeaseIntention.countersignature),
     col(LeaseIntention.closing_reason),
-).where(col(LeaseIntention.lease).in_(bindparam("leases", expanding=True)))
+).where(col(LeaseIntention.settled).is_(False))
 _COLUMNS: Final[list[SQLColumnExpression[Any]]] = [
     col(UsageRow.lease),
     col(UsageRow.cumulative_base),
@@ -72,15 +71,15 @@ def ask(market: Market) -> None:
     """Asks for what is due; leases that are closed for good are not looked at again."""
     chain = market.leases_on_chain
     with market.db.read() as session:
-        unsettled = _unsettled(session)
+        unsettled = prepared.rows(session.connection(), _UNSETTLED, {})
         if not unsettled:
             return
         # Nothing is due for one that is closed but that it becomes final: most are, and nothing more is read of them.
-        ours = _ours(session, [lease for lease in unsettled if lease not in chain.closed])
-        vouched = _vouched(session, [one.lease for one in ours])
-    leases = [one.lease for one in ours]
+        ours = [_Ours(*row) for row in unsettled if row[0] not in chain.closed]
+        leases = [one.lease for one in ours]
+        vouched = _vouched(session, leases)
     status, found = chain.look(leases)
-    chain.keep(leases, unsettled)
+    chain.keep(leases, {row[0] for row in unsettled})
     asked: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
     for one in ours:
         lease = found.get(one.lease)
@@ -109,16 +108,6 @@ def _store(market: Market, asked: Mapping[str, list[tuple[str, dict[str, Any]]]]
 
 def _chunks(leases: Sequence[str]) -> Iterator[Sequence[str]]:
     yield from (leases[start : start + _CHUNK] for start in range(0, len(leases), _CHUNK))
-
-
-def _unsettled(session: Session) -> dict[str, None]:
-    """In the sequence of the database; looked up by lease."""
-    return dict.fromkeys(lease for (lease,) in prepared.rows(session.connection(), _UNSETTLED, {}))
-
-
-def _ours(session: Session, leases: Sequence[str]) -> list[_Ours]:
-    connection = session.connection()
-    return [_Ours(*row) for some in _chunks(leases) for row in prepared.rows(connection, _OURS, {"leases": some})]
 
 
 def _vouched(session: Session, leases: Sequence[str]) -> dict[str, _Vouched]:
