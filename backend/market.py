@@ -11,6 +11,7 @@ from backend.events import recording
 from backend.files.store import FileStore
 from backend.leases.onchain import LeasesOnChain
 from backend.limits import RateLimits
+from backend.matching.leaving import Absent
 from backend.offers.live import LiveBook
 from backend.offers.presence import Presence
 from backend.operations.listening import Listening
@@ -72,6 +73,10 @@ class Market:
     @cached_property
     def leases_on_chain(self) -> LeasesOnChain:
         return LeasesOnChain(self.mirror)
+
+    @cached_property
+    def absent(self) -> Absent:
+        return Absent()
 
     @cached_property
     def openings(self) -> Watch:

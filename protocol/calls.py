@@ -12,12 +12,14 @@ from eth_abi.abi import decode
 
 from protocol import rlp
 from protocol.arguments import spelling_of
-from protocol.errors import ProtocolError
+from protocol.errors import BadProof, ProtocolError
 from protocol.hashing import Address, from_hex, keccak256
 from protocol.keys import LocalKey, compact_signature
 from protocol.terms import Voucher
 
 _EIP_1559 = b"\x02"
+_SIGNED_FIELDS = 12
+_DATA_FIELD = 7
 CONTRACTS = ("ComputeLedger", "ProviderRegistry", "ReexecutionCourt", "TestDollar")
 
 
@@ -140,3 +142,13 @@ def sign_transaction(
     numbers = [rlp.integer(v), *(rlp.integer(int.from_bytes(part)) for part in (r, s))]
     raw = _EIP_1559 + rlp.encode([*fields, *numbers])
     return raw, keccak256(raw)
+
+
+def calldata_of(raw: bytes) -> bytes:
+    """The call in a transaction's bytes, as `sign_transaction` made them; raises `BadProof` if they are none."""
+    if raw[:1] != _EIP_1559:
+        raise BadProof("transaction", "not one of EIP-1559")
+    fields = rlp.decode_list(raw[1:])
+    if len(fields) != _SIGNED_FIELDS:
+        raise BadProof("transaction", f"{len(fields)} fields instead of {_SIGNED_FIELDS}")
+    return rlp.to_bytes(fields[_DATA_FIELD])

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import update
+from sqlalchemy import BigInteger, bindparam, update
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from backend.events.recording import Told, say
@@ -17,6 +18,7 @@ from backend.jobs.settlement import is_over, settlement
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
+from indexer import prepared
 from indexer.queries import EventRow, LeaseRow, MirrorStatus, Reads
 from protocol.clock import now_milliseconds
 from protocol.events import (
@@ -52,6 +54,24 @@ _KINDS: Final[dict[type[object], str]] = {
     LeaseDisputed: "lease.disputed",
     LeaseRuled: "lease.ruled",
 }
+# Built once: each step runs them.
+_READ: Final = columns_of(col(ChainReadRow.reorg_epoch), col(ChainReadRow.seq)).where(col(ChainReadRow.id) == 1)
+_READ_ON: Final = update(ChainReadRow).where(col(ChainReadRow.id) == 1).values(seq=bindparam("read_seq"))
+_JOBS: Final = columns_of(col(LeaseIntention.lease), col(LeaseIntention.job_id)).where(
+    col(LeaseIntention.lease).in_(bindparam("leases", expanding=True))
+)
+_OF_JOBS: Final = col(JobRow.id).in_(bindparam("jobs", expanding=True))
+_MAKE_DUE: Final = update(JobRow).where(_OF_JOBS).values(settle_due=True)
+_DUE: Final = columns_of(col(JobRow.id)).where(col(JobRow.settle_due)).limit(_BATCH)
+_LEASES: Final = columns_of(col(LeaseIntention.job_id), col(LeaseIntention.lease)).where(
+    col(LeaseIntention.job_id).in_(bindparam("jobs", expanding=True))
+)
+_LOOKED_AT: Final = update(JobRow).where(_OF_JOBS).values(settle_due=False)
+_UNSETTLED: Final = columns_of(col(JobRow.id)).where(
+    _OF_JOBS, col(JobRow.state).in_(ENDED), col(JobRow.settled_ms).is_(None)
+)
+_SETTLE: Final = update(JobRow).where(_OF_JOBS).values(settled_ms=bindparam("at_ms", type_=BigInteger()))
+
 _MONEY: Final = ("rate", "locked", "amount", "paid", "refunded", "penalty", "work", "target", "award")
 
 
@@ -66,20 +86,20 @@ def tell(market: Market) -> None:
 def _tell_some(market: Market) -> int:
     """Returns how many events were read; none while the mirror cannot tell what a reorg took back."""
     with market.db.read() as session:
-        read = session.get_one(ChainReadRow, 1)
+        ((reorg_epoch, seq),) = prepared.rows(session.connection(), _READ, {})
     with market.mirror.snapshot() as now:
         status = now.status()
-        if read.reorg_epoch != status.reorg_epoch:
+        if reorg_epoch != status.reorg_epoch:
             with market.db.write() as session:
                 if not _retract(session, now, status, session.get_one(ChainReadRow, 1)):
                     return 0
             return _BATCH
-        rows = now.events_since(read.seq, limit=_BATCH)
+        rows = now.events_since(seq, limit=_BATCH)
     if rows:
         facts = [(row, event) for row in rows if isinstance(event := row.event, _TOLD)]
         with market.db.write() as session:
             _tell(session, facts)
-            session.get_one(ChainReadRow, 1).seq = rows[-1].seq
+            prepared.changed(session.connection(), _READ_ON, {"read_seq": rows[-1].seq})
     return len(rows)
 
 
@@ -142,14 +162,13 @@ def _tell(session: Session, facts: Sequence[tuple[EventRow, Any]]) -> None:
         if isinstance(event, LeaseClosed) and to_hex(event.lease) in jobs
     }
     if over:
-        session.exec(update(JobRow).where(col(JobRow.id).in_(over)).values(settle_due=True))
+        prepared.changed(session.connection(), _MAKE_DUE, {"jobs": sorted(over)})
 
 
 def _jobs(session: Session, leases: set[str]) -> dict[str, str]:
     if not leases:
         return {}
-    statement = select(LeaseIntention.lease, LeaseIntention.job_id).where(col(LeaseIntention.lease).in_(leases))
-    return dict(session.exec(statement).all())
+    return dict(prepared.rows(session.connection(), _JOBS, {"leases": sorted(leases)}))
 
 
 def _fact(event: Any) -> dict[str, Any]:
@@ -169,22 +188,23 @@ def _fact(event: Any) -> dict[str, Any]:
 def settle(market: Market) -> None:
     """Ends the settlement of jobs that have ended and whose leases the mirror shows as Closed."""
     with market.db.read() as session:
-        due = list(session.exec(select(JobRow.id).where(JobRow.settle_due).limit(_BATCH)))
+        connection = session.connection()
+        due = [job_id for (job_id,) in prepared.rows(connection, _DUE, {})]
         leases: defaultdict[str, list[bytes]] = defaultdict(list)
-        statement = select(LeaseIntention.job_id, LeaseIntention.lease).where(col(LeaseIntention.job_id).in_(due))
-        for job_id, lease in session.exec(statement) if due else ():
+        for job_id, lease in prepared.rows(connection, _LEASES, {"jobs": due}) if due else ():
             leases[job_id].append(from_hex(lease, 32))
     if not due:
         return
     found = market.mirror.leases_by_id([lease for ids in leases.values() for lease in ids])
     over = {job_id for job_id in due if is_over([found.get(lease) for lease in leases[job_id]])}
     with market.db.write() as session:
+        connection = session.connection()
         # The next thing that could settle them says so again.
-        session.exec(update(JobRow).where(col(JobRow.id).in_(due)).values(settle_due=False))
-        unsettled = col(JobRow.id).in_(over) & col(JobRow.state).in_(ENDED) & col(JobRow.settled_ms).is_(None)
-        settled = session.exec(select(JobRow.id).where(unsettled)).all() if over else []
+        prepared.changed(connection, _LOOKED_AT, {"jobs": due})
+        found_over = prepared.rows(connection, _UNSETTLED, {"jobs": sorted(over)}) if over else ()
+        settled = [job_id for (job_id,) in found_over]
         if settled:
-            session.exec(update(JobRow).where(col(JobRow.id).in_(settled)).values(settled_ms=now_milliseconds()))
+            prepared.changed(connection, _SETTLE, {"jobs": settled, "at_ms": now_milliseconds()})
         for job_id in settled:
             rows = [row for lease in leases[job_id] if (row := found.get(lease)) is not None]
             say(session, Told(job_id=job_id, kind="job.settled", data=_sums(rows), place=1))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
+from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
 from backend.events import writing
@@ -19,9 +20,9 @@ from backend.leases.vouchers import pay
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.submission import intents
+from indexer import prepared
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import EndReason, LeaseState
-from protocol.hashing import from_hex
 from protocol.wire.jobs import ENDED, ResultInfo
 
 log = structlog.get_logger()
@@ -31,6 +32,22 @@ _ROUNDS: Final = 16
 
 _TOGETHER: Final = 8
 """Jobs that are judged in one transaction: whoever buys meanwhile waits for it."""
+
+# Built once: each step runs them.
+_IS_LIVE: Final = col(LeaseIntention.state).in_(("proposed", "running"))
+_LIVE: Final = columns_of(
+    col(LeaseIntention.lease),
+    col(LeaseIntention.job_id),
+    col(LeaseIntention.provider),
+    col(LeaseIntention.progress_time),
+).where(_IS_LIVE)
+_HEARD: Final = columns_of(col(ProviderRow.address), col(ProviderRow.heard_time))
+_OVER: Final = (
+    columns_of(col(JobRow.id))
+    .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
+    .where(_IS_LIVE, col(JobRow.state).in_(ENDED))
+)
+_UNDECIDED: Final = columns_of(col(UsageRow.job_id)).where(col(UsageRow.verdict) == "waiting").distinct()
 
 
 def judge(session: Session, market: Market, job: JobRow) -> None:
@@ -80,10 +97,7 @@ def _is_let(session: Session, facts: lanes.JobFacts) -> bool:
 def sweep(market: Market) -> None:
     """Judges each job whose leases do not simply run on, a few in one transaction."""
     with market.db.read() as session:
-        live = select(
-            LeaseIntention.lease, LeaseIntention.job_id, LeaseIntention.provider, LeaseIntention.progress_time
-        )
-        rows = session.exec(live.where(col(LeaseIntention.state).in_(("proposed", "running")))).all()
+        rows = prepared.rows(session.connection(), _LIVE, {})
         if not rows:
             return
         ours = {job_id for _, job_id, _, _ in rows}
@@ -95,25 +109,21 @@ def sweep(market: Market) -> None:
                 judge(session, market, pin(session, job_id))
 
 
-def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, str, int]]) -> set[str]:
+def _troubled(session: Session, market: Market, live: Sequence[Sequence[Any]]) -> set[str]:
     """Jobs that are over, or one of whose leases has ended, is not heard, or sends nothing."""
     now = now_time()
-    status, on_chain = market.leases_on_chain.look(from_hex(lease, 32) for lease, _, _, _ in live)
+    status, on_chain = market.leases_on_chain.look(lease for lease, _, _, _ in live)
     lateness = market.listening.lateness(session)
-    heard = dict(session.exec(select(ProviderRow.address, ProviderRow.heard_time)).all())
+    heard: dict[str, int] = dict(prepared.rows(session.connection(), _HEARD, {}))
     silent = {
         provider
         for provider in {provider for _, _, provider, _ in live}
         if lateness.waited_seconds(heard.get(provider, 0), now) > market.settings.silence_seconds
     }
-    over = session.exec(
-        select(JobRow.id)
-        .join(LeaseIntention, col(LeaseIntention.job_id) == col(JobRow.id))
-        .where(col(LeaseIntention.state).in_(("proposed", "running")), col(JobRow.state).in_(ENDED))
-    )
-    troubled, patience = set(over), market.settings.lane_patience_seconds
+    over = prepared.rows(session.connection(), _OVER, {})
+    troubled, patience = {job_id for (job_id,) in over}, market.settings.lane_patience_seconds
     for lease_id, job_id, provider, progress_time in live:
-        lease = on_chain.get(from_hex(lease_id, 32))
+        lease = on_chain.get(lease_id)
         if lease is None:
             continue
         has_ended = lease.state is not LeaseState.OPEN or status.block_time >= lease.deadline_time
@@ -125,7 +135,7 @@ def _troubled(session: Session, market: Market, live: Sequence[tuple[str, str, s
 
 def _undecided(session: Session) -> set[str]:
     """Jobs with a segment that was sent and is not decided."""
-    return set(session.exec(select(UsageRow.job_id).where(UsageRow.verdict == "waiting").distinct()))
+    return {job_id for (job_id,) in prepared.rows(session.connection(), _UNDECIDED, {})}
 
 
 def note(session: Session, job: JobRow, text: str) -> None:

@@ -5,12 +5,13 @@ from typing import Final
 
 from indexer.queries import LeaseRow, Mirror, MirrorStatus, Reads
 from protocol.events import LeaseState
-from protocol.hashing import to_hex
+from protocol.hashing import from_hex, to_hex
 
 _BATCH: Final = 500
 _MOST_EVENTS: Final = 10_000
 """Behind more than so many, reading all again is less work."""
-_TOPIC_BYTES: Final = 32
+_ID_BYTES: Final = 32
+"""Of a lease, and of each topic."""
 
 
 class LeasesOnChain:
@@ -18,15 +19,19 @@ class LeasesOnChain:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._known: dict[bytes, LeaseRow | None] = {}
-        #: by lease, 0x hex: the block that closed it. Nothing more happens to those, unless a reorg takes it back
+        #: by lease, 0x hex, as the market's rows name it
+        self._known: dict[str, LeaseRow | None] = {}
+        #: the block that closed it. Nothing more happens to those, unless a reorg takes it back
         self.closed: dict[str, int] = {}
         self._seq = 0
         #: hash of the block at which the mirror was when all that is known was so
         self._at: bytes | None = None
 
-    def look(self, leases: Iterable[bytes]) -> tuple[MirrorStatus, dict[bytes, LeaseRow]]:
-        """The mirror's progress and those of the leases that it has; one state of the mirror. Raises `MirrorError`."""
+    def look(self, leases: Iterable[str]) -> tuple[MirrorStatus, dict[str, LeaseRow]]:
+        """The mirror's progress and those of the leases (0x hex) that it has; one state of the mirror.
+
+        Raises `MirrorError`.
+        """
         wanted = list(leases)
         with self._mirror.snapshot() as now:
             status = now.status()
@@ -34,15 +39,16 @@ class LeasesOnChain:
             missing = [lease for lease in wanted if lease not in self._known]
             for start in range(0, len(missing), _BATCH):
                 some = missing[start : start + _BATCH]
-                read = now.leases_by_id(some)
-                self._known |= {lease: read.get(lease) for lease in some}
+                ids = [from_hex(lease, _ID_BYTES) for lease in some]
+                read = now.leases_by_id(ids)
+                self._known |= {lease: read.get(lease_id) for lease, lease_id in zip(some, ids, strict=True)}
         found = {lease: row for lease in wanted if (row := self._known[lease]) is not None}
         for lease, row in found.items():
             if row.state is LeaseState.CLOSED and row.closed_block is not None:
-                self.closed[to_hex(lease)] = row.closed_block
+                self.closed[lease] = row.closed_block
         return status, found
 
-    def keep(self, leases: Iterable[bytes], unsettled: Collection[str]) -> None:
+    def keep(self, leases: Iterable[str], unsettled: Collection[str]) -> None:
         """Forgets all other leases, and of those that are closed all that are settled."""
         wanted = set(leases)
         self._known = {lease: row for lease, row in self._known.items() if lease in wanted}
@@ -58,8 +64,8 @@ class LeasesOnChain:
             while len(rows := now.events_since(self._seq, limit=_BATCH)) > 0:
                 for row in rows:
                     # The first indexed word of every event about a lease is the lease.
-                    lease = row.topics[_TOPIC_BYTES : 2 * _TOPIC_BYTES]
+                    lease = to_hex(row.topics[_ID_BYTES : 2 * _ID_BYTES])
                     self._known.pop(lease, None)
-                    self.closed.pop(to_hex(lease), None)
+                    self.closed.pop(lease, None)
                 self._seq = rows[-1].seq
         self._seq, self._at = status.event_count, status.block_hash

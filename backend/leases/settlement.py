@@ -12,20 +12,20 @@ from backend.leases.segments import is_of_lease
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from backend.submission import intents
+from indexer import prepared
 from indexer.queries import LeaseRow
 from protocol.clock import has_passed
 from protocol.events import LeaseState
-from protocol.hashing import from_hex
 from protocol.wire.leases import SignedVoucher
 
 _CHUNK: Final = 500
 # Built once: each step runs them.
-_OURS: Final = select(
+_UNSETTLED: Final = select(
     col(LeaseIntention.lease),
     col(LeaseIntention.last_signed_time),
     col(LeaseIntention.countersignature),
     col(LeaseIntention.closing_reason),
-).where(col(LeaseIntention.lease).in_(bindparam("leases", expanding=True)))
+).where(col(LeaseIntention.settled).is_(False))
 _COLUMNS: Final[list[SQLColumnExpression[Any]]] = [
     col(UsageRow.lease),
     col(UsageRow.cumulative_base),
@@ -71,18 +71,18 @@ def ask(market: Market) -> None:
     """Asks for what is due; leases that are closed for good are not looked at again."""
     chain = market.leases_on_chain
     with market.db.read() as session:
-        unsettled = _unsettled(session)
+        unsettled = prepared.rows(session.connection(), _UNSETTLED, {})
         if not unsettled:
             return
         # Nothing is due for one that is closed but that it becomes final: most are, and nothing more is read of them.
-        ours = _ours(session, [lease for lease in unsettled if lease not in chain.closed])
-        vouched = _vouched(session, [one.lease for one in ours])
-    ids = [from_hex(one.lease, 32) for one in ours]
-    status, found = chain.look(ids)
-    chain.keep(ids, unsettled)
+        ours = [_Ours(*row) for row in unsettled if row[0] not in chain.closed]
+        leases = [one.lease for one in ours]
+        vouched = _vouched(session, leases)
+    status, found = chain.look(leases)
+    chain.keep(leases, {row[0] for row in unsettled})
     asked: defaultdict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
-    for one, lease_id in zip(ours, ids, strict=True):
-        lease = found.get(lease_id)
+    for one in ours:
+        lease = found.get(one.lease)
         if lease is None or lease.state is LeaseState.CLOSED:
             continue
         end = _end(market, one, lease, status.block_time)
@@ -110,22 +110,11 @@ def _chunks(leases: Sequence[str]) -> Iterator[Sequence[str]]:
     yield from (leases[start : start + _CHUNK] for start in range(0, len(leases), _CHUNK))
 
 
-def _unsettled(session: Session) -> dict[str, None]:
-    """In the sequence of the database; looked up by lease."""
-    statement = select(col(LeaseIntention.lease)).where(col(LeaseIntention.settled).is_(False))
-    return dict.fromkeys(session.connection().execute(statement).scalars())
-
-
-def _ours(session: Session, leases: Sequence[str]) -> list[_Ours]:
-    connection = session.connection()
-    return [_Ours(*row) for some in _chunks(leases) for row in connection.execute(_OURS, {"leases": some})]
-
-
 def _vouched(session: Session, leases: Sequence[str]) -> dict[str, _Vouched]:
     """Of each lease with a voucher to its provider, the one that replaces all others."""
     connection = session.connection()
-    rows = (row for some in _chunks(leases) for row in connection.execute(_VOUCHED, {"leases": some}))
-    return {row.lease: _Vouched(*row[1:]) for row in rows}
+    rows = (row for some in _chunks(leases) for row in prepared.rows(connection, _VOUCHED, {"leases": some}))
+    return {row[0]: _Vouched(*row[1:]) for row in rows}
 
 
 def _end(market: Market, one: _Ours, lease: LeaseRow, block_time: int) -> tuple[str, dict[str, Any]] | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 from sqlalchemy import bindparam, insert
 from sqlalchemy import select as columns_of
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col
 
 from backend import crash_points
 from backend.events import writing
@@ -41,6 +41,9 @@ from protocol.wire.jobs import ENDED
 log = structlog.get_logger()
 
 # Built once: every auction runs them.
+_LIVE: Final = columns_of(col(LeaseIntention.lease), col(LeaseIntention.provider)).where(
+    col(LeaseIntention.state).in_(("proposed", "running"))
+)
 _PROPOSE: Final = insert(LeaseIntention)
 # Pinned, as by `pin`, and always in one order.
 _STILL_WANTING: Final = (
@@ -96,7 +99,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
     if not pairings:
         return None
     taking_part = {to_hex(entry.digest) for entry in book} | {job.order_digest for _, job in found.orders}
-    left_out = leaving.left_out(session, now, bound, taking_part)
+    left_out = market.absent.now(session, now, bound, taking_part)
     told = leaving.told(session)
     snapshot = Snapshot(
         domain=market.domain,
@@ -107,7 +110,7 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
         offers=tuple(book),
         orders=tuple(orders),
         order_signatures={entry.digest: from_hex(job.order_signature) for entry, job in found.orders},
-        left_out=left_out,
+        left_out=tuple(left_out),
     )
     lines = snapshot.lines()
     for_good = [key for entry in left_out if entry.for_good and (key := to_hex(entry.digest)) not in told.digests]
@@ -128,10 +131,9 @@ def _decide(session: Session, market: Market, found: Waiting, bound: int) -> _De
 
 def _with_proposals(session: Session, market: Market) -> list[BookOffer]:
     """The book, in which a proposal that the mirror does not show yet already takes its provider's room."""
-    live = col(LeaseIntention.state).in_(("proposed", "running"))
-    intentions = session.exec(select(LeaseIntention.lease, LeaseIntention.provider).where(live)).all()
-    _, known = market.leases_on_chain.look(from_hex(lease, 32) for lease, _ in intentions)
-    proposed = Counter(provider for lease, provider in intentions if from_hex(lease, 32) not in known)
+    intentions = prepared.rows(session.connection(), _LIVE, {})
+    _, known = market.leases_on_chain.look(lease for lease, _ in intentions)
+    proposed = Counter(provider for lease, provider in intentions if lease not in known)
     return [
         replace(entry, open_leases=entry.open_leases + proposed[entry.offer.provider])
         if proposed[entry.offer.provider]

@@ -6,7 +6,7 @@ commits to the head, to every line and to their number.
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final, Self
 
@@ -40,6 +40,12 @@ class LeftOut:
     why: str
     #: later books need not tell of it
     for_good: bool = False
+    #: as it is published. Made with the entry, which many books say again
+    line: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        line: dict[str, Any] = {"kind": "left out", "hash": to_hex(self.digest), "why": self.why}
+        object.__setattr__(self, "line", _spelt(line | {"forGood": True} if self.for_good else line))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +84,7 @@ class Snapshot:
                 _order_line(entry, self.order_signatures[entry.digest])
                 for entry in sorted(self.orders, key=lambda entry: entry.digest)
             ),
-            *(_left_out_line(entry) for entry in sorted(self.left_out, key=lambda entry: entry.digest)),
+            *(entry.line for entry in sorted(self.left_out, key=lambda entry: entry.digest)),
         ]
 
     def text(self) -> str:
@@ -160,12 +166,6 @@ def _offer_line(entry: BookOffer) -> bytes:
             "openLeases": entry.open_leases,
         }
     )
-
-
-@lru_cache(_REMEMBERED)
-def _left_out_line(entry: LeftOut) -> bytes:
-    line: dict[str, Any] = {"kind": "left out", "hash": to_hex(entry.digest), "why": entry.why}
-    return _spelt(line | {"forGood": True} if entry.for_good else line)
 
 
 def _left_out(line: dict[str, Any]) -> LeftOut:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from random import SystemRandom
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import SQLColumnExpression
+from sqlalchemy import SQLColumnExpression, bindparam
 from sqlalchemy import select as columns_of
 from sqlmodel import Session, col, select
 
@@ -18,6 +18,7 @@ from backend.leases.lanes import JobFacts
 from backend.leases.tables import LeaseIntention
 from backend.market import Market
 from backend.matching.book import BookOrder
+from indexer import prepared
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import LeaseState
@@ -28,7 +29,7 @@ from protocol.wire.jobs import ENDED
 
 MAX_ORDERS: Final = 1000
 _CHUNK: Final = 500
-_LET: Final[list[SQLColumnExpression[Any]]] = [
+_COLUMNS: Final[list[SQLColumnExpression[Any]]] = [
     col(LeaseIntention.job_id),
     col(LeaseIntention.lease),
     col(LeaseIntention.fill),
@@ -37,6 +38,18 @@ _LET: Final[list[SQLColumnExpression[Any]]] = [
     col(LeaseIntention.state),
     col(LeaseIntention.caught),
 ]
+# Built once: each auction runs them.
+_LET: Final = (
+    columns_of(*_COLUMNS)
+    .where(col(LeaseIntention.job_id).in_(bindparam("jobs", expanding=True)))
+    .order_by(col(LeaseIntention.fill))
+)
+_HAD_ONE: Final = columns_of(col(LeaseIntention.lease)).where(col(LeaseIntention.job_id) == col(JobRow.id)).exists()
+_WANTING: Final = (
+    columns_of(col(JobRow.id), _HAD_ONE)
+    .where(col(JobRow.wants_lease).is_(True), col(JobRow.state).not_in(ENDED))
+    .order_by(col(JobRow.created_ms), col(JobRow.id))
+)
 
 
 class _Let(NamedTuple):
@@ -92,9 +105,7 @@ def chosen_of(candidates: Sequence[str], most: int) -> list[str]:
 
 def _candidates(session: Session, market: Market) -> list[str]:
     """The jobs that want a lease, oldest first, but for those whose last one has to end or to give money back first."""
-    tried = select(LeaseIntention.lease).where(col(LeaseIntention.job_id) == col(JobRow.id)).exists()
-    wanting = col(JobRow.wants_lease).is_(True) & col(JobRow.state).not_in(ENDED)
-    rows = session.exec(select(JobRow.id, tried).where(wanting).order_by(col(JobRow.created_ms), col(JobRow.id))).all()
+    rows = prepared.rows(session.connection(), _WANTING, {})
     ready = _ready(session, market, [job_id for job_id, is_tried in rows if is_tried])
     return [job_id for job_id, is_tried in rows if not is_tried or job_id in ready]
 
@@ -102,7 +113,7 @@ def _candidates(session: Session, market: Market) -> list[str]:
 def _ready(session: Session, market: Market, ids: Sequence[str]) -> set[str]:
     """Of jobs that had leases, those of which a fill may be opened; it is looked at closely if it is chosen."""
     leases = _intentions(session, ids)
-    status, on_chain = market.leases_on_chain.look(from_hex(row.lease, 32) for rows in leases.values() for row in rows)
+    status, on_chain = market.leases_on_chain.look(row.lease for rows in leases.values() for row in rows)
     orders = (
         (job_id, read_order(message))
         for some in _chunks(ids)
@@ -120,14 +131,14 @@ def _ready(session: Session, market: Market, ids: Sequence[str]) -> set[str]:
 
 
 def _lane_is_ready(
-    lane: int, leases: Sequence[_Let], on_chain: Mapping[bytes, LeaseRow], order: Order, block_time: int
+    lane: int, leases: Sequence[_Let], on_chain: Mapping[str, LeaseRow], order: Order, block_time: int
 ) -> bool:
     """Its last lease is given up and over, and its money is there."""
     ours = [row for row in leases if row.fill % order.replicas == lane]
     if not ours:
         return True
-    known = [lease for row in ours if (lease := on_chain.get(from_hex(row.lease, 32))) is not None]
-    last = on_chain.get(from_hex(ours[-1].lease, 32))
+    known = [lease for row in ours if (lease := on_chain.get(row.lease)) is not None]
+    last = on_chain.get(ours[-1].lease)
     if ours[-1].state != "ended" or last is None:
         return False
     is_over = last.state is not LeaseState.OPEN or block_time >= last.deadline_time
@@ -144,14 +155,13 @@ def _intentions(session: Session, ids: Sequence[str]) -> defaultdict[str, list[_
     """All leases that were proposed for each job, in the order of their fills."""
     by_job: defaultdict[str, list[_Let]] = defaultdict(list)
     for some in _chunks(ids):
-        statement = columns_of(*_LET).where(col(LeaseIntention.job_id).in_(some)).order_by(col(LeaseIntention.fill))
-        for row in session.connection().execute(statement):
-            by_job[row.job_id].append(_Let(*row))
+        for row in prepared.rows(session.connection(), _LET, {"jobs": some}):
+            by_job[row[0]].append(_Let(*row))
     return by_job
 
 
-def _on_chain(market: Market, leases: Mapping[str, Sequence[_Let]]) -> Mapping[bytes, LeaseRow]:
-    return market.leases_on_chain.look(from_hex(row.lease, 32) for rows in leases.values() for row in rows)[1]
+def _on_chain(market: Market, leases: Mapping[str, Sequence[_Let]]) -> Mapping[str, LeaseRow]:
+    return market.leases_on_chain.look(row.lease for rows in leases.values() for row in rows)[1]
 
 
 def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -164,14 +174,14 @@ def _entry(
     job: JobRow,
     order: Order,
     leases: Sequence[_Let],
-    on_chain: Mapping[bytes, LeaseRow],
+    on_chain: Mapping[str, LeaseRow],
 ) -> BookOrder | None:
     if not leases and not job.closed_lanes:
         # Nearly all that wait are here for the first time.
         fills = tuple(range(order.replicas))
     else:
         facts = gather(session, market, job)
-        fills = _fills(facts, [on_chain.get(from_hex(row.lease, 32)) for row in leases], order)
+        fills = _fills(facts, [on_chain.get(row.lease) for row in leases], order)
     if not fills:
         return None
     before = fills[0] - order.replicas
@@ -179,9 +189,7 @@ def _entry(
     held = {
         row.zone
         for row in leases
-        if row.fill == before
-        or (lease := on_chain.get(from_hex(row.lease, 32))) is None
-        or lease.state is not LeaseState.CLOSED
+        if row.fill == before or (lease := on_chain.get(row.lease)) is None or lease.state is not LeaseState.CLOSED
     }
     return BookOrder(
         digest=from_hex(job.order_digest, 32),

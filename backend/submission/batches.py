@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, select
 from sqlmodel import Session, col
 
 from backend.submission.tables import IntentRow
+from indexer import prepared
 
 SIZES: Final = {"open": 50, "redeem": 100, "close_last": 100, "close": 1, "finalise": 1}
 """How many intents one transaction carries; the ledger has no batch for the last two."""
@@ -39,13 +40,12 @@ class Due(NamedTuple):
 
 def pending_kinds(session: Session) -> set[str]:
     """Of which there is something to be sent, though it may wait for company."""
-    return set(session.connection().execute(_PENDING).scalars())
+    return {kind for (kind,) in prepared.rows(session.connection(), _PENDING, {})}
 
 
 def due(session: Session, kind: str, now_time: int, redeem_wait_seconds: int) -> list[Due]:
     """The oldest that one transaction can carry; none while a redeem may still find company."""
-    found = session.connection().execute(_DUE, {"kind": kind, "most": SIZES[kind]}).tuples()
-    rows = [Due(number, subject, payload, at) for number, subject, payload, at in found if number is not None]
+    rows = [Due(*row) for row in prepared.rows(session.connection(), _DUE, {"kind": kind, "most": SIZES[kind]})]
     if kind == "open":
         # One transaction commits to one auction's book.
         return [row for row in rows if row.payload == rows[0].payload]

@@ -19,6 +19,18 @@ class CallNotAllowed(SubmissionError):
         super().__init__(f"refused to sign a call of {selector} at {to}; look who wrote it into the database")
 
 
+class BytesUnreadable(SubmissionError):
+    """Stored bytes that no transaction is spelt by: somebody else's hand in the database."""
+
+    code = "bytes_unreadable"
+
+    def __init__(self, transaction_id: int) -> None:
+        super().__init__(
+            f"the stored bytes of transaction {transaction_id} are none that were signed; look who wrote them into the "
+            "database, and put back those of a backup"
+        )
+
+
 class GasBudgetSpent(SubmissionError):
     """The day's gas is spent, or would be."""
 

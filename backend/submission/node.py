@@ -121,22 +121,21 @@ class Node:
 
     def places(self, tx_hashes: Sequence[str]) -> tuple[dict[str, Place], frozenset[str]]:
         """Where those are that a block has, and which ones the node has heard of."""
-        methods = ("eth_getTransactionReceipt", "eth_getTransactionByHash")
-        answers = self._batch([(method, (tx_hash,)) for method in methods for tx_hash in tx_hashes])
-        found, heard = answers[: len(tx_hashes)], answers[len(tx_hashes) :]
-
-        def read() -> tuple[dict[str, Place], frozenset[str]]:
-            places = {
+        receipts = self._batch([("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in tx_hashes])
+        places = self._read(
+            lambda: {
                 tx_hash: _place(receipt)
-                for tx_hash, receipt in zip(tx_hashes, found, strict=True)
+                for tx_hash, receipt in zip(tx_hashes, receipts, strict=True)
                 if receipt is not None and receipt["transactionHash"] == tx_hash
             }
-            known = frozenset(
-                tx_hash for tx_hash, body in zip(tx_hashes, heard, strict=True) if body and body["hash"] == tx_hash
-            )
-            return places, known
-
-        return self._read(read)
+        )
+        # An answer is as long as the transaction: it is asked for only where there is no other sign of it.
+        unseen = [tx_hash for tx_hash in tx_hashes if tx_hash not in places]
+        bodies = self._batch([("eth_getTransactionByHash", (tx_hash,)) for tx_hash in unseen])
+        heard = self._read(
+            lambda: {tx_hash for tx_hash, body in zip(unseen, bodies, strict=True) if body and body["hash"] == tx_hash}
+        )
+        return places, frozenset(places.keys() | heard)
 
     def balance_wei(self, who: Address) -> int:
         found = self._rpc.call("eth_getBalance", who, "latest")

@@ -16,6 +16,7 @@ from sqlmodel import Session, col
 from backend.leases.tables import LeaseIntention
 from backend.submission.plan import State
 from backend.submission.tables import LIVE, IntentRow, TransactionRow
+from indexer import prepared
 from indexer.queries import Holder, LeaseRow, Mirror, Reads
 from protocol.events import Skip, Skipped
 from protocol.hashing import from_hex
@@ -59,6 +60,7 @@ _OPENINGS: Final = (
     .where(col(IntentRow.id).in_(bindparam("ids", expanding=True)))
     .order_by(col(IntentRow.id))
 )
+_LIVE_OPENS: Final = select(col(IntentRow.subject)).where(col(IntentRow.kind) == "open", col(IntentRow.state).in_(LIVE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +201,7 @@ def _there(opening: Opening, holder: Holder, is_final: bool, live: Collection[by
 def _watched(session: Session, number: int) -> dict[int, bool]:
     """Intents whose transaction is in some block: of the others there is nothing to say yet. With whether it is final,
     at this block or below."""
-    rows = session.connection().execute(_WATCHED, {"number": number}).tuples()
-    return {intent: bool(is_final) for intent, is_final in rows if intent is not None}
+    return dict(prepared.rows(session.connection(), _WATCHED, {"number": number}))
 
 
 def _openings(session: Session, ids: Sequence[int]) -> list[Opening]:
@@ -218,16 +219,15 @@ def _openings(session: Session, ids: Sequence[int]) -> list[Opening]:
             is_confirmed=row.lease_state != "proposed",
         )
         for start in range(0, len(ids), _CHUNK)
-        for row in session.connection().execute(_OPENINGS, {"ids": ids[start : start + _CHUNK]})
+        for row in prepared.named_rows(session.connection(), _OPENINGS, {"ids": ids[start : start + _CHUNK]})
     ]
 
 
 def _live(session: Session, skipped: list[Opening]) -> set[bytes]:
     if not skipped:
         return set()
-    statement = select(col(IntentRow.subject)).where(col(IntentRow.kind) == "open", col(IntentRow.state).in_(LIVE))
     wanted = {opening.lease for opening in skipped}
-    return wanted & {from_hex(lease, 32) for lease in session.connection().execute(statement).scalars()}
+    return wanted & {from_hex(lease, 32) for (lease,) in prepared.rows(session.connection(), _LIVE_OPENS, {})}
 
 
 def _holders(now: Reads, openings: list[Opening]) -> dict[bytes, Holder]:

@@ -22,6 +22,7 @@ from backend.offers.tables import OfferRow
 from backend.submission import intents
 from backend.submission.openings import Fate, Found
 from backend.submission.tables import LIVE, IntentRow, TransactionRow
+from indexer import prepared
 from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.events import LeaseState, Skip
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 
 _CHUNK: Final = 500
 
-# Built once: each step runs it.
+# Built once: each step runs them.
 _MINED: Final = (
     select(IntentRow.id, IntentRow.kind, IntentRow.subject, TransactionRow.state)
     .join(TransactionRow, col(TransactionRow.id) == col(IntentRow.transaction_id))
@@ -43,6 +44,11 @@ _MINED: Final = (
         col(TransactionRow.mined_block) <= bindparam("number", type_=Integer()),
     )
     .order_by(col(IntentRow.id))
+)
+_RESOLVE: Final = (
+    update(IntentRow)
+    .where(col(IntentRow.id).in_(bindparam("ids", expanding=True)), col(IntentRow.state) == "assigned")
+    .values(state="done")
 )
 
 BUYER_FAULTS = {
@@ -112,22 +118,20 @@ def _settle_plain(session: Session, market: Market, found: Sequence[Found]) -> N
 def _resolve_all(session: Session, ids: Sequence[int]) -> None:
     """They are done."""
     for start in range(0, len(ids), _CHUNK):
-        some = col(IntentRow.id).in_(ids[start : start + _CHUNK]) & (col(IntentRow.state) == "assigned")
-        session.connection().execute(update(IntentRow).where(some).values(state="done"))
+        prepared.changed(session.connection(), _RESOLVE, {"ids": ids[start : start + _CHUNK]})
 
 
 def _resolved(session: Session, market: Market) -> list[int]:
     """Intents other than opens that are done: what they were for is so, or is asked for again as long as it is not."""
     number = market.mirror.status().block_number
-    rows = session.connection().execute(_MINED, {"number": number}).tuples().all()
+    rows = prepared.rows(session.connection(), _MINED, {"number": number})
     if not rows:
         return []
     leases = market.mirror.leases_by_id([from_hex(subject, 32) for _, _, subject, _ in rows])
     return [
-        number
-        for number, kind, subject, state in rows
-        if number is not None
-        and (kind == "redeem" or state == "FINAL" or _is_past(kind, leases.get(from_hex(subject, 32))))
+        intent
+        for intent, kind, subject, state in rows
+        if kind == "redeem" or state == "FINAL" or _is_past(kind, leases.get(from_hex(subject, 32)))
     ]
 
 

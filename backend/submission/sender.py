@@ -1,4 +1,4 @@
-"""One key's transactions: carries out what plan.py says, one effect at a time (threats R1 to R8).
+"""One key's transactions: carries out what plan.py says, one effect outside at a time (threats R1 to R8).
 
 Bytes are stored in the database transaction that takes their nonce, and broadcast after its commit. What a node then
 answers, or does not, is looked up: the process can die anywhere, and goes on from what is stored and what the chain
@@ -46,7 +46,7 @@ from backend.submission.tables import IntentRow
 from protocol.calls import sign_transaction
 from protocol.clock import now_time
 from protocol.errors import NodeUnavailable, ProtocolError, RpcRefused, TransactionReverted
-from protocol.hashing import Address, from_hex, to_hex
+from protocol.hashing import Address, to_hex
 from protocol.keys import LocalKey
 
 log = structlog.get_logger()
@@ -108,7 +108,9 @@ class Sender:
     def follow(self) -> None:
         """Looks at what is under way, and does what is to be done about it."""
         transactions, view = self._look()
-        for action in plan(transactions, view, self._rules):
+        actions = plan(transactions, view, self._rules)
+        self._mark([action for action in actions if isinstance(action, Mark)])
+        for action in actions:
             try:
                 self._carry_out(action, view)
             except SubmissionError as error:
@@ -177,7 +179,6 @@ class Sender:
                 sender=self.address,
                 nonce=nonce,
                 kind=kind,
-                data=to_hex(data),
                 gas=gas,
                 first=signed,
                 now_time=now_time(),
@@ -258,7 +259,8 @@ class Sender:
             case Fill(nonce, fees):
                 self._fill(nonce, fees, view)
             case Mark():
-                self._mark(action)
+                # All were stored together.
+                pass
 
     def _replace(self, transaction: Transaction, fees: Fees, view: View, *, is_cancel: bool) -> None:
         with self._market.db.read() as session:
@@ -267,7 +269,7 @@ class Sender:
             signed = self._sign_cancel(transaction.nonce, fees, view)
         else:
             ledger = self._market.deployment.ledger
-            signed = self._sign(transaction.nonce, ledger, from_hex(data), gas, fees, view, is_cancel=False)
+            signed = self._sign(transaction.nonce, ledger, data, gas, fees, view, is_cancel=False)
         with self._market.db.write() as session:
             store.add_attempt(session, transaction.id, signed)
             crash_points.reach("attempt.signed")
@@ -283,7 +285,6 @@ class Sender:
                 sender=self.address,
                 nonce=nonce,
                 kind=store.FILL,
-                data="0x",
                 gas=_TRANSFER_GAS,
                 first=signed,
                 now_time=now_time(),
@@ -316,16 +317,16 @@ class Sender:
             signed_time=now_time(),
             signed_block=view.head_number,
         )
-        return Signed(attempt=attempt, raw=to_hex(raw))
+        return Signed(attempt=attempt, raw=raw)
 
     def _broadcast(
-        self, transaction_id: int, nonce: int, tx_hash: str, raw: str, later: list[_Answered] | None = None
+        self, transaction_id: int, nonce: int, tx_hash: str, raw: bytes, later: list[_Answered] | None = None
     ) -> Answer:
         """Hands the stored bytes to a node and notes its answer, now or `later`; no answer is noted too, and raised."""
         crash_points.reach("attempt.stored")
         answer, said = Answer.ACCEPTED, ""
         try:
-            self._market.nodes.ask(lambda node: node.broadcast(raw))
+            self._market.nodes.ask(lambda node: node.broadcast(to_hex(raw)))
         except RpcRefused as error:
             answer, said = meaning(error.rpc_code, error.rpc_message), error.rpc_message[:200]
         except NodeUnavailable:
@@ -356,10 +357,17 @@ class Sender:
             for one in answers:
                 store.note_answer(session, *one, now_time())
 
-    def _mark(self, mark: Mark) -> None:
+    def _mark(self, marks: Sequence[Mark]) -> None:
+        """In one transaction: after each block there are many, and whoever buys waits for every one that writes."""
+        if not marks:
+            return
         with self._market.db.write() as session:
-            released = store.mark(session, mark)
+            released = [store.mark(session, mark) for mark in marks]
         crash_points.reach("transaction.marked")
+        for mark, count in zip(marks, released, strict=True):
+            self._say_marked(mark, count)
+
+    def _say_marked(self, mark: Mark, released: int) -> None:
         transaction = mark.transaction
         say = log.error if mark.alarm else log.info
         say(

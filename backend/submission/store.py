@@ -4,31 +4,73 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Integer, bindparam, func, update
-from sqlmodel import Session, col, or_, select
+from sqlalchemy import Integer, bindparam, func, insert, update
+from sqlalchemy import select as columns_of
+from sqlmodel import Session, SQLModel, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from backend import crash_points
+from backend.submission.errors import BytesUnreadable
 from backend.submission.fees import Fees
 from backend.submission.plan import UNDER_WAY, Attempt, Mark, Place, State, Transaction
 from backend.submission.refusals import Answer
-from backend.submission.tables import AttemptRow, IntentRow, TransactionRow
+from backend.submission.tables import AttemptRow, IntentRow, SignedBytesRow, TransactionRow
+from indexer import prepared
+from protocol.calls import calldata_of
+from protocol.errors import BadProof
 from protocol.hashing import Address
 
 FILL: Final = "fill"
 #: rows below a node's word of the nonce that are looked at; a node that is further off is not believed
 FURTHEST: Final = 200
 
+_TRANSACTIONS: Final = SQLModel.metadata.tables["transactions"]
 # Built once: each look at the chain runs them.
 _OF_SENDER: Final = col(TransactionRow.sender) == bindparam("sender")
-_FINISHED: Final = select(func.count()).where(
-    _OF_SENDER, col(TransactionRow.nonce) >= bindparam("nonce", type_=Integer()), col(TransactionRow.watched).is_(False)
-)
+_FROM_NONCE: Final = col(TransactionRow.nonce) >= bindparam("nonce", type_=Integer())
+_FINISHED: Final = select(func.count()).where(_OF_SENDER, _FROM_NONCE, col(TransactionRow.watched).is_(False))
 _MINED: Final = (
     select(TransactionRow.mined_block, TransactionRow.mined_hash)
     .where(_OF_SENDER, col(TransactionRow.watched), col(TransactionRow.state) == State.MINED)
     .distinct()
 )
-# And each broadcast these: neither bytes nor calldata are read for it.
+_RESTS: Final = (
+    (col(TransactionRow.state) == State.MINED)
+    & col(TransactionRow.missing_since_time).is_(None)
+    & col(TransactionRow.mined_hash).in_(bindparam("resting", expanding=True))
+)
+_MATTER: Final = (
+    columns_of(*_TRANSACTIONS.columns)
+    .where(_OF_SENDER, (col(TransactionRow.watched) & ~_RESTS) | _FROM_NONCE)
+    .order_by(col(TransactionRow.nonce))
+)
+_ATTEMPTS: Final = (
+    columns_of(*SQLModel.metadata.tables["attempts"].columns)
+    .where(col(AttemptRow.transaction_id).in_(bindparam("ids", expanding=True)))
+    .order_by(col(AttemptRow.id))
+)
+_BECOMES: Final = (
+    "state",
+    "watched",
+    "tx_hash",
+    "mined_block",
+    "mined_hash",
+    "succeeded",
+    "gas_used",
+    "price_wei",
+    "fee_gwei_up",
+    "missing_since_time",
+)
+_MARKED: Final = (
+    update(TransactionRow)
+    .where(col(TransactionRow.id) == bindparam("number"))
+    .values({name: bindparam(name, type_=_TRANSACTIONS.c[name].type) for name in _BECOMES})
+)
+# Each transaction that is signed runs these.
+_ADD: Final = insert(TransactionRow).returning(_TRANSACTIONS.c.id)
+_ADD_ATTEMPT: Final = insert(AttemptRow).returning(col(AttemptRow.id))
+_ADD_BYTES: Final = insert(SignedBytesRow)
+# And each broadcast these.
 _ANSWERED: Final = (
     update(AttemptRow)
     .where(col(AttemptRow.tx_hash) == bindparam("key"))
@@ -43,15 +85,15 @@ _TAKEN: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
-    """An attempt with its bytes, 0x hex."""
+    """An attempt with its bytes."""
 
     attempt: Attempt
-    raw: str
+    raw: bytes
 
 
 def mined_blocks(session: Session, sender: Address) -> set[tuple[int, str]]:
     """(number, hash) of the blocks that have transactions of the key which are not final."""
-    rows = session.connection().execute(_MINED, {"sender": sender}).tuples()
+    rows = prepared.rows(session.connection(), _MINED, {"sender": sender})
     return {(number, block) for number, block in rows if number is not None and block is not None}
 
 
@@ -60,26 +102,20 @@ def load(session: Session, sender: Address, nonce: int, resting: Sequence[str] =
 
     Without those that rest: they were mined in one of these blocks, and the chain counts them.
     """
-    is_mined = (col(TransactionRow.state) == State.MINED) & col(TransactionRow.missing_since_time).is_(None)
-    rests = is_mined & col(TransactionRow.mined_hash).in_(resting)
-    rows = session.exec(
-        select(TransactionRow)
-        .where(TransactionRow.sender == sender)
-        .where(or_(col(TransactionRow.watched) & ~rests, TransactionRow.nonce >= nonce))
-        .order_by(col(TransactionRow.nonce))
-    ).all()
+    values = {"sender": sender, "nonce": nonce, "resting": resting}
+    rows = prepared.named_rows(session.connection(), _MATTER, values)
     if not rows:
         return []
     attempts: dict[int, list[Attempt]] = {}
-    of = col(AttemptRow.transaction_id).in_([row.id for row in rows])
-    for attempt in session.exec(select(AttemptRow).where(of).order_by(col(AttemptRow.id))):
+    for attempt in prepared.named_rows(session.connection(), _ATTEMPTS, {"ids": [row.id for row in rows]}):
         attempts.setdefault(attempt.transaction_id, []).append(_attempt(attempt))
-    return [_transaction(row, attempts[row.id]) for row in rows if row.id is not None]
+    return [_transaction(row, attempts[row.id]) for row in rows]
 
 
 def finished_since(session: Session, sender: Address, nonce: int) -> int:
     """How many that are final have this nonce or a later one: many only where the node is far behind."""
-    return session.connection().execute(_FINISHED, {"sender": sender, "nonce": nonce}).scalar_one()
+    found: int = prepared.value(session.connection(), _FINISHED, {"sender": sender, "nonce": nonce})
+    return found
 
 
 def newest_nonce(session: Session, sender: Address) -> int | None:
@@ -87,52 +123,54 @@ def newest_nonce(session: Session, sender: Address) -> int | None:
     return session.exec(select(func.max(TransactionRow.nonce)).where(TransactionRow.sender == sender)).one()
 
 
-def add(
-    session: Session, *, sender: Address, nonce: int, kind: str, data: str, gas: int, first: Signed, now_time: int
-) -> int:
-    """A nonce with its first signed attempt; returns the transaction's id."""
-    row = TransactionRow(
-        sender=sender,
-        nonce=nonce,
-        kind=kind,
-        data=data,
-        gas=gas,
-        state=State.SIGNED,
-        created_time=now_time,
-    )
-    session.add(row)
-    session.flush()
-    if row.id is None:
-        raise LookupError("the database gave the transaction no number")
-    add_attempt(session, row.id, first)
-    return row.id
+def add(session: Session, *, sender: Address, nonce: int, kind: str, gas: int, first: Signed, now_time: int) -> int:
+    """A nonce with its first signed attempt, which makes its call; returns the transaction's id."""
+    values = {
+        "sender": sender,
+        "nonce": nonce,
+        "kind": kind,
+        "gas": gas,
+        "state": State.SIGNED,
+        "created_time": now_time,
+    }
+    transaction_id: int = session.connection().execute(_ADD, values).scalar_one()
+    add_attempt(session, transaction_id, first)
+    return transaction_id
 
 
 def add_attempt(session: Session, transaction_id: int, signed: Signed) -> None:
-    attempt = signed.attempt
-    session.add(
-        AttemptRow(
-            transaction_id=transaction_id,
-            tx_hash=attempt.tx_hash,
-            raw=signed.raw,
-            is_cancel=attempt.is_cancel,
-            max_fee_wei=attempt.fees.max_fee_wei,
-            priority_fee_wei=attempt.fees.priority_fee_wei,
-            signed_time=attempt.signed_time,
-            signed_block=attempt.signed_block,
-        )
-    )
+    """With its bytes."""
+    attempt, do = signed.attempt, session.connection().execute
+    values = {
+        "transaction_id": transaction_id,
+        "tx_hash": attempt.tx_hash,
+        "is_cancel": attempt.is_cancel,
+        "max_fee_wei": attempt.fees.max_fee_wei,
+        "priority_fee_wei": attempt.fees.priority_fee_wei,
+        "signed_time": attempt.signed_time,
+        "signed_block": attempt.signed_block,
+    }
+    do(_ADD_BYTES, {"attempt_id": do(_ADD_ATTEMPT, values).scalar_one(), "raw": signed.raw})
 
 
-def call_of(session: Session, transaction_id: int) -> tuple[str, str, int]:
-    """Kind, calldata and gas, for signing it again."""
+def call_of(session: Session, transaction_id: int) -> tuple[str, bytes, int]:
+    """Kind, calldata and gas, for signing it again. Raises `BytesUnreadable`."""
     row = session.get_one(TransactionRow, transaction_id)
-    return row.kind, row.data, row.gas
+    statement = _bytes().where(col(AttemptRow.transaction_id) == transaction_id).order_by(col(AttemptRow.id)).limit(1)
+    try:
+        # Later ones may only cancel it.
+        return row.kind, calldata_of(session.exec(statement).one()), row.gas
+    except BadProof as error:
+        raise BytesUnreadable(transaction_id) from error
 
 
-def raw_of(session: Session, tx_hash: str) -> str:
-    """The stored bytes of an attempt, 0x hex."""
-    return session.exec(select(AttemptRow.raw).where(AttemptRow.tx_hash == tx_hash)).one()
+def raw_of(session: Session, tx_hash: str) -> bytes:
+    """The stored bytes of an attempt."""
+    return session.exec(_bytes().where(col(AttemptRow.tx_hash) == tx_hash)).one()
+
+
+def _bytes() -> SelectOfScalar[bytes]:
+    return select(SignedBytesRow.raw).join(AttemptRow, col(AttemptRow.id) == col(SignedBytesRow.attempt_id))
 
 
 def note_answer(session: Session, transaction_id: int, tx_hash: str, answer: Answer, now_time: int) -> None:
@@ -146,11 +184,11 @@ def note_answer(session: Session, transaction_id: int, tx_hash: str, answer: Ans
 
 def mark(session: Session, mark_: Mark) -> int:
     """Stores what became of a transaction; returns how many intents it gave back."""
-    row = session.get_one(TransactionRow, mark_.transaction.id)
-    if mark_.watched and not row.watched:
+    if mark_.watched and not mark_.transaction.watched:
         _rewatch(session, mark_.transaction.id)
     place = mark_.place
-    changes: dict[str, Any] = {
+    values = {
+        "number": mark_.transaction.id,
         "state": mark_.state,
         "watched": mark_.watched,
         "tx_hash": mark_.mined_hash,
@@ -162,9 +200,7 @@ def mark(session: Session, mark_: Mark) -> int:
         "fee_gwei_up": _gwei_up(place.gas_used * place.price_wei) if place else 0,
         "missing_since_time": mark_.missing_since_time,
     }
-    for name, value in changes.items():
-        setattr(row, name, value)
-    session.add(row)
+    prepared.changed(session.connection(), _MARKED, values)
     released = _release(session, mark_.transaction.id) if mark_.releases else 0
     if released:
         crash_points.reach("intents.released")
@@ -248,7 +284,7 @@ def _gwei_up(amount_wei: int) -> int:
     return -(-amount_wei // 10**9)
 
 
-def _attempt(row: AttemptRow) -> Attempt:
+def _attempt(row: Any) -> Attempt:
     return Attempt(
         tx_hash=row.tx_hash,
         is_cancel=row.is_cancel,
@@ -260,9 +296,7 @@ def _attempt(row: AttemptRow) -> Attempt:
     )
 
 
-def _transaction(row: TransactionRow, attempts: Sequence[Attempt]) -> Transaction:
-    if row.id is None:
-        raise LookupError("a stored transaction has a number")
+def _transaction(row: Any, attempts: Sequence[Attempt]) -> Transaction:
     place = None
     if row.mined_block is not None and row.mined_hash is not None:
         place = Place(

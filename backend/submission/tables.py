@@ -51,8 +51,6 @@ class TransactionRow(SQLModel, table=True):
     nonce: int
     #: as of its intents, or `fill`: it only uses a nonce that others wait for
     kind: str = Field(max_length=16)
-    #: calldata, 0x hex; empty for `fill`
-    data: str
     gas: int
     #: SIGNED → SENT → MINED → FINAL | CANCELLED, or DISPLACED
     state: str = Field(index=True, max_length=16)
@@ -76,15 +74,13 @@ class TransactionRow(SQLModel, table=True):
 
 
 class AttemptRow(SQLModel, table=True):
-    """Signed bytes for a transaction's nonce. They are stored before they are broadcast, and never forgotten."""
+    """One signing of a transaction's nonce, and how its broadcast went; its bytes are `SignedBytesRow`'s."""
 
     __tablename__ = "attempts"
     id: int | None = Field(default=None, primary_key=True)
     transaction_id: int = Field(index=True)
     #: 0x hex
     tx_hash: str = Field(unique=True, max_length=66)
-    #: signed bytes, 0x hex
-    raw: str
     #: a transfer of nothing to ourselves
     is_cancel: bool
     #: wei per gas
@@ -96,3 +92,15 @@ class AttemptRow(SQLModel, table=True):
     #: unix seconds of the newest broadcast, and what the node said to it (refusals.py)
     broadcast_time: int | None = None
     answer: str | None = Field(default=None, max_length=16)
+
+
+class SignedBytesRow(SQLModel, table=True):
+    """What an attempt broadcasts: stored before that, with its nonce, and never changed or forgotten.
+
+    The call is in there and nowhere else. Apart from the attempt, since a database writes a row that changes anew, and
+    reads it, as a whole.
+    """
+
+    __tablename__ = "signed_bytes"
+    attempt_id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    raw: bytes

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 from sqlmodel import col, select
 from structlog.testing import capture_logs
 
@@ -19,9 +20,9 @@ from backend.offers.tables import OfferRow
 from backend.submission import intents, outcomes, senders, store
 from backend.submission.allowed import require_allowed
 from backend.submission.errors import CallNotAllowed
-from backend.submission.tables import AttemptRow, IntentRow, TransactionRow
-from protocol.calls import selector
-from protocol.hashing import ZERO_ADDRESS, to_hex
+from backend.submission.tables import AttemptRow, IntentRow, SignedBytesRow, TransactionRow
+from protocol.calls import selector, sign_transaction
+from protocol.hashing import ZERO_ADDRESS
 from tests.faults.submission_market import serve
 from tests.support.anvil import MATCHER, running_anvil
 from tests.support.databases import SQLITE, Database
@@ -118,6 +119,20 @@ def test_a_lease_is_opened_and_its_transaction_becomes_final_at_its_depth(here: 
     assert here.counts() == {"FINAL": 1}
     here.wait_for_the_last_word()
     assert here.rows(TransactionRow)[0].fee_gwei_up > 0
+
+
+def test_what_a_block_did_with_many_transactions_is_stored_at_once(here: Here) -> None:
+    here.world.ledger.rpc.call("evm_setAutomine", False)
+    for _ in range(3):
+        here.match()
+        here.send()
+    here.node.mine(1)
+    here.world.ledger.rpc.call("evm_setAutomine", True)
+    committed = list[object]()
+    event.listen(here.market.db.sessions, "after_commit", committed.append)
+    senders.follow(here.market)
+    assert here.counts() == {"MINED": 3}
+    assert len(committed) == 1
 
 
 def test_a_stuck_transaction_is_replaced_until_the_cap_and_then_cancelled_and_sent_anew(
@@ -270,8 +285,8 @@ class TestKeys:
         here.send()
         here.node.rpc.call("anvil_dropTransaction", here.rows(AttemptRow)[0].tx_hash)
         with here.market.db.write() as session:
-            row = session.exec(select(TransactionRow)).one()
-            row.data = to_hex(selector("ComputeLedger", "withdraw"))
+            row = session.exec(select(SignedBytesRow)).one()
+            row.raw = _withdrawal()
             session.add(row)
         here.node.mine(2)
         here.older(5)
@@ -280,6 +295,21 @@ class TestKeys:
         assert "transaction.refused" in [line["event"] for line in logs]
         assert len(here.rows(AttemptRow)) == 1
         here.world.ledger.rpc.call("evm_setAutomine", True)
+
+
+def _withdrawal() -> bytes:
+    """A transaction that this market never makes."""
+    raw, _ = sign_transaction(
+        SETTLEMENT,
+        chain_id=31337,
+        nonce=0,
+        to=MATCHER.address,
+        data=selector("ComputeLedger", "withdraw"),
+        gas=10**6,
+        max_fee_wei=1,
+        priority_fee_wei=1,
+    )
+    return raw
 
 
 class TestBadIntent:

@@ -87,6 +87,7 @@ def market(tmp_path: Path) -> Iterator[Market]:
             leases_on_chain=LeasesOnChain(mirror),
             listening=listening,
             offer_index=None,
+            absent=leaving.Absent(),
             domain=DOMAIN,
             submission_key=MATCHER,
             deployment=SimpleNamespace(min_notice=10),

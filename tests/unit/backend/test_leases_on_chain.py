@@ -47,22 +47,22 @@ def test_it_equals_the_mirror_through_growth_and_reorgs(tmp_path: Path, seed: in
         history.grow()
     mirror = history.stored.mirror
     kept = LeasesOnChain(mirror)
-    known: dict[bytes, Any] = {}
+    known: dict[str, Any] = {}
     changed = gone = ended = 0
     for number in range(24):
-        asked = [*known, *[lease.lease for lease in mirror.leases(limit=200)], bytes(32)]
+        asked = [*known, *[to_hex(lease.lease) for lease in mirror.leases(limit=200)], to_hex(bytes(32))]
         status, found = kept.look(asked)
         facts = {lease: _facts(row) for lease, row in found.items()}
-        assert facts == {lease: _facts(row) for lease, row in mirror.leases_by_id(asked).items()}
+        assert facts == {to_hex(lease): _facts(row) for lease, row in _read(mirror, asked).items()}
         assert status == mirror.status()
-        closed = {to_hex(lease): row.closed_block for lease, row in found.items() if row.state is LeaseState.CLOSED}
-        assert {lease: block for lease, block in kept.closed.items() if from_hex(lease) in found} == closed
+        closed = {lease: row.closed_block for lease, row in found.items() if row.state is LeaseState.CLOSED}
+        assert {lease: block for lease, block in kept.closed.items() if lease in found} == closed
         ended += len(closed)
         changed += sum(facts[lease] != known[lease] for lease in facts.keys() & known.keys())
         gone += len(known.keys() - facts.keys())
         known = facts
         if number == 9:
-            unsettled = {to_hex(lease) for lease in asked[5:]}
+            unsettled = set(asked[5:])
             kept.keep(asked[:5], unsettled)
             assert kept.closed.keys() <= unsettled
         if number % 3 == 2:
@@ -72,6 +72,11 @@ def test_it_equals_the_mirror_through_growth_and_reorgs(tmp_path: Path, seed: in
     assert changed
     assert gone
     assert ended
+
+
+def _read(mirror: Any, leases: list[str]) -> dict[bytes, Any]:
+    found: dict[bytes, Any] = mirror.leases_by_id([from_hex(lease) for lease in leases])
+    return found
 
 
 def _facts(row: Any) -> dict[str, Any]:

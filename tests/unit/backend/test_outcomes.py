@@ -103,7 +103,6 @@ def database(tmp_path: Path) -> Iterator[Database]:
                 sender="0x3",
                 nonce=0,
                 kind="open",
-                data="0x",
                 gas=1,
                 tx_hash=TX,
                 state="MINED",

@@ -247,3 +247,30 @@ class TestSimulation:
             with pytest.raises(NodeUnavailable):
                 node.balance_wei(LEDGER)
             node.close()
+
+
+def test_a_transaction_is_fetched_only_where_no_block_shows_it() -> None:
+    mined, waiting, unheard = "0x1", "0x2", "0x3"
+    receipt = {
+        "transactionHash": mined,
+        "blockNumber": "0x7",
+        "blockHash": GENESIS,
+        "status": "0x1",
+        "gasUsed": "0x1",
+        "effectiveGasPrice": "0x1",
+    }
+    asked: list[tuple[str, str]] = []
+
+    class Answering(Node):
+        def _batch(self, calls: Any) -> list[Any]:
+            asked.extend((method, tx_hash) for method, (tx_hash,) in calls)
+            said = {
+                ("eth_getTransactionReceipt", mined): receipt,
+                ("eth_getTransactionByHash", waiting): {"hash": waiting},
+            }
+            return [said.get((method, tx_hash)) for method, (tx_hash,) in calls]
+
+    places, known = Answering("http://node.example").places([mined, waiting, unheard])
+    assert {tx_hash: place.block_hash for tx_hash, place in places.items()} == {mined: GENESIS}
+    assert known == {mined, waiting}
+    assert ("eth_getTransactionByHash", mined) not in asked

@@ -14,6 +14,7 @@ from backend.db import Database as MarketDatabase
 from backend.leases.segments import vouched_base
 from backend.leases.tables import UsageRow
 from backend.submission import intents, store
+from backend.submission.errors import BytesUnreadable
 from backend.submission.fees import Fees
 from backend.submission.plan import Attempt, Mark, Place, State, Transaction
 from backend.submission.refusals import Answer
@@ -47,7 +48,7 @@ def _sign(tx_hash: str, wei: int = CAP_WEI, **changes: bool) -> store.Signed:
     attempt = Attempt(
         tx_hash=tx_hash, is_cancel=changes.get("is_cancel", False), fees=Fees(wei, wei), signed_time=NOW, signed_block=1
     )
-    return store.Signed(attempt=attempt, raw="0x02")
+    return store.Signed(attempt=attempt, raw=b"\x02")
 
 
 def _add(session: Session, nonce: int, tx_hash: str) -> int:
@@ -56,7 +57,6 @@ def _add(session: Session, nonce: int, tx_hash: str) -> int:
         sender=KEY.address,
         nonce=nonce,
         kind="open",
-        data="0x",
         gas=2**24,
         first=_sign(tx_hash),
         now_time=NOW,
@@ -178,13 +178,78 @@ def test_transactions_of_the_older_schema_keep_their_bytes_as_the_first_attempt(
             "INSERT INTO transactions (id, sender, nonce, kind, tx_hash, raw, state, created_time) VALUES "
             f"(1, '{KEY.address}', 3, 'open', '{to_hex(tx_hash)}', '{to_hex(raw)}', 'SENT', {NOW})"
         )
-    for revision in ("0003", "0002", "0003"):
+    for revision in ("0003", "0002", "head"):
         (command.downgrade if revision == "0002" else command.upgrade)(config, revision)
     with market.read() as session:
         found = _only(session)
         assert (found.state, found.attempts[0].fees) == (State.SENT, Fees(7, 5))
-        assert store.call_of(session, 1) == ("open", to_hex(b"call"), 99)
-        assert store.raw_of(session, to_hex(tx_hash)) == to_hex(raw)
+        assert store.call_of(session, 1) == ("open", b"call", 99)
+        assert store.raw_of(session, to_hex(tx_hash)) == raw
+
+
+def test_signed_bytes_keep_their_attempts_and_calls_their_transactions_when_they_are_moved(
+    market: MarketDatabase,
+) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(backend.__file__).parent / "migrations"))
+    config.attributes["engine"] = market.engine
+    command.upgrade(config, "head")
+    first, cancel, other, fill = (
+        _signed(3, b"call" * 20_000),
+        _signed(3, b"", fee_wei=9, is_cancel=True),
+        _signed(4, b"another call"),
+        _signed(5, b"", is_cancel=True),
+    )
+    with market.write() as session:
+        numbers = [_store(session, nonce, one) for nonce, one in ((3, first), (4, other), (5, fill))]
+        store.add_attempt(session, numbers[0], cancel)
+    command.downgrade(config, "0012")
+    with market.engine.connect() as connection:
+        calls = connection.exec_driver_sql("SELECT data FROM transactions ORDER BY nonce").scalars().all()
+        raws = connection.exec_driver_sql("SELECT raw FROM attempts ORDER BY id").scalars().all()
+    assert calls == ["0x" + (b"call" * 20_000).hex(), "0x" + b"another call".hex(), "0x"]
+    assert raws == [to_hex(one.raw) for one in (first, other, fill, cancel)]
+    command.upgrade(config, "head")
+    with market.read() as session:
+        assert [store.call_of(session, number)[1] for number in numbers] == [b"call" * 20_000, b"another call", b""]
+        for one in (first, cancel, other, fill):
+            assert store.raw_of(session, one.attempt.tx_hash) == one.raw
+
+
+def test_bytes_that_were_changed_in_the_database_are_no_call(db: MarketDatabase) -> None:
+    with db.write() as session:
+        number = _add(session, 3, "0xa")
+        with pytest.raises(BytesUnreadable, match=f"transaction {number}"):
+            store.call_of(session, number)
+
+
+def test_what_is_noted_of_a_transaction_writes_none_of_its_bytes(tmp_path: Path) -> None:
+    db = MarketDatabase(f"sqlite:///{tmp_path}/market.db")
+    migrate(db)
+    with db.write() as session:
+        number = _store(session, 3, _signed(3, bytes(65_536)))
+    with db.read() as session:
+        transaction = _only(session)
+    with db.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    with db.write() as session:
+        store.note_answer(session, number, transaction.attempts[0].tx_hash, Answer.ACCEPTED, NOW)
+    mark = Mark(transaction=transaction, state=State.MINED, place=PLACE, mined_hash=transaction.attempts[0].tx_hash)
+    with db.write() as session:
+        store.mark(session, mark)
+    assert 0 < (tmp_path / "market.db-wal").stat().st_size < 65_536
+    db.close()
+
+
+def _signed(nonce: int, call: bytes, *, fee_wei: int = 7, is_cancel: bool = False) -> store.Signed:
+    raw, tx_hash = sign_transaction(
+        KEY, chain_id=1, nonce=nonce, to=KEY.address, data=call, gas=99, max_fee_wei=fee_wei, priority_fee_wei=5
+    )
+    return store.Signed(attempt=_sign(to_hex(tx_hash), fee_wei, is_cancel=is_cancel).attempt, raw=raw)
+
+
+def _store(session: Session, nonce: int, first: store.Signed) -> int:
+    return store.add(session, sender=KEY.address, nonce=nonce, kind="open", gas=2**24, first=first, now_time=NOW)
 
 
 def test_usage_receipts_of_the_older_schema_are_their_leases_providers(market: MarketDatabase) -> None:
