@@ -10,7 +10,7 @@ from protocol.calls import calldata_of
 from protocol.hashing import from_hex, to_hex
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
