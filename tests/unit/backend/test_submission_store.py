@@ -203,7 +203,7 @@ def test_signed_bytes_keep_their_attempts_and_calls_their_transactions_when_they
     with market.write() as session:
         numbers = [_store(session, nonce, one) for nonce, one in ((3, first), (4, other), (5, fill))]
         store.add_attempt(session, numbers[0], cancel)
-    command.downgrade(config, "0012")
+    command.downgrade(config, "0013")
     with market.engine.connect() as connection:
         calls = connection.exec_driver_sql("SELECT data FROM transactions ORDER BY nonce").scalars().all()
         raws = connection.exec_driver_sql("SELECT raw FROM attempts ORDER BY id").scalars().all()
