@@ -15,7 +15,7 @@ from backend.leases import lanes
 from backend.leases.facts import ChainNow, Known, chain_now, gather_all, intentions_of
 from backend.leases.segments import undo_from, waiting_segment
 from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
-from backend.leases.vouchers import pay
+from backend.leases.vouchers import NONE_AHEAD, Ahead, pay
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.submission import intents
@@ -39,8 +39,10 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
         judge_all(session, market, [job], chain)
 
 
-def judge_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow) -> None:
-    """The same for some jobs, by the mirror of one moment."""
+def judge_all(
+    session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow, ahead: Ahead = NONE_AHEAD
+) -> None:
+    """The same for some jobs, by the mirror of one moment; vouchers that were signed `ahead` are not signed again."""
     left = list(jobs)
     for _ in range(_ROUNDS):
         if not left:
@@ -49,12 +51,18 @@ def judge_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: C
         decided = [(job, known[job.id], lanes.decide(known[job.id].facts)) for job in left]
         plain = [one for one in decided if all(isinstance(action, lanes.Accept) for action in one[2])]
         with writing.together(session):
-            left = [one[0] for one in plain if _act(session, market, *one, chain)]
-        left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain)]
+            left = [one[0] for one in plain if _act(session, market, *one, chain, ahead)]
+        left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain, ahead)]
 
 
 def _act(
-    session: Session, market: Market, job: JobRow, known: Known, actions: Sequence[lanes.Action], chain: ChainNow
+    session: Session,
+    market: Market,
+    job: JobRow,
+    known: Known,
+    actions: Sequence[lanes.Action],
+    chain: ChainNow,
+    ahead: Ahead,
 ) -> bool:
     """Whether something may be left to decide."""
     if not actions:
@@ -62,7 +70,7 @@ def _act(
         return False
     for action in actions:
         if isinstance(action, lanes.Accept):
-            _accept(session, market, job, action, known, chain)
+            _accept(session, market, job, action, known, chain, ahead)
         else:
             _do(session, job, action)
     if job.state in ENDED and not _is_let(session, known.facts):
@@ -207,14 +215,22 @@ def _undo_waiting(session: Session, intention: LeaseIntention, verdict: str) -> 
         session.add(row)
 
 
-def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept, known: Known, chain: ChainNow) -> None:
+def _accept(
+    session: Session,
+    market: Market,
+    job: JobRow,
+    action: lanes.Accept,
+    known: Known,
+    chain: ChainNow,
+    ahead: Ahead,
+) -> None:
     on_chain, vouched_base = chain.leases(action.leases), known.vouched_base
     rows = []
     for lease in action.leases:
         intention = session.get_one(LeaseIntention, lease)
         row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
         rows.append(row)
-        pay(session, market, job, row, on_chain[lease], before_base=vouched_base.get(lease, 0))
+        pay(session, market, job, row, on_chain[lease], ahead, before_base=vouched_base.get(lease, 0))
         vouched_base[lease] = row.cumulative_base
         now = now_time()
         ended = {"state": "ended", "ended_time": now, "last_signed_time": now}

@@ -22,7 +22,7 @@ from indexer import prepared
 from indexer.queries import LeaseRow, Reads
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
-from protocol.hashing import from_hex, sha256_of_cid, to_hex
+from protocol.hashing import from_hex
 from protocol.wire.jobs import ENDED
 
 _WALL_GRACE_SECONDS = 60
@@ -47,11 +47,13 @@ def intentions_of(session: Session, job_id: str) -> list[LeaseIntention]:
 class ChainNow:
     """The mirror at one moment; what was asked once is not asked again."""
 
-    def __init__(self, now: Reads) -> None:
+    def __init__(self, now: Reads, before: "ChainNow | None" = None) -> None:
         self._now = now
+        self._status = now.status()
         #: unix seconds
-        self.block_time = now.status().block_time
-        self._known: dict[str, LeaseRow | None] = {}
+        self.block_time = self._status.block_time
+        is_same = before is not None and before._status == self._status
+        self._known: dict[str, LeaseRow | None] = dict(before._known) if before is not None and is_same else {}
 
     def leases(self, wanted: Iterable[str]) -> dict[str, LeaseRow]:
         """Those that the mirror has, by their id in 0x hex."""
@@ -64,10 +66,13 @@ class ChainNow:
 
 
 @contextmanager
-def chain_now(market: Market) -> Iterator[ChainNow]:
-    """One state of the mirror, for as long as it is open. Raises `MirrorError`."""
+def chain_now(market: Market, before: ChainNow | None = None) -> Iterator[ChainNow]:
+    """One state of the mirror, for as long as it is open. Raises `MirrorError`.
+
+    What was asked `before` is known already if the mirror has not moved since.
+    """
     with market.mirror.snapshot() as now:
-        yield ChainNow(now)
+        yield ChainNow(now, before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +257,7 @@ def value_of(row: Any) -> lanes.Value:
         result=receipt["result"],
         state_hash=row.state_hash,
         work=row.job_work,
-        checkpoint=to_hex(sha256_of_cid(row.checkpoint_cid)),
+        checkpoint=receipt["checkpoint"],
         is_end=row.result_info is not None,
     )
 
