@@ -28,9 +28,14 @@ def put_all(session: Session, rows: Sequence[Row]) -> None:
     """New rows of one table whose keys are known; from now on the session has them as if it had read them."""
     if not rows:
         return
+    held: _Held | None = session.info.get(_HELD)
     table = _table(type(rows[0]))
     columns = [column.name for column in table.columns]
-    prepared.put(session.connection(), _insert(table), [{name: getattr(row, name) for name in columns} for row in rows])
+    many = [{name: getattr(row, name) for name in columns} for row in rows]
+    if held is None:
+        prepared.put(session.connection(), _insert(table), many)
+    else:
+        held.put(type(rows[0]), many)
     for row in rows:
         _keep(session, row)
         recording.note_new(session, row)
@@ -99,7 +104,8 @@ def change(session: Session, row: SQLModel, **values: Any) -> None:
     key = tuple(getattr(row, name) for name in _keys(kind))
     held: _Held | None = session.info.get(_HELD)
     if held is None:
-        prepared.changed(session.connection(), _update(kind, tuple(sorted(new))), {**new, **_spelt_key(kind, key)})
+        named = dict(zip(_key_names(kind), key, strict=True))
+        prepared.changed(session.connection(), _update(kind, tuple(sorted(new))), named | new)
     else:
         held.add(kind, key, new)
     _show(row, new)
@@ -108,27 +114,41 @@ def change(session: Session, row: SQLModel, **values: Any) -> None:
 
 
 class _Held:
-    """Changes that wait to be written, by their row: what was said of it last stays."""
+    """New rows and changes that wait to be written, by their row: what was said of it last stays."""
 
     def __init__(self) -> None:
-        self._rows: defaultdict[tuple[type[SQLModel], tuple[Any, ...]], dict[str, Any]] = defaultdict(dict)
+        self._new: dict[tuple[type[SQLModel], tuple[Any, ...]], dict[str, Any]] = {}
+        self._changed: defaultdict[tuple[type[SQLModel], tuple[Any, ...]], dict[str, Any]] = defaultdict(dict)
+
+    def put(self, kind: type[SQLModel], many: Iterable[dict[str, Any]]) -> None:
+        for columns in many:
+            key = kind, tuple(columns[name] for name in _keys(kind))
+            if key in self._new:
+                raise ValueError(f"{kind.__name__} {key[1]} is new twice")
+            self._new[key] = columns
 
     def add(self, kind: type[SQLModel], key: tuple[Any, ...], values: dict[str, Any]) -> None:
-        self._rows[kind, key].update(values)
+        (self._new.get((kind, key)) or self._changed[kind, key]).update(values)
 
     def write(self, session: Session) -> None:
+        new: defaultdict[type[SQLModel], list[dict[str, Any]]] = defaultdict(list)
+        for (kind, _), columns in self._new.items():
+            new[kind].append(columns)
+        for kind, many in new.items():
+            prepared.put(session.connection(), _insert(_table(kind)), many)
         alike: defaultdict[Update, list[dict[str, Any]]] = defaultdict(list)
-        for (kind, key), values in self._rows.items():
-            alike[_update(kind, tuple(sorted(values)))].append({**values, **_spelt_key(kind, key)})
+        for (kind, key), values in self._changed.items():
+            named = dict(zip(_key_names(kind), key, strict=True))
+            alike[_update(kind, tuple(sorted(values)))].append(named | values)
         for update_, many in alike.items():
             prepared.each(session.connection(), update_, many)
 
 
 @contextmanager
 def together(session: Session) -> Iterator[None]:
-    """Changes inside are written at its end, those that are alike by one statement; rows show them at once.
+    """What is put or changed inside is written at its end, what is alike by one statement; rows show it at once.
 
-    Inside, the database does not show them yet, and nothing else may change the same rows: it would be overruled.
+    Inside, the database does not show it yet, and nothing else may change the same rows: it would be overruled.
     """
     held = session.info[_HELD] = _Held()
     try:
@@ -161,8 +181,10 @@ def _keys(kind: type[SQLModel]) -> tuple[str, ...]:
     return tuple(column.name for column in _table(kind).primary_key)
 
 
-def _spelt_key(kind: type[SQLModel], key: tuple[Any, ...]) -> dict[str, Any]:
-    return {_KEY + name: value for name, value in zip(_keys(kind), key, strict=True)}
+@cache
+def _key_names(kind: type[SQLModel]) -> tuple[str, ...]:
+    """Of the parameters that name a row."""
+    return tuple(_KEY + name for name in _keys(kind))
 
 
 @cache

@@ -1,5 +1,6 @@
 """Carries out what `backend.leases.lanes` decides, in the transaction that it was decided in."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -22,7 +23,7 @@ from backend.submission import intents
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import EndReason, LeaseState
 from protocol.hashing import from_hex
-from protocol.wire.jobs import ENDED, ResultInfo
+from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
 
@@ -40,18 +41,28 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
 
 
 def judge_all(
-    session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow, ahead: Ahead = NONE_AHEAD
+    session: Session,
+    market: Market,
+    jobs: Sequence[JobRow],
+    chain: ChainNow,
+    new: Sequence[UsageRow] = (),
+    ahead: Ahead = NONE_AHEAD,
 ) -> None:
-    """The same for some jobs, by the mirror of one moment; vouchers that were signed `ahead` are not signed again."""
+    """The same for some jobs, by the mirror of one moment, with their `new` segments, which are stored by it.
+
+    Vouchers that were signed `ahead` are not signed again.
+    """
     left = list(jobs)
     for _ in range(_ROUNDS):
         if not left:
             return
-        known = gather_all(session, market, left, chain)
+        known = gather_all(session, market, left, chain, new)
         decided = [(job, known[job.id], lanes.decide(known[job.id].facts)) for job in left]
         plain = [one for one in decided if all(isinstance(action, lanes.Accept) for action in one[2])]
         with writing.together(session):
+            writing.put_all(session, new)
             left = [one[0] for one in plain if _act(session, market, *one, chain, ahead)]
+        new = ()
         left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain, ahead)]
 
 
@@ -230,11 +241,17 @@ def _accept(
         intention = session.get_one(LeaseIntention, lease)
         row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
         rows.append(row)
-        pay(session, market, job, row, on_chain[lease], ahead, before_base=vouched_base.get(lease, 0))
+        countersignature = pay(
+            session, market, job, row, on_chain[lease], ahead, before_base=vouched_base.get(lease, 0)
+        )
         vouched_base[lease] = row.cumulative_base
         now = now_time()
-        ended = {"state": "ended", "ended_time": now, "last_signed_time": now}
-        writing.change(session, intention, progress_time=now, **(ended if row.last else {"state": "running"}))
+        changes: dict[str, Any] = {"progress_time": now, "state": "running"}
+        if row.last:
+            changes |= {"state": "ended", "ended_time": now, "last_signed_time": now}
+        if countersignature is not None and intention.countersignature is None:
+            changes["countersignature"] = countersignature
+        writing.change(session, intention, **changes)
     advance(session, job, rows[0], cost_base=sum(vouched_base.values()))
 
 
@@ -252,13 +269,13 @@ def advance(session: Session, job: JobRow, row: UsageRow, *, cost_base: int) -> 
 
 def _end_with(job: JobRow, result: str) -> dict[str, Any]:
     """What the job's end changes of it."""
-    info = ResultInfo.model_validate_json(result)
-    has_succeeded = info.status == "succeeded"
+    info = json.loads(result)
+    has_succeeded = info["status"] == "succeeded"
     return {
         "result": result,
         "segments_done": job.segments_total,
         "state": "succeeded" if has_succeeded else "failed",
-        "failure": None if has_succeeded else f"the job ended with {info.status}, exit code {info.exit_code}",
+        "failure": None if has_succeeded else f"the job ended with {info['status']}, exit code {info['exit_code']}",
         "ended_ms": now_milliseconds(),
     }
 

@@ -162,5 +162,5 @@ def _sign(market: Market, one: Read, on_chain: LeaseRow, key_id: str) -> None:
     is_last = one.report.result is not None
     due = earned_voucher(on_chain, one.receipt.work, one.receipt.result, before_base=0, last=is_last)
     one.voucher = signed_ahead(market, due, key_id)
-    if is_last and one.countersigned is not None:
-        one.countersigned.signer_of(one.voucher.message)
+    if is_last and one.countersigned is not None and one.countersigned.signer_of(one.voucher.message) == due.provider:
+        one.voucher = one.voucher._replace(countersignature=one.countersigned.signature)

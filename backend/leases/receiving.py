@@ -160,11 +160,10 @@ def _judged(session: Session, market: Market, sent: Sequence[_Sent], chain: Chai
             rows.append((one, row))
             if known is None:
                 new.append(row)
-    writing.put_all(session, new)
     undecided = [(one, row) for one, row in rows if row.verdict == "waiting"]
     if undecided:
         ahead = {one.key: one.read.voucher for one, _ in undecided if one.read.voucher is not None}
-        judge_all(session, market, [one.job for one, _ in undecided], chain, ahead)
+        judge_all(session, market, [one.job for one, _ in undecided], chain, new, ahead)
         crash_points.reach("voucher.signed")
     with writing.together(session):
         for one, row in undecided:

@@ -46,6 +46,8 @@ class SignedAhead(NamedTuple):
     #: camelCase JSON
     message: str
     signature: str
+    #: by the provider that it pays, where that gave it already
+    countersignature: str | None = None
 
 
 Ahead = Mapping[tuple[str, int], SignedAhead]
@@ -73,8 +75,8 @@ def signed_ahead(market: Market, voucher: Voucher, key_id: str) -> SignedAhead:
 
 def pay(
     session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow, ahead: Ahead, *, before_base: int
-) -> None:
-    """Signs the voucher of a segment that is accepted, into its row.
+) -> str | None:
+    """Signs the voucher of a segment that is accepted, into its row; the countersignature that it has already, if any.
 
     `before_base` is what the highest one before it says. Signed before a reorg it stays good: no later one says less.
     """
@@ -94,6 +96,8 @@ def pay(
         signed_time=now_time(),
         verdict="paid",
     )
+    # It must be the voucher that replaces all others of the lease: no other says as much.
+    return signed.countersignature if voucher.last and voucher.cumulative > before_base else None
 
 
 def voucher_of(row: UsageRow) -> SignedVoucher | None:

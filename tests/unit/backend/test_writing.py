@@ -1,5 +1,6 @@
 """Rows written at once: stored and read back as the ORM would, and told to the job's buyer all the same."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,27 @@ def test_rows_that_are_changed_twice_together_are_stored_by_one_statement_all_th
                 assert len(written) == 1
         with paper.market.db.read() as session:
             assert session.exec(select(JobRow.state, JobRow.work)).all() == [("running", 2)] * 2
+
+
+def test_a_row_that_is_put_and_changed_together_is_stored_once_and_told_as_it_was_put(
+    tmp_path: Path, database: Database
+) -> None:
+    written: list[str] = []
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        with paper.market.db.write() as session:
+            with heard(paper.market.db.engine, written.append):
+                with writing.together(session):
+                    row = _usage()
+                    writing.put_all(session, [row])
+                    writing.change(session, row, verdict="paid", cumulative_base=7)
+                assert [statement.partition(" (")[0] for statement in written] == ["INSERT INTO usage_receipts"]
+            assert session.get(UsageRow, ("0x01", "0x02", 1)) is row
+        with paper.market.db.read() as session:
+            found = session.exec(select(UsageRow)).one()
+            told = session.exec(select(JobEventRow.data).where(JobEventRow.kind == "job.segment")).one()
+        assert (found.verdict, found.cumulative_base, found.job_work) == ("paid", 7, 2**40)
+        assert json.loads(told)["cost_base"] == "0"
 
 
 def test_rows_that_are_read_by_their_columns_are_the_sessions_own_as_the_database_has_them(
