@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Insert, Table, Update, bindparam, insert, inspect, update
-from sqlalchemy.orm import make_transient_to_detached
+from sqlalchemy.orm import Mapper, make_transient_to_detached
 from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
 from sqlmodel import Session, SQLModel
 
@@ -46,16 +46,27 @@ def read_now(session: Session, kind: type[Row], rows: Iterable[Mapping[str, Any]
 
     Whatever the session wanted to write of its rows was written before they were read.
     """
-    found, identity = [], inspect(kind).identity_key_from_primary_key
+    found = []
     for columns in rows:
-        known: Any = session.identity_map.get(identity(tuple(columns[name] for name in _keys(kind))))
-        if known is None:
-            known = row_of(kind, columns)
-            _keep(session, known)
+        row = _held_by(session, kind, tuple(columns[name] for name in _keys(kind)))
+        if row is None:
+            row = row_of(kind, columns)
+            _keep(session, row)
         else:
-            _show(known, columns)
-        found.append(known)
+            _show(row, columns)
+        found.append(row)
     return found
+
+
+def known(session: Session, kind: type[Row], *key: Any) -> Row:
+    """The row as the session has it, for whoever read or put it before; else as `get_one` finds it."""
+    row = _held_by(session, kind, key)
+    return row if row is not None else session.get_one(kind, key)
+
+
+def _held_by(session: Session, kind: type[Row], key: tuple[Any, ...]) -> Row | None:
+    row: Row | None = session.identity_map.get(_mapper(kind).identity_key_from_primary_key(key))
+    return row
 
 
 def _keep(session: Session, row: SQLModel) -> None:
@@ -66,7 +77,8 @@ def _keep(session: Session, row: SQLModel) -> None:
         session.add(row)
         return
     # The same for one that was made by its columns, of which nothing is to be forgotten.
-    state.key = state.mapper.identity_key_from_primary_key(tuple(getattr(row, name) for name in _keys(type(row))))
+    kind = type(row)
+    state.key = _mapper(kind).identity_key_from_primary_key(tuple(getattr(row, name) for name in _keys(kind)))
     state.session_id = session.hash_key
     session.identity_map.add(state)
 
@@ -174,6 +186,12 @@ def _defaults(kind: type[SQLModel]) -> dict[str, Any]:
 @cache
 def _insert(table: Table) -> Insert:
     return insert(table)
+
+
+@cache
+def _mapper(kind: type[SQLModel]) -> Mapper[Any]:
+    found: Mapper[Any] = inspect(kind)
+    return found
 
 
 @cache

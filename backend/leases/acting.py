@@ -93,7 +93,7 @@ def _act(
 
 def _is_let(session: Session, facts: lanes.JobFacts) -> bool:
     """Whether one of the leases that ran is not given up yet."""
-    return any(session.get_one(LeaseIntention, lease.lease).state != "ended" for lease in facts.live)
+    return any(writing.known(session, LeaseIntention, lease.lease).state != "ended" for lease in facts.live)
 
 
 def sweep(market: Market) -> None:
@@ -238,8 +238,8 @@ def _accept(
     on_chain, vouched_base = chain.leases(action.leases), known.vouched_base
     rows = []
     for lease in action.leases:
-        intention = session.get_one(LeaseIntention, lease)
-        row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
+        intention = writing.known(session, LeaseIntention, lease)
+        row = writing.known(session, UsageRow, lease, intention.provider, action.sequence)
         rows.append(row)
         countersignature = pay(
             session, market, job, row, on_chain[lease], ahead, before_base=vouched_base.get(lease, 0)

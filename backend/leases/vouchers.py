@@ -24,6 +24,7 @@ from protocol.terms import Voucher
 from protocol.units import earned_down
 from protocol.wire.leases import SignedVoucher
 
+_spelt: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Built once: every job's end runs it. The last one of a lease replaces all others.
 _HIGHEST: Final = (
     select(col(UsageRow.lease), col(UsageRow.voucher_message), col(UsageRow.voucher_signature), col(UsageRow.last))
@@ -213,4 +214,4 @@ def _last_messages(session: Session, market: Market, leases: Sequence[str]) -> d
 
 
 def compact(message: dict[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"))
+    return _spelt(message)
