@@ -29,6 +29,7 @@ _NOTED: Final = "gridlease.noted"
 _COUNTED: Final = "gridlease.counted"
 """Job → buyer of jobs whose first event is counted in the row that was inserted."""
 _CHUNK: Final = 500
+_spelt: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Built once: every transaction that changes a job runs them.
 _INSERT: Final = insert(JobEventRow).values(retracted=False)
 _COUNT: Final = (
@@ -150,7 +151,7 @@ def _tell(session: OrmSession) -> None:
             job_id=job_id,
             sequence=sequence,
             kind=told.kind,
-            data=json.dumps(told.data, separators=(",", ":")),
+            data=_spelt(told.data),
             created_ms=now,
             block_number=told.block_number,
             block_hash=told.block_hash,

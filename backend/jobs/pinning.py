@@ -4,14 +4,18 @@ On PostgreSQL server and worker write side by side: without it one that ends a j
 each see the job as it was before, and the later commit would stand. On SQLite one transaction writes at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
 
+from backend.events import writing
 from backend.jobs.tables import JobRow
 from backend.leases.tables import LeaseIntention
+from backend.plain_rows import Row
+from indexer import prepared
 
 # Built once: every usage receipt runs them. By nothing but the leases: SQLite would look through all of the provider's.
 _NAMED = col(LeaseIntention.lease).in_(bindparam("leases", expanding=True))
@@ -49,11 +53,18 @@ def pin_leases(session: Session, provider: str, leases: Sequence[str]) -> Pinned
 
     Whoever has some and waits for another could wait for somebody who waits for it.
     """
-    asked, statement = {"leases": leases}, _ONE if len(leases) == 1 else _FREE
-    jobs = {job.id: job for job in session.exec(statement, params=asked, execution_options=_NOW)}
-    rows = session.exec(_LEASES, params=asked, execution_options=_NOW)
+    # Plain statements see only what is written.
+    session.flush()
+    connection, asked, statement = session.connection(), {"leases": leases}, _ONE if len(leases) == 1 else _FREE
+    jobs = {job.id: job for job in _read(session, JobRow, prepared.rows(connection, statement, asked))}
+    rows = _read(session, LeaseIntention, prepared.rows(connection, _LEASES, asked))
     found = [row for row in rows if row.provider == provider]
     return Pinned(
         leases={row.lease: (row, jobs[row.job_id]) for row in found if row.job_id in jobs},
         busy=frozenset(row.lease for row in found if row.job_id not in jobs),
     )
+
+
+def _read(session: Session, kind: type[Row], rows: Iterable[Sequence[Any]]) -> list[Row]:
+    names = tuple(kind.model_fields)
+    return writing.read_now(session, kind, (dict(zip(names, row, strict=True)) for row in rows))

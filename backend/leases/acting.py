@@ -1,5 +1,6 @@
 """Carries out what `backend.leases.lanes` decides, in the transaction that it was decided in."""
 
+import json
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -16,14 +17,14 @@ from backend.leases import lanes
 from backend.leases.facts import ChainNow, Known, chain_now, gather_all, intentions_of
 from backend.leases.segments import undo_from, waiting_segment
 from backend.leases.tables import CheckRow, JobNoteRow, LeaseIntention, UsageRow
-from backend.leases.vouchers import pay
+from backend.leases.vouchers import NONE_AHEAD, Ahead, pay
 from backend.market import Market
 from backend.offers.tables import ProviderRow
 from backend.submission import intents
 from indexer import prepared
 from protocol.clock import now_milliseconds, now_time
 from protocol.events import EndReason, LeaseState
-from protocol.wire.jobs import ENDED, ResultInfo
+from protocol.wire.jobs import ENDED
 
 log = structlog.get_logger()
 
@@ -56,22 +57,40 @@ def judge(session: Session, market: Market, job: JobRow) -> None:
         judge_all(session, market, [job], chain)
 
 
-def judge_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow) -> None:
-    """The same for some jobs, by the mirror of one moment."""
+def judge_all(
+    session: Session,
+    market: Market,
+    jobs: Sequence[JobRow],
+    chain: ChainNow,
+    new: Sequence[UsageRow] = (),
+    ahead: Ahead = NONE_AHEAD,
+) -> None:
+    """The same for some jobs, by the mirror of one moment, with their `new` segments, which are stored by it.
+
+    Vouchers that were signed `ahead` are not signed again.
+    """
     left = list(jobs)
     for _ in range(_ROUNDS):
         if not left:
             return
-        known = gather_all(session, market, left, chain)
+        known = gather_all(session, market, left, chain, new)
         decided = [(job, known[job.id], lanes.decide(known[job.id].facts)) for job in left]
         plain = [one for one in decided if all(isinstance(action, lanes.Accept) for action in one[2])]
         with writing.together(session):
-            left = [one[0] for one in plain if _act(session, market, *one, chain)]
-        left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain)]
+            writing.put_all(session, new)
+            left = [one[0] for one in plain if _act(session, market, *one, chain, ahead)]
+        new = ()
+        left += [one[0] for one in decided if one not in plain and _act(session, market, *one, chain, ahead)]
 
 
 def _act(
-    session: Session, market: Market, job: JobRow, known: Known, actions: Sequence[lanes.Action], chain: ChainNow
+    session: Session,
+    market: Market,
+    job: JobRow,
+    known: Known,
+    actions: Sequence[lanes.Action],
+    chain: ChainNow,
+    ahead: Ahead,
 ) -> bool:
     """Whether something may be left to decide."""
     if not actions:
@@ -79,7 +98,7 @@ def _act(
         return False
     for action in actions:
         if isinstance(action, lanes.Accept):
-            _accept(session, market, job, action, known, chain)
+            _accept(session, market, job, action, known, chain, ahead)
         else:
             _do(session, job, action)
     if job.state in ENDED and not _is_let(session, known.facts):
@@ -91,7 +110,7 @@ def _act(
 
 def _is_let(session: Session, facts: lanes.JobFacts) -> bool:
     """Whether one of the leases that ran is not given up yet."""
-    return any(session.get_one(LeaseIntention, lease.lease).state != "ended" for lease in facts.live)
+    return any(writing.known(session, LeaseIntention, lease.lease).state != "ended" for lease in facts.live)
 
 
 def sweep(market: Market) -> None:
@@ -217,18 +236,32 @@ def _undo_waiting(session: Session, intention: LeaseIntention, verdict: str) -> 
         session.add(row)
 
 
-def _accept(session: Session, market: Market, job: JobRow, action: lanes.Accept, known: Known, chain: ChainNow) -> None:
+def _accept(
+    session: Session,
+    market: Market,
+    job: JobRow,
+    action: lanes.Accept,
+    known: Known,
+    chain: ChainNow,
+    ahead: Ahead,
+) -> None:
     on_chain, vouched_base = chain.leases(action.leases), known.vouched_base
     rows = []
     for lease in action.leases:
-        intention = session.get_one(LeaseIntention, lease)
-        row = session.get_one(UsageRow, (lease, intention.provider, action.sequence))
+        intention = writing.known(session, LeaseIntention, lease)
+        row = writing.known(session, UsageRow, lease, intention.provider, action.sequence)
         rows.append(row)
-        pay(session, market, job, row, on_chain[lease], before_base=vouched_base.get(lease, 0))
+        countersignature = pay(
+            session, market, job, row, on_chain[lease], ahead, before_base=vouched_base.get(lease, 0)
+        )
         vouched_base[lease] = row.cumulative_base
         now = now_time()
-        ended = {"state": "ended", "ended_time": now, "last_signed_time": now}
-        writing.change(session, intention, progress_time=now, **(ended if row.last else {"state": "running"}))
+        changes: dict[str, Any] = {"progress_time": now, "state": "running"}
+        if row.last:
+            changes |= {"state": "ended", "ended_time": now, "last_signed_time": now}
+        if countersignature is not None and intention.countersignature is None:
+            changes["countersignature"] = countersignature
+        writing.change(session, intention, **changes)
     advance(session, job, rows[0], cost_base=sum(vouched_base.values()))
 
 
@@ -246,13 +279,13 @@ def advance(session: Session, job: JobRow, row: UsageRow, *, cost_base: int) -> 
 
 def _end_with(job: JobRow, result: str) -> dict[str, Any]:
     """What the job's end changes of it."""
-    info = ResultInfo.model_validate_json(result)
-    has_succeeded = info.status == "succeeded"
+    info = json.loads(result)
+    has_succeeded = info["status"] == "succeeded"
     return {
         "result": result,
         "segments_done": job.segments_total,
         "state": "succeeded" if has_succeeded else "failed",
-        "failure": None if has_succeeded else f"the job ended with {info.status}, exit code {info.exit_code}",
+        "failure": None if has_succeeded else f"the job ended with {info['status']}, exit code {info['exit_code']}",
         "ended_ms": now_milliseconds(),
     }
 

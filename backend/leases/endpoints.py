@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 
 from backend import crash_points, wake
 from backend.door import TheMarket, Wallet
 from backend.errors import RequestRefused, status_of
-from backend.leases import ending, receiving, service, vouchers, work
+from backend.leases import ending, reading, receiving, service, vouchers, work
 from backend.market import Market
 from protocol.errors import GridleaseError
 from protocol.wire.leases import (
@@ -20,7 +21,6 @@ from protocol.wire.leases import (
     LeasePage,
     LeaseWork,
     SignedVoucher,
-    UsageAnswer,
     UsageAnswers,
     UsageCommitment,
     UsageReport,
@@ -82,42 +82,56 @@ async def commit_usage(lease: str, asked: UsageCommitment, market: TheMarket, ca
 )
 async def report_usage(lease: str, report: UsageReport, market: TheMarket, caller: Provider) -> Response:
     """One segment for one voucher. The same again gets the same voucher, or 202 while the segment is not accepted."""
-    answer = await market.db.written(lambda session: receiving.report_usage(session, market, caller, lease, report))
+    one = reading.read(market.domain, report)
+    terms = reading.look(market, caller.address, [one])
+    reading.work_out(market, caller.address, one, terms)
+    answer = await market.db.written(lambda session: receiving.report_usage(session, market, caller, lease, one, terms))
     crash_points.reach("voucher.committed")
     if report.result is not None:
         wake.market()
-    return _said(answer, 202 if isinstance(answer, Waiting) else 200)
+    return _said(answer, 202) if isinstance(answer, Waiting) else _plain(orjson.dumps(_voucher(answer)))
 
 
 @router.post("/usage-receipts", response_model=UsageAnswers, operation_id="report_usages")
 async def report_usages(asked: UsageReports, market: TheMarket, caller: Provider) -> Response:
     """Segments of several leases in one call; each is answered as by itself, and one that is refused alone is."""
-    reports = asked.reports
+    reports = [reading.read(market.domain, report) for report in asked.reports]
+    terms = reading.look(market, caller.address, reports)
     answers: dict[int, receiving.Answer] = {}
     for start in range(0, len(reports), _AT_ONCE):
-        found = await _answered(market, caller, reports[start : start + _AT_ONCE])
+        found = await _answered(market, caller, reports[start : start + _AT_ONCE], terms)
         answers |= {start + place: answer for place, answer in found.items()}
     for place, report in enumerate(reports):
         if place not in answers:
-            # Alone it waits for its job: it holds nothing that anybody could wait for.
-            answers[place] = (await _answered(market, caller, [report]))[0]
-    if any(report.result is not None for report in reports):
+            answers[place] = (await _answered(market, caller, [report], terms))[0]
+    if any(report.result is not None for report in asked.reports):
         wake.market()
-    return _said(UsageAnswers(data=[_told(answers[place]) for place in range(len(reports))]))
+    return _plain(orjson.dumps({"data": [_told(answers[place]) for place in range(len(reports))]}))
 
 
-async def _answered(market: Market, caller: Wallet, reports: Sequence[UsageReport]) -> dict[int, receiving.Answer]:
-    answers = await market.db.written(lambda session: receiving.report_usages(session, market, caller, reports))
+async def _answered(
+    market: Market, caller: Wallet, reports: Sequence[reading.Reading], terms: reading.Terms
+) -> dict[int, receiving.Answer]:
+    for report in reports:
+        reading.work_out(market, caller.address, report, terms)
+    answers = await market.db.written(lambda session: receiving.report_usages(session, market, caller, reports, terms))
     crash_points.reach("voucher.committed")
     return answers
 
 
-def _told(answer: receiving.Answer) -> UsageAnswer:
-    if isinstance(answer, SignedVoucher):
-        return UsageAnswer(voucher=answer)
+def _told(answer: receiving.Answer) -> dict[str, Any]:
+    """A `UsageAnswer`."""
+    told: dict[str, Any] = {"voucher": None, "waiting": None, "problem": None}
+    if isinstance(answer, receiving.Vouched):
+        return told | {"voucher": _voucher(answer)}
     if isinstance(answer, Waiting):
-        return UsageAnswer(waiting=answer)
-    return UsageAnswer(problem=_problem(answer))
+        return told | {"waiting": answer.model_dump()}
+    return told | {"problem": _problem(answer).model_dump(mode="json")}
+
+
+def _voucher(answer: receiving.Vouched) -> dict[str, Any]:
+    """A `SignedVoucher`, as it is stored."""
+    return {"voucher": orjson.Fragment(answer.message), "signature": answer.signature}
 
 
 def _problem(error: GridleaseError) -> Problem:

@@ -14,7 +14,7 @@ from sqlmodel import Session, col, select
 from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases import lanes, statements
-from backend.leases.tables import LeaseIntention
+from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
 from backend.offers.service import seconds_since
 from backend.operations.lateness import Lateness
@@ -22,7 +22,7 @@ from indexer import prepared
 from indexer.queries import LeaseRow, Reads
 from protocol.clock import now_time
 from protocol.events import EndReason, LeaseState
-from protocol.hashing import from_hex, sha256_of_cid, to_hex
+from protocol.hashing import from_hex
 from protocol.wire.jobs import ENDED
 
 _WALL_GRACE_SECONDS = 60
@@ -47,11 +47,13 @@ def intentions_of(session: Session, job_id: str) -> list[LeaseIntention]:
 class ChainNow:
     """The mirror at one moment; what was asked once is not asked again."""
 
-    def __init__(self, now: Reads) -> None:
+    def __init__(self, now: Reads, before: "ChainNow | None" = None) -> None:
         self._now = now
+        self._status = now.status()
         #: unix seconds
-        self.block_time = now.status().block_time
-        self._known: dict[str, LeaseRow | None] = {}
+        self.block_time = self._status.block_time
+        is_same = before is not None and before._status == self._status
+        self._known: dict[str, LeaseRow | None] = dict(before._known) if before is not None and is_same else {}
 
     def leases(self, wanted: Iterable[str]) -> dict[str, LeaseRow]:
         """Those that the mirror has, by their id in 0x hex."""
@@ -64,10 +66,13 @@ class ChainNow:
 
 
 @contextmanager
-def chain_now(market: Market) -> Iterator[ChainNow]:
-    """One state of the mirror, for as long as it is open. Raises `MirrorError`."""
+def chain_now(market: Market, before: ChainNow | None = None) -> Iterator[ChainNow]:
+    """One state of the mirror, for as long as it is open. Raises `MirrorError`.
+
+    What was asked `before` is known already if the mirror has not moved since.
+    """
     with market.mirror.snapshot() as now:
-        yield ChainNow(now)
+        yield ChainNow(now, before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,11 +90,13 @@ def gather(session: Session, market: Market, job: JobRow) -> lanes.JobFacts:
         return gather_all(session, market, [job], chain)[job.id].facts
 
 
-def gather_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow) -> dict[str, Known]:
-    """The same of some jobs, by their ids: as many statements as for one."""
+def gather_all(
+    session: Session, market: Market, jobs: Sequence[JobRow], chain: ChainNow, new: Sequence[UsageRow] = ()
+) -> dict[str, Known]:
+    """The same of some jobs, by their ids: as many statements as for one. `new` segments are about to be stored."""
     # Plain statements see only what is written.
     session.flush()
-    found = _Found(session, [job.id for job in jobs], market.listening.lateness(session))
+    found = _Found(session, [job.id for job in jobs], market.listening.lateness(session), new)
     on_chain = chain.leases(row.lease for rows in found.leases.values() for row in rows)
     leases = {job.id: _leases(found, job.id, on_chain, chain.block_time) for job in jobs}
     accepted = found.accepted({job_id: _wanted(found, job_id, some) for job_id, some in leases.items()})
@@ -105,16 +112,19 @@ def gather_all(session: Session, market: Market, jobs: Sequence[JobRow], chain: 
 class _Found:
     """The market's rows about some jobs; those that are listed are in lists by job."""
 
-    def __init__(self, session: Session, jobs: list[str], lateness: Lateness) -> None:
+    def __init__(self, session: Session, jobs: list[str], lateness: Lateness, new: Sequence[UsageRow]) -> None:
         self._session, self._jobs = session, jobs
         #: unix seconds
         self.now_time = now_time()
         self.lateness = lateness
         self.leases = self._listed(statements.LEASES)
+        rows = [row for some in self.leases.values() for row in some]
         # Of each lease one at most is not decided.
-        self.segments = {row.lease: row for row in self._rows(statements.UNDECIDED)}
-        self.commitments = {row.lease: row for row in self._rows(statements.COMMITTED)}
-        self.checks = self._listed(statements.CHECKS)
+        self.segments = {row.lease: row for row in (*self._rows(statements.UNDECIDED), *new)}
+        # Most jobs have neither: one replica commits to nothing, and few segments are run again.
+        has_commitments, has_checks = any(row.has_commitments for row in rows), any(row.has_checks for row in rows)
+        self.commitments = {row.lease: row for row in self._rows(statements.COMMITTED)} if has_commitments else {}
+        self.checks = self._listed(statements.CHECKS) if has_checks else defaultdict(list)
         self.sums = self._listed(statements.SUMS)
 
     def spot(self, job_id: str) -> Any:
@@ -124,7 +134,9 @@ class _Found:
     def accepted(self, wanted: Mapping[str, set[int]]) -> defaultdict[str, dict[int, lanes.Value]]:
         """By job and segment, of those that are asked for."""
         values: defaultdict[str, dict[int, lanes.Value]] = defaultdict(dict)
-        sequences = set[int]().union(*wanted.values())
+        # None is accepted beyond the last that was paid for.
+        paid = {job_id: max((row.paid or 0 for row in self.sums[job_id]), default=0) for job_id in wanted}
+        sequences = {sequence for job_id, some in wanted.items() for sequence in some if sequence <= paid[job_id]}
         for row in self._rows(statements.ACCEPTED, sequences=list(sequences)) if sequences else ():
             if row.sequence in wanted[row.job_id]:
                 values[row.job_id][row.sequence] = value_of(row)
@@ -252,7 +264,7 @@ def value_of(row: Any) -> lanes.Value:
         result=receipt["result"],
         state_hash=row.state_hash,
         work=row.job_work,
-        checkpoint=to_hex(sha256_of_cid(row.checkpoint_cid)),
+        checkpoint=receipt["checkpoint"],
         is_end=row.result_info is not None,
     )
 

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
@@ -23,29 +23,37 @@ from backend.jobs.service import order_of
 from backend.jobs.tables import JobRow
 from backend.leases.acting import judge_all
 from backend.leases.facts import ChainNow, chain_now
+from backend.leases.reading import Read, Reading, Terms
 from backend.leases.requirements import (
     require_committed,
     require_next,
+    require_result,
     require_running,
     require_same,
     require_signed,
 )
-from backend.leases.results import checked_result
-from backend.leases.segments import Step, steps_of, trace_of
+from backend.leases.segments import Step, steps_of
 from backend.leases.service import lane_of
 from backend.leases.tables import LeaseIntention, UsageRow
-from backend.leases.vouchers import compact, countersign_ahead, voucher_of
+from backend.leases.vouchers import countersign_ahead, voucher_of
 from backend.market import Market
 from backend.offers.presence import hear_now
 from indexer import prepared
 from protocol.clock import now_time
 from protocol.errors import GridleaseError
-from protocol.hashing import Address, cid_of, from_hex, to_hex
-from protocol.messages import from_json, to_json
-from protocol.terms import UsageReceipt
-from protocol.wire.leases import SignedVoucher, UsageReport, Waiting
+from protocol.hashing import Address, from_hex, to_hex
+from protocol.wire.leases import Waiting
 
-Answer = SignedVoucher | Waiting | GridleaseError
+
+class Vouched(NamedTuple):
+    """A segment's voucher as it is stored."""
+
+    #: camelCase JSON
+    message: str
+    signature: str
+
+
+Answer = Vouched | Waiting | GridleaseError
 """Of one usage receipt; an error is what it is refused with."""
 
 # Built once: every usage receipt runs it.
@@ -63,75 +71,59 @@ class _Sent:
     """One usage receipt, with its place in the call."""
 
     place: int
-    receipt: UsageReceipt
-    report: UsageReport
+    read: Read
     intention: LeaseIntention
     job: JobRow
 
     @property
     def key(self) -> tuple[str, int]:
-        return self.intention.lease, self.receipt.sequence
+        return self.intention.lease, self.read.receipt.sequence
 
 
 def report_usage(
-    session: Session, market: Market, caller: Principal, lease: str, report: UsageReport
-) -> SignedVoucher | Waiting:
+    session: Session, market: Market, caller: Principal, lease: str, report: Reading, terms: Terms | None = None
+) -> Vouched | Waiting:
     """Checks and keeps one segment, and answers with its voucher once it is accepted; the same again asks again."""
-    named = to_hex(from_hex(lease, 32))
-    answer = _received(session, market, caller, [(named, _read(report), report)])[0]
+    answer = _received(session, market, caller, [(to_hex(from_hex(lease, 32)), report)], terms)[0]
     if isinstance(answer, GridleaseError):
         raise answer
     return answer
 
 
 def report_usages(
-    session: Session, market: Market, caller: Principal, reports: Sequence[UsageReport]
+    session: Session, market: Market, caller: Principal, reports: Sequence[Reading], terms: Terms | None = None
 ) -> dict[int, Answer]:
     """The same for some, by their places. One without an answer is to be sent alone: somebody else has its job.
 
     One that is alone waits for its job, and is always answered.
     """
-    named = [(_read(report), report) for report in reports]
-    return _received(
-        session,
-        market,
-        caller,
-        [
-            (to_hex(receipt.lease) if isinstance(receipt, UsageReceipt) else None, receipt, report)
-            for receipt, report in named
-        ],
-    )
-
-
-def _read(report: UsageReport) -> UsageReceipt | GridleaseError:
-    try:
-        return from_json(UsageReceipt, report.usage_receipt)
-    except GridleaseError as error:
-        return error
+    named = [(report.lease if isinstance(report, Read) else None, report) for report in reports]
+    return _received(session, market, caller, named, terms)
 
 
 def _received(
     session: Session,
     market: Market,
     caller: Principal,
-    reports: Sequence[tuple[str | None, UsageReceipt | GridleaseError, UsageReport]],
+    reports: Sequence[tuple[str | None, Reading]],
+    terms: Terms | None,
 ) -> dict[int, Answer]:
     """Each with the lease that it is for, if it names one."""
     hear_now(session, caller.address, market.settings.silence_seconds)
-    pinned = pin_leases(session, caller.address, list({lease for lease, _, _ in reports if lease is not None}))
+    pinned = pin_leases(session, caller.address, list({lease for lease, _ in reports if lease is not None}))
     answers: dict[int, Answer] = {}
     sent = []
-    for place, (lease, receipt, report) in enumerate(reports):
+    for place, (lease, report) in enumerate(reports):
         if lease in pinned.busy:
             continue
         found = pinned.leases.get(lease) if lease is not None else None
         if lease is not None and found is None:
             answers[place] = NotFound(f"no lease {lease} of {caller.address}")
-        elif isinstance(receipt, GridleaseError):
-            answers[place] = receipt
+        elif not isinstance(report, Read):
+            answers[place] = report
         elif found is not None:
-            sent.append(_Sent(place, receipt, report, *found))
-    with chain_now(market) as chain:
+            sent.append(_Sent(place, report, *found))
+    with chain_now(market, terms.chain if terms is not None else None) as chain:
         for some in _waves(sent):
             for one, answer in _judged(session, market, some, chain):
                 answers[one.place] = answer
@@ -168,17 +160,17 @@ def _judged(session: Session, market: Market, sent: Sequence[_Sent], chain: Chai
             rows.append((one, row))
             if known is None:
                 new.append(row)
-    writing.put_all(session, new)
     undecided = [(one, row) for one, row in rows if row.verdict == "waiting"]
     if undecided:
-        judge_all(session, market, [one.job for one, _ in undecided], chain)
+        ahead = {one.key: one.read.voucher for one, _ in undecided if one.read.voucher is not None}
+        judge_all(session, market, [one.job for one, _ in undecided], chain, new, ahead)
         crash_points.reach("voucher.signed")
     with writing.together(session):
         for one, row in undecided:
             if row.verdict == "waiting":
                 writing.change(session, one.intention, progress_time=row.received_time)
-    signatures = [(one.intention, one.report.countersignature) for one, _ in rows]
-    countersign_ahead(session, market, [(lease, signature) for lease, signature in signatures if signature is not None])
+    signatures = [(one.intention, one.read.countersigned) for one, _ in rows]
+    countersign_ahead(session, market, [(lease, signed) for lease, signed in signatures if signed is not None])
     for one, row in rows:
         yield one, _answer(one.job, row)
 
@@ -195,9 +187,10 @@ def _sent_before(session: Session, sent: Sequence[_Sent]) -> dict[tuple[str, int
     return {(row.lease, row.sequence): row for row in session.exec(_SENT, params=asked)}
 
 
-def _answer(job: JobRow, row: UsageRow) -> SignedVoucher | Waiting:
-    signed = voucher_of(row) if row.verdict != "waiting" else None
-    return signed or Waiting(sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas")
+def _answer(job: JobRow, row: UsageRow) -> Vouched | Waiting:
+    if row.verdict != "waiting" and row.voucher_message is not None and row.voucher_signature is not None:
+        return Vouched(row.voucher_message, row.voucher_signature)
+    return Waiting(sequence=row.sequence, waiting_for="check" if job.state == "verifying" else "replicas")
 
 
 def _kept(
@@ -210,12 +203,12 @@ def _kept(
 ) -> UsageRow:
     """Its row, of now or of before; one of now is still to be stored. Raises what it is refused with."""
     if row is not None and row.verdict != "lapsed":
-        require_same(row, one.receipt)
+        require_same(row, one.read.receipt)
         if row.verdict == "waiting" or voucher_of(row) is None:
             require_running(one.intention, one.job, chain)
         return row
     require_running(one.intention, one.job, chain)
-    require_signed(market, one.intention, one.receipt, one.report.signature)
+    require_signed(one.intention, one.read)
     return _taken_in(session, market, one, steps[one.job.id, lane_of(one.job, one.intention)], lapsed=row)
 
 
@@ -226,13 +219,11 @@ def _taken_in(
 
     That is the row's place already: the new one is stored there.
     """
-    intention, job, receipt, report = one.intention, one.job, one.receipt, one.report
+    intention, job, receipt, report = one.intention, one.job, one.read.receipt, one.read.report
     require_next(job, intention, before, receipt, report)
     if order_of(job).replicas > 1:
         require_committed(session, market, intention, receipt, report)
-    info = None
-    if report.result is not None:
-        info = checked_result(market, job, trace_of(before), receipt, report)
+    info = require_result(market, job, before, one.read) if report.result is not None else None
     _keep_files(session, market, one)
     sent = writing.new_row(
         UsageRow,
@@ -242,13 +233,13 @@ def _taken_in(
         job_id=job.id,
         lane=lane_of(job, intention),
         verdict="waiting",
-        receipt_message=compact(to_json(receipt)),
+        receipt_message=one.read.message,
         receipt_signature=report.signature,
         state_hash=report.step.state_hash,
         job_work=report.step.work,
         lease_work=receipt.work,
-        checkpoint_cid=cid_of(receipt.checkpoint),
-        result_info=info.model_dump_json() if info else None,
+        checkpoint_cid=one.read.checkpoint,
+        result_info=info,
         log_text=report.log_text,
         received_time=now_time(),
     )
@@ -261,11 +252,11 @@ def _taken_in(
 
 def _keep_files(session: Session, market: Market, one: _Sent) -> None:
     """The segment's files are the job's from now on; they must be the provider's to give. Raises `UsageRefused`."""
-    report = one.report
+    report = one.read.report
     if report.result is not None:
         made, lane = [output.cid for output in report.result.outputs], access.NO_LANE
     else:
-        made, lane = [cid_of(one.receipt.checkpoint)], access.lane_of(one.job, one.intention.fill)
+        made, lane = [one.read.checkpoint], access.lane_of(one.job, one.intention.fill)
     for cid in made:
         if market.files.size(cid) is None or not access.may_read(session, Address(one.intention.provider), cid):
             what = "checkpoint" if report.result is None else "output"

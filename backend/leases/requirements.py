@@ -9,18 +9,20 @@ from sqlmodel import Session
 from backend.errors import LeaseNotRunning, UsageRefused
 from backend.jobs.tables import JobRow
 from backend.leases.facts import ChainNow
+from backend.leases.reading import Read
 from backend.leases.results import limits_of
 from backend.leases.segments import Step
 from backend.leases.tables import CommitmentRow, LeaseIntention, UsageRow
 from backend.market import Market
 from protocol.clock import now_milliseconds
+from protocol.errors import GridleaseError
 from protocol.events import LeaseState
 from protocol.hashing import checksum_address, from_hex, to_hex
-from protocol.messages import digest, from_json, recover
+from protocol.messages import digest, from_json
 from protocol.replicas import usage_commitment
 from protocol.terms import UsageReceipt
 from protocol.wire.jobs import ENDED
-from protocol.wire.leases import UsageReport
+from protocol.wire.leases import ResultReport, UsageReport
 
 _CLOCK_SKEW_MS: Final = 120_000
 
@@ -49,14 +51,15 @@ def require_running(intention: LeaseIntention, job: JobRow, chain: ChainNow) -> 
         raise LeaseNotRunning(f"the lease is {found.state.name.lower()}", remedy="stop; redeem the vouchers you hold")
 
 
-def require_signed(market: Market, intention: LeaseIntention, receipt: UsageReceipt, signature: str) -> None:
+def require_signed(intention: LeaseIntention, read: Read) -> None:
     """By the lease's provider, about this lease and what is past."""
-    signer = recover(market.domain, receipt, from_hex(signature, 65))
-    if signer != intention.provider:
-        raise UsageRefused(f"the usage receipt is signed by {signer}, the lease is {intention.provider}'s")
-    if to_hex(receipt.lease) != intention.lease:
+    if isinstance(read.signer, GridleaseError):
+        raise read.signer
+    if read.signer != intention.provider:
+        raise UsageRefused(f"the usage receipt is signed by {read.signer}, the lease is {intention.provider}'s")
+    if read.lease != intention.lease:
         raise UsageRefused("the usage receipt names another lease")
-    if receipt.metered_until > now_milliseconds() + _CLOCK_SKEW_MS:
+    if read.receipt.metered_until > now_milliseconds() + _CLOCK_SKEW_MS:
         raise UsageRefused("meteredUntil is in the future", remedy="set the clock")
 
 
@@ -107,3 +110,33 @@ def require_next(
     for holds, fact in checks:
         if not holds:
             raise UsageRefused(fact, remedy="resume from GET /v1/provider/leases/{lease}")
+
+
+def require_result(market: Market, job: JobRow, before: Sequence[Step], read: Read) -> str:
+    """The result to show and to accept, a ResultInfo as JSON; raises `UsageRefused`."""
+    result, step = read.report.result, read.report.step
+    if result is None:
+        raise UsageRefused("no result was sent")
+    segments = [*((one.state_hash, one.job_work) for one in before), (step.state_hash, step.work)]
+    if [(one.state_hash, one.work) for one in result.trace] != segments:
+        raise UsageRefused("the trace is not the segments reported before and this one")
+    if result.work != step.work:
+        raise UsageRefused(f"work of the result must be {step.work}, found {result.work}")
+    found = read.result_of(job.job_hash)
+    if found.result_hash != read.receipt.result:
+        raise UsageRefused(
+            f"the result hashes to {to_hex(found.result_hash)}, the usage receipt says {to_hex(read.receipt.result)}"
+        )
+    _require_outputs(market, job, result)
+    return found.info
+
+
+def _require_outputs(market: Market, job: JobRow, result: ResultReport) -> None:
+    limits = limits_of(job.manifest)
+    if sum(output.size for output in result.outputs) > limits.output_bytes:
+        raise UsageRefused(f"the outputs are over {limits.output_bytes} bytes")
+    if len({output.path for output in result.outputs}) != len(result.outputs):
+        raise UsageRefused("an output is named twice")
+    for output in result.outputs:
+        if market.files.size(output.cid) != output.size:
+            raise UsageRefused(f"output {output.path[:128]!r} is not here", remedy="PUT it to /v1/files/{cid} first")

@@ -5,7 +5,7 @@ Their rows are plain: they have the columns' names, change nothing, and show onl
 
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Column, Table, and_, bindparam, case, func, select
+from sqlalchemy import BindParameter, Column, Table, and_, bindparam, case, exists, func, select
 from sqlmodel import SQLModel
 
 from backend.leases.tables import CheckRow, CommitmentRow, LeaseIntention, UsageRow
@@ -36,7 +36,8 @@ _SAID: Final[tuple[Column[Any], ...]] = (
     _USAGES.result_info,
 )
 
-#: with the time at which its provider was heard, where it ever was
+#: with the time at which its provider was heard, where it ever was, and whether there is more to ask: commitments of
+#: the lease, checks of its job
 LEASES: Final = (
     select(
         _LEASES.job_id,
@@ -49,6 +50,8 @@ LEASES: Final = (
         _LEASES.progress_time,
         _LEASES.proposed_time,
         _PROVIDERS.heard_time,
+        exists().where(_COMMITMENTS.lease == _LEASES.lease).label("has_commitments"),
+        exists().where(_CHECKS.job_id == _LEASES.job_id).label("has_checks"),
     )
     .join_from(_table(LeaseIntention), _table(ProviderRow), _PROVIDERS.address == _LEASES.provider, isouter=True)
     .where(_LEASES.job_id.in_(_JOBS))

@@ -1,9 +1,9 @@
 """Vouchers (SPEC "Vouchers"): signed once a segment, stored before they are sent, the newest replaces all before."""
 
 import json
-from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import bindparam
 from sqlmodel import Session, col, select
@@ -19,11 +19,12 @@ from indexer.queries import LeaseRow
 from protocol.clock import now_time
 from protocol.errors import ProtocolError
 from protocol.hashing import Address, checksum_address, from_hex, to_hex
-from protocol.messages import from_json, recover, sign, to_json
-from protocol.terms import UsageReceipt, Voucher
+from protocol.messages import Domain, from_json, recover, sign, to_json
+from protocol.terms import Voucher
 from protocol.units import earned_down
 from protocol.wire.leases import SignedVoucher
 
+_spelt: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Built once: every job's end runs it. The last one of a lease replaces all others.
 _HIGHEST: Final = (
     select(col(UsageRow.lease), col(UsageRow.voucher_message), col(UsageRow.voucher_signature), col(UsageRow.last))
@@ -37,30 +38,67 @@ _HIGHEST: Final = (
 )
 
 
-def pay(session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow, *, before_base: int) -> None:
-    """Signs the voucher of a segment that is accepted, into its row.
+class SignedAhead(NamedTuple):
+    """A voucher that is signed and not given yet: nobody has it before its segment is accepted and it is stored."""
+
+    voucher: Voucher
+    #: whose hosted key signed it
+    key_id: str
+    #: camelCase JSON
+    message: str
+    signature: str
+    #: by the provider that it pays, where that gave it already
+    countersignature: str | None = None
+
+
+Ahead = Mapping[tuple[str, int], SignedAhead]
+"""By lease and segment."""
+NONE_AHEAD: Final[Ahead] = MappingProxyType({})
+
+
+def earned_voucher(lease: LeaseRow, work: int, result: bytes, *, before_base: int, last: bool) -> Voucher:
+    """What is due for the work under a lease; never less than `before_base`, never more than what is locked."""
+    earned_base = max(earned_down(lease.meter, lease.rate, work), before_base)
+    return Voucher(
+        lease=lease.lease,
+        provider=lease.provider,
+        cumulative=min(earned_base, lease.locked_base),
+        result=result,
+        last=last,
+    )
+
+
+def signed_ahead(market: Market, voucher: Voucher, key_id: str) -> SignedAhead:
+    """Signed with the key that the job's vouchers are signed with."""
+    signature = to_hex(sign(market.domain, voucher, market.hosted.voucher_signer(key_id)))
+    return SignedAhead(voucher, key_id, compact(to_json(voucher)), signature)
+
+
+def pay(
+    session: Session, market: Market, job: JobRow, row: UsageRow, lease: LeaseRow, ahead: Ahead, *, before_base: int
+) -> str | None:
+    """Signs the voucher of a segment that is accepted, into its row; the countersignature that it has already, if any.
 
     `before_base` is what the highest one before it says. Signed before a reorg it stays good: no later one says less.
     """
-    receipt = from_json(UsageReceipt, json.loads(row.receipt_message))
-    earned_base = max(earned_down(lease.meter, lease.rate, receipt.work), before_base)
-    voucher = Voucher(
-        lease=receipt.lease,
-        provider=lease.provider,
-        cumulative=min(earned_base, lease.locked_base),
-        result=receipt.result,
-        last=row.result_info is not None,
-    )
+    said = json.loads(row.receipt_message)
+    result, is_last = from_hex(said["result"], 32), row.result_info is not None
+    voucher = earned_voucher(lease, int(said["work"]), result, before_base=before_base, last=is_last)
+    signed = ahead.get((row.lease, row.sequence))
+    if signed is None or (signed.voucher, signed.key_id) != (voucher, job.key_id):
+        signed = signed_ahead(market, voucher, job.key_id)
     writing.change(
         session,
         row,
-        voucher_message=compact(to_json(voucher)),
-        voucher_signature=to_hex(sign(market.domain, voucher, market.hosted.voucher_signer(job.key_id))),
+        voucher_message=signed.message,
+        voucher_signature=signed.signature,
         cumulative_base=voucher.cumulative,
         last=voucher.last,
         signed_time=now_time(),
         verdict="paid",
     )
+    # It must be the voucher that replaces all others of the lease: no other says as much.
+    return signed.countersignature if voucher.last and voucher.cumulative > before_base else None
 
 
 def voucher_of(row: UsageRow) -> SignedVoucher | None:
@@ -92,18 +130,36 @@ def countersign(session: Session, market: Market, intention: LeaseIntention, sig
     writing.change(session, intention, countersignature=signature)
 
 
-def countersign_ahead(session: Session, market: Market, given: Sequence[tuple[LeaseIntention, str]]) -> None:
+class Countersigned:
+    """A provider's signature of a voucher that it does not have yet."""
+
+    def __init__(self, domain: Domain, signature: str) -> None:
+        self.signature = signature
+        self._domain = domain
+        self._signers: dict[str, Address | None] = {}
+
+    def signer_of(self, message: str) -> Address | None:
+        """Who signed it, if it is over this voucher (JSON); found once for each."""
+        if message not in self._signers:
+            voucher = from_json(Voucher, json.loads(message))
+            try:
+                self._signers[message] = recover(self._domain, voucher, from_hex(self.signature, 65))
+            except ProtocolError:
+                self._signers[message] = None
+        return self._signers[message]
+
+
+def countersign_ahead(session: Session, market: Market, given: Sequence[tuple[LeaseIntention, Countersigned]]) -> None:
     """The same of some, whose signatures came before the vouchers: one that is over something else changes nothing.
 
     Its segment is paid whatever the signature is, and the provider is asked for another.
     """
     ended = [one for one in given if one[0].last_signed_time is not None and one[0].countersignature is None]
-    lasts = last_vouchers(session, market, [intention.lease for intention, _ in ended]) if ended else {}
+    lasts = _last_messages(session, market, [intention.lease for intention, _ in ended]) if ended else {}
     with writing.together(session):
-        for intention, signature in ended:
-            with suppress(ProtocolError):
-                if _countersigner(market, lasts[intention.lease], signature) == intention.provider:
-                    writing.change(session, intention, countersignature=signature)
+        for intention, signed in ended:
+            if signed.signer_of(lasts[intention.lease][0]) == intention.provider:
+                writing.change(session, intention, countersignature=signed.signature)
 
 
 def _countersigner(market: Market, last: SignedVoucher, signature: str) -> Address:
@@ -134,20 +190,28 @@ def last_voucher(session: Session, market: Market, intention: LeaseIntention) ->
 
 def last_vouchers(session: Session, market: Market, leases: Sequence[str]) -> dict[str, SignedVoucher]:
     """`last_voucher` of many. Raises `LookupError` where one has none."""
+    return {
+        lease: SignedVoucher(voucher=json.loads(message), signature=signature)
+        for lease, (message, signature) in _last_messages(session, market, leases).items()
+    }
+
+
+def _last_messages(session: Session, market: Market, leases: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """The same as they are stored: (camelCase JSON, signature)."""
     rows = prepared.rows(session.connection(), _HIGHEST, {"leases": leases})
     highest = {lease: (message, signature, is_last) for lease, message, signature, is_last in rows}
     found = {}
     for lease in leases:
         message, signature, is_last = highest.get(lease, (None, None, False))
         if is_last and message is not None and signature is not None:
-            found[lease] = SignedVoucher(voucher=json.loads(message), signature=signature)
+            found[lease] = message, signature
             continue
         signed = last_voucher(session, market, session.get_one(LeaseIntention, lease))
         if signed is None:
             raise LookupError(f"lease {lease} has no last voucher")
-        found[lease] = signed
+        found[lease] = compact(signed.voucher), signed.signature
     return found
 
 
 def compact(message: dict[str, Any]) -> str:
-    return json.dumps(message, separators=(",", ":"))
+    return _spelt(message)

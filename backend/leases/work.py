@@ -14,7 +14,7 @@ from backend.jobs.service import read_order
 from backend.jobs.tables import JobRow
 from backend.leases import vouchers
 from backend.leases.segments import Step, steps_of, trace_of
-from backend.leases.tables import LeaseIntention
+from backend.leases.tables import LeaseIntention, is_open_business
 from backend.market import Market
 from indexer import prepared
 from indexer.queries import LeaseRow
@@ -22,13 +22,9 @@ from protocol.hashing import Address, from_hex
 from protocol.wire.leases import Resume
 
 _PAGE: Final = 50
+_NOTHING: Final = b'{"data":[]}'
 
 _IS_LIVE: Final = col(LeaseIntention.state).in_(("proposed", "running"))
-_WANTS_SIGNATURE: Final = (
-    col(LeaseIntention.last_signed_time).is_not(None)
-    & col(LeaseIntention.countersignature).is_(None)
-    & col(LeaseIntention.settled).is_(False)
-)
 _COLUMNS: Final[tuple[Any, ...]] = (
     col(LeaseIntention.lease),
     col(LeaseIntention.job_id),
@@ -42,7 +38,7 @@ _COLUMNS: Final[tuple[Any, ...]] = (
 _WITH_JOB: Final = select(*_COLUMNS).join(JobRow, col(JobRow.id) == col(LeaseIntention.job_id))
 # Built once: every agent runs it every few seconds. The oldest first, so that none waits for ever behind newer ones.
 _OPEN: Final = (
-    _WITH_JOB.where(col(LeaseIntention.provider) == bindparam("provider"), _IS_LIVE | _WANTS_SIGNATURE)
+    _WITH_JOB.where(col(LeaseIntention.provider) == bindparam("provider"), is_open_business())
     .order_by(case((_IS_LIVE, 0), else_=1), col(LeaseIntention.proposed_time), col(LeaseIntention.lease))
     .limit(_PAGE)
 )
@@ -52,6 +48,8 @@ _ONE: Final = _WITH_JOB.where(col(LeaseIntention.lease) == bindparam("lease"))
 def open_business(session: Session, market: Market, provider: Address) -> bytes:
     """A `LeasePage`: the provider's running leases, and those whose last voucher it has not countersigned."""
     found = prepared.named_rows(session.connection(), _OPEN, {"provider": provider})
+    if not found:
+        return _NOTHING
     on_chain = _on_chain(market, found)
     open_ = [row for row in found if _is_open(row, on_chain.get(row.lease))]
     return orjson.dumps({"data": _shown(session, market, open_, on_chain)})

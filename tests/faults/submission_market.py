@@ -19,7 +19,7 @@ from backend import crash_points, step
 from backend.accounts.service import Principal
 from backend.errors import RequestRefused
 from backend.jobs.tables import JobRow
-from backend.leases import receiving, vouchers
+from backend.leases import reading, receiving, vouchers
 from backend.leases.ending import cancel_job
 from backend.leases.segments import usages
 from backend.leases.tables import LeaseIntention
@@ -111,7 +111,8 @@ def _advance(market: Market, lease: str) -> None:
         elif len(rows) < SEGMENTS:
             # Every other lease goes on for a while, so that its first voucher is redeemed before the last.
             if not rows or lease[-1] < "8" or has_passed(rows[-1].signed_time, 2):
-                receiving.report_usage(session, market, caller, lease, _report(market, row, len(rows) + 1))
+                report = reading.read(market.domain, _report(market, row, len(rows) + 1))
+                receiving.report_usage(session, market, caller, lease, report)
         else:
             cancel_job(session, market, session.get_one(JobRow, row.job_id))
     crash_points.reach("voucher.committed")

@@ -14,17 +14,19 @@ import pytest
 from sqlmodel import Session, select
 
 from backend.accounts.service import Principal
+from backend.errors import LeaseNotRunning
 from backend.jobs.pinning import pin
-from backend.leases import endpoints, receiving
+from backend.leases import endpoints, reading, receiving, vouchers
+from backend.leases.reading import Reading, Terms
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.market import Market
-from protocol.hashing import to_hex
+from protocol.hashing import from_hex, to_hex
 from protocol.manifest import Manifest
-from protocol.messages import from_json, sign
-from protocol.terms import UsageReceipt
+from protocol.messages import from_json, recover, sign
+from protocol.terms import UsageReceipt, Voucher
 from protocol.wire.leases import MOST_REPORTS, UsageReport
 from tests.support.databases import Database
-from tests.support.paper_market import BUYER, PROVIDER, PaperMarket, manifest, paper_market
+from tests.support.paper_market import BUYER, PROVIDER, PaperMarket, closed, manifest, paper_market
 from tests.support.statements import heard
 from tests.support.usage_reports import EARNED_BASE, countersigned, only_segment
 
@@ -101,9 +103,11 @@ def test_a_call_of_many_is_judged_in_pieces_and_a_buyer_waits_for_one_of_them(
     pieces: list[int] = []
     whole = receiving.report_usages
 
-    def noted(session: Session, market: Market, caller: Principal, reports: Sequence[UsageReport]) -> Any:
+    def noted(
+        session: Session, market: Market, caller: Principal, reports: Sequence[Reading], terms: Terms | None
+    ) -> Any:
         pieces.append(len(reports))
-        return whole(session, market, caller, reports)
+        return whole(session, market, caller, reports, terms)
 
     monkeypatch.setattr(receiving, "report_usages", noted)
     monkeypatch.setattr(endpoints, "_AT_ONCE", 2)
@@ -113,6 +117,69 @@ def test_a_call_of_many_is_judged_in_pieces_and_a_buyer_waits_for_one_of_them(
     assert [answer["voucher"]["voucher"]["lease"] for answer in answers] == [
         to_hex(running.leases[number]) for number in order
     ]
+
+
+def test_nothing_is_signed_recovered_or_hashed_while_others_wait_to_write(
+    running: _Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = receiving.report_usages
+
+    def refused(*_: Any) -> Any:
+        raise AssertionError("the database is being written to")
+
+    def watched(*asked: Any) -> Any:
+        with pytest.MonkeyPatch.context() as meanwhile:
+            for room, name in (
+                (vouchers, "sign"),
+                (vouchers, "recover"),
+                (reading, "recover"),
+                (reading, "job_result"),
+            ):
+                meanwhile.setattr(room, name, refused)
+            return whole(*asked)
+
+    monkeypatch.setattr(receiving, "report_usages", watched)
+    reports = [countersigned(running.paper, running.report(number), EARNED_BASE) for number in range(3)]
+    answers = running.answers(*reports)
+    assert all(answer["voucher"]["voucher"]["last"] for answer in answers)
+    with running.paper.market.db.read() as session:
+        given = set(session.exec(select(LeaseIntention.countersignature)).all()) - {None}
+    assert given == {report["countersignature"] for report in reports}
+
+
+@pytest.mark.parametrize("key_id", ["key_1", "key_of_another_job"])
+def test_a_voucher_that_was_signed_ahead_counts_only_if_it_is_the_one_that_is_due(
+    running: _Running, key_id: str
+) -> None:
+    market, caller = running.paper.market, Principal(PROVIDER.address, None)
+    report = UsageReport.model_validate(countersigned(running.paper, running.report(0), EARNED_BASE))
+    one = reading.read(market.domain, report)
+    assert isinstance(one, reading.Read)
+    for_too_much = Voucher(
+        lease=one.receipt.lease,
+        provider=PROVIDER.address,
+        cumulative=EARNED_BASE + (1 if key_id == "key_1" else 0),
+        result=one.receipt.result,
+        last=True,
+    )
+    one.voucher = vouchers.signed_ahead(market, for_too_much, key_id)
+    with market.db.write() as session:
+        answer = receiving.report_usages(session, market, caller, [one])[0]
+    assert isinstance(answer, receiving.Vouched)
+    voucher = from_json(Voucher, json.loads(answer.message))
+    assert voucher.cumulative == EARNED_BASE
+    signer = market.hosted.voucher_signer("key_1").address
+    assert recover(market.domain, voucher, from_hex(answer.signature, 65)) == signer
+
+
+def test_what_was_known_of_a_lease_before_the_mirror_moved_is_asked_again(running: _Running) -> None:
+    market, caller = running.paper.market, Principal(PROVIDER.address, None)
+    one = reading.read(market.domain, UsageReport.model_validate(running.report(0)))
+    terms = reading.look(market, PROVIDER.address, [one])
+    running.paper.stored.grow([[closed(running.paper.opened("job_0"), 0)]])
+    with market.db.write() as session:
+        answer = receiving.report_usages(session, market, caller, [one], terms)[0]
+    assert isinstance(answer, LeaseNotRunning)
 
 
 def test_each_may_bring_its_countersignature(running: _Running) -> None:
@@ -181,14 +248,16 @@ def test_one_that_is_no_report_is_refused_with_all_others(running: _Running) -> 
     assert running.reported() == set()
 
 
-def test_as_much_is_read_for_many_as_for_two(running: _Running) -> None:
+def test_as_much_is_asked_for_many_as_for_two(running: _Running) -> None:
     running.answers(running.report(0))
     with running.counted() as for_two:
         running.answers(running.report(1), running.report(2))
     with running.counted() as for_three:
         running.answers(*[running.report(number) for number in (3, 4, 5)])
-    selects = [[one for one in asked if one.startswith("SELECT")] for asked in (for_two, for_three)]
-    assert len(selects[0]) == len(selects[1])
+    verbs = [[one.partition(" ")[0] for one in asked] for asked in (for_two, for_three)]
+    assert verbs[0] == verbs[1]
+    # Each segment, lease and job is stored once, and each job counts its events.
+    assert sorted(verb for verb in verbs[0] if verb in ("INSERT", "UPDATE")) == ["INSERT"] * 2 + ["UPDATE"] * 3
 
 
 def test_a_job_that_somebody_else_has_holds_up_nobody_who_waits_for_another_of_the_call(running: _Running) -> None:

@@ -3,17 +3,21 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 from sqlmodel import col, update
 
 from backend.jobs.tables import JobRow
+from backend.leases import work
 from backend.leases.tables import LeaseIntention, UsageRow
 from backend.offers.service import silent_seconds
 from backend.offers.tables import ProviderRow
 from protocol.clock import now_time
 from protocol.hashing import cid_of, to_hex
 from protocol.wire.leases import LeasePage, LeaseWork
+from tests.support.databases import Database
 from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 
@@ -41,6 +45,41 @@ def test_an_old_lease_is_not_hidden_behind_a_page_of_newer_ones_that_ended(tmp_p
             ended = col(LeaseIntention.lease) != old
             session.exec(update(LeaseIntention).where(ended).values(state="ended", proposed_time=2**31 - 1))
         assert _told(paper) == [old]
+
+
+def test_what_a_provider_has_to_do_is_found_without_all_that_it_ever_did(tmp_path: Path, database: Database) -> None:
+    with paper_market(tmp_path, database) as paper, paper.market.db.engine.connect() as connection:
+        asked = work._OPEN.params(provider=PROVIDER.address)
+        statement = asked.compile(connection, compile_kwargs={"literal_binds": True})
+        is_sqlite = connection.dialect.name == "sqlite"
+        if not is_sqlite:
+            # A table of no rows is read whole, whatever could be asked instead.
+            connection.execute(text("SET enable_seqscan = off"))
+        told = connection.execute(text(f"EXPLAIN {'QUERY PLAN' if is_sqlite else ''} {statement}")).all()
+        assert "ix_lease_intentions_open" in str(told), told
+
+
+@pytest.mark.parametrize(
+    ("columns", "is_told"),
+    [
+        ({"state": "proposed"}, True),
+        ({"state": "running"}, True),
+        ({"state": "ended"}, False),
+        ({"state": "ended", "last_signed_time": 1}, True),
+        ({"state": "ended", "last_signed_time": 1, "countersignature": "0x"}, False),
+        ({"state": "ended", "last_signed_time": 1, "settled": True}, False),
+    ],
+)
+def test_a_lease_is_told_while_its_provider_has_to_serve_or_to_countersign_it(
+    tmp_path: Path, database: Database, columns: dict[str, Any], is_told: bool
+) -> None:
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        lease = to_hex(paper.propose("job_1"))
+        paper.stored.grow([[paper.opened("job_1")]])
+        with paper.market.db.write() as session:
+            session.exec(update(LeaseIntention).values(**columns))
+        assert _told(paper) == ([lease] if is_told else [])
 
 
 def test_a_lease_is_told_with_its_order_its_job_and_where_to_go_on_alone_as_on_the_page(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from backend.jobs.pinning import pin_lease
 from backend.jobs.tables import JobRow
 from backend.leases.acting import sweep
 from backend.leases.ending import report_failure
+from backend.leases.reading import read
 from backend.leases.receiving import report_usage
 from backend.leases.tables import LeaseIntention
 from backend.offers.tables import ProviderRow
@@ -48,9 +49,8 @@ class _Running:
     def report_in(self, session: Session) -> Any:
         """As the route does."""
         caller = Principal(PROVIDER.address, None)
-        return report_usage(
-            session, self.paper.market, caller, to_hex(self.lease), UsageReport.model_validate(self.report())
-        )
+        market, report = self.paper.market, UsageReport.model_validate(self.report())
+        return report_usage(session, market, caller, to_hex(self.lease), read(market.domain, report))
 
     def post(self, body: dict[str, Any]) -> httpx.Response:
         async def post() -> httpx.Response:
@@ -119,7 +119,7 @@ def test_a_lease_is_not_given_up_while_its_last_segment_is_being_accepted(runnin
     market = running.paper.market
     with ThreadPoolExecutor(1) as worker:
         with market.db.write() as session:
-            assert running.report_in(session).voucher["last"]
+            assert json.loads(running.report_in(session).message)["last"]
             swept = worker.submit(sweep, market)
             # It has seen that the provider is silent, and waits for whoever has the job.
             assert not wait([swept], _WAITING_SECONDS).done

@@ -1,8 +1,10 @@
 """Rows written at once: stored and read back as the ORM would, and told to the job's buyer all the same."""
 
+import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 
@@ -104,6 +106,65 @@ def test_changes_that_are_made_together_are_stored_in_their_order_by_a_statement
         with paper.market.db.read() as session:
             found = session.exec(select(JobRow.state, JobRow.work, JobRow.segments_done).order_by(col(JobRow.id))).all()
         assert found == [("running", 5, 1), ("running", 4, 0)]
+
+
+def test_rows_that_are_changed_twice_together_are_stored_by_one_statement_all_the_same(
+    tmp_path: Path, database: Database
+) -> None:
+    written: list[str] = []
+    with paper_market(tmp_path, database) as paper:
+        for name in ("job_1", "job_2"):
+            paper.add_job(name)
+        with paper.market.db.write() as session:
+            jobs = [session.get_one(JobRow, name) for name in ("job_1", "job_2")]
+            with heard(paper.market.db.engine, written.append):
+                with writing.together(session):
+                    for job in jobs:
+                        writing.change(session, job, state="running", work=1)
+                        writing.change(session, job, work=2)
+                assert len(written) == 1
+        with paper.market.db.read() as session:
+            assert session.exec(select(JobRow.state, JobRow.work)).all() == [("running", 2)] * 2
+
+
+def test_a_row_that_is_put_and_changed_together_is_stored_once_and_told_as_it_was_put(
+    tmp_path: Path, database: Database
+) -> None:
+    written: list[str] = []
+    with paper_market(tmp_path, database) as paper:
+        paper.add_job("job_1")
+        with paper.market.db.write() as session:
+            with heard(paper.market.db.engine, written.append):
+                with writing.together(session):
+                    row = _usage()
+                    writing.put_all(session, [row])
+                    writing.change(session, row, verdict="paid", cumulative_base=7)
+                assert [statement.partition(" (")[0] for statement in written] == ["INSERT INTO usage_receipts"]
+            assert session.get(UsageRow, ("0x01", "0x02", 1)) is row
+        with paper.market.db.read() as session:
+            found = session.exec(select(UsageRow)).one()
+            told = session.exec(select(JobEventRow.data).where(JobEventRow.kind == "job.segment")).one()
+        assert (found.verdict, found.cumulative_base, found.job_work) == ("paid", 7, 2**40)
+        assert json.loads(told)["cost_base"] == "0"
+
+
+def test_rows_that_are_read_by_their_columns_are_the_sessions_own_as_the_database_has_them(
+    tmp_path: Path, database: Database
+) -> None:
+    with paper_market(tmp_path, database) as paper:
+        for name in ("job_1", "job_2"):
+            paper.add_job(name)
+        with paper.market.db.write() as session:
+            known = session.get_one(JobRow, "job_1")
+            session.connection().execute(update(JobRow).values(work=7))
+            now = [dict(row) for row in session.connection().execute(select(*JobRow.__table__.c)).mappings()]  # type: ignore[attr-defined]
+            found = {job.id: job for job in writing.read_now(session, JobRow, now)}
+            assert found["job_1"] is known
+            assert found["job_2"] is session.get_one(JobRow, "job_2")
+            assert {job.work for job in found.values()} == {7}
+            found["job_2"].work = 8
+        with paper.market.db.read() as session:
+            assert session.get_one(JobRow, "job_2").work == 8
 
 
 def test_a_change_overrules_what_the_session_had_not_written_yet(tmp_path: Path, database: Database) -> None:
