@@ -15,8 +15,9 @@ from backend.events.pulse import Pulse
 from backend.events.stream import Streams
 from backend.files.endpoints import router as files
 from backend.files.uploads import router as uploads
-from backend.jobs.endpoints import SUBMIT_PLAINLY
+from backend.jobs.endpoints import PLAIN as PLAIN_OF_BUYERS
 from backend.jobs.endpoints import router as jobs
+from backend.leases.endpoints import PLAIN as PLAIN_OF_PROVIDERS
 from backend.leases.endpoints import router as leases
 from backend.limits import LimitedAddresses
 from backend.market import Market
@@ -86,7 +87,7 @@ def create_app(market: Market, sweeper: Sweeper | None = None) -> FastAPI:
 
 def hurry(app: FastAPI) -> None:
     """The calls that come most often are looked for before whatever else the app has by now."""
-    plain_calls.install(app, (SUBMIT_PLAINLY,))
+    plain_calls.install(app, (*PLAIN_OF_BUYERS, *PLAIN_OF_PROVIDERS))
 
 
 def _warm(market: Market) -> None:

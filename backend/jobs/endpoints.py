@@ -60,7 +60,7 @@ async def _submit_plainly(request: Request) -> Response | None:
     return await _submit(request, key, asked, headers.get("idempotency-key", ""), headers.get("prefer", ""))
 
 
-SUBMIT_PLAINLY: Final = PlainCall("POST", router.prefix, _submit_plainly)
+PLAIN: Final = (PlainCall("POST", router.prefix, _submit_plainly),)
 
 
 async def _submit(request: Request, key: ApiKeyRow, asked: JobRequest, idempotency_key: str, prefer: str) -> Response:

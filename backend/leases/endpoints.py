@@ -5,14 +5,15 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 import orjson
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel
 
 from backend import crash_points, wake
-from backend.door import TheMarket, Wallet
+from backend.door import TheMarket, Wallet, market_of, wallet
 from backend.errors import RequestRefused, status_of
 from backend.leases import ending, reading, receiving, service, vouchers, work
 from backend.market import Market
+from backend.plain_calls import PlainCall, plain_body
 from protocol.errors import GridleaseError
 from protocol.wire.leases import (
     CommitmentAnswer,
@@ -170,3 +171,25 @@ async def report_failure(lease: str, request: FailureReport, market: TheMarket, 
     )
     wake.market()
     return Response(status_code=204)
+
+
+async def _provider_of(request: Request) -> Wallet:
+    return await live_provider(await market_of(request), await wallet(request))
+
+
+async def _leases_plainly(request: Request) -> Response:
+    return await provider_leases(await market_of(request), await _provider_of(request))
+
+
+async def _report_plainly(request: Request) -> Response | None:
+    asked = await plain_body(request, UsageReports)
+    if asked is None:
+        return None
+    return await report_usages(asked, await market_of(request), await _provider_of(request))
+
+
+PLAIN: Final = (
+    PlainCall("GET", f"{router.prefix}/leases", _leases_plainly),
+    PlainCall("POST", f"{router.prefix}/usage-receipts", _report_plainly),
+)
+"""What agents call all the time."""

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from backend import app as market_app
 from backend.plain_calls import PlainCall, install, plain_body
 from protocol.wire.jobs import JobRequest
-from tests.support.paper_market import PaperMarket, manifest, paper_market
+from tests.support.paper_market import PROVIDER, PaperMarket, manifest, paper_market
 
 JSON = {"content-type": "application/json"}
 GOOD = json.dumps({"manifest": manifest()})
@@ -81,6 +81,35 @@ def test_whatever_is_wrong_or_unusual_is_answered_as_the_framework_answers_it(
     assert first[1].get("detail") == again[1].get("detail")
 
 
+REPORTS = "/v1/provider/usage-receipts"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"reports": []}', b'{"reports": [{}]}', GOOD])
+@pytest.mark.parametrize("token", ["provider", "nobody", "a program"])
+def test_reports_that_are_not_as_they_should_be_are_refused_as_the_framework_refuses_them(
+    paper: PaperMarket, content: bytes | str, token: str
+) -> None:
+    tokens = {"provider": paper.session_of(PROVIDER), "nobody": "nobody", "a program": paper.secret}
+    asked = {"authorization": f"Bearer {tokens[token]}"}
+    first = _said(_buy(paper, content, REPORTS, **asked))
+    _by_framework_alone(paper)
+    assert first == _said(_buy(paper, content, REPORTS, **asked))
+
+
+def test_a_provider_that_asks_for_its_leases_is_alive(paper: PaperMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr(paper.market.presence, "hear", heard.append)
+    token = paper.session_of(PROVIDER)
+
+    async def ask() -> httpx.Response:
+        async with paper.http(token) as http:
+            return await http.get("/v1/provider/leases")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()) == (200, {"data": []})
+    assert heard == [PROVIDER.address]
+
+
 def test_a_plain_call_is_not_taken_apart_by_the_framework(paper: PaperMarket, monkeypatch: pytest.MonkeyPatch) -> None:
     async def solved(**_: object) -> None:
         raise AssertionError("the framework was asked")
@@ -95,7 +124,8 @@ def test_what_is_mounted_later_is_asked_later(paper: PaperMarket) -> None:
     paper.app.router.routes.insert(0, Route("/v1/jobs", lambda _: Response("not this one"), methods=["POST"]))
     market_app.hurry(paper.app)
     assert _buy(paper, GOOD).status_code == 202
-    assert sum(isinstance(route, PlainCall) for route in paper.app.router.routes) == 1
+    plain = [route.path for route in paper.app.router.routes if isinstance(route, PlainCall)]
+    assert sorted(plain) == ["/v1/jobs", "/v1/provider/leases", "/v1/provider/usage-receipts"]
 
 
 def test_a_call_that_is_given_back_still_has_its_body() -> None:
