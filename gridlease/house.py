@@ -37,6 +37,10 @@ _CAP_BASE: Final = 50 * 10**6
 _CAP_SECONDS: Final = 30 * 24 * 3600
 _PORT: Final = 8700
 _MARK: Final = ".gridlease-house"
+_BUYERS: Final = "serve"
+"""The server that buyers call."""
+_YIELDS: Final = "5"
+"""Niceness: a third of the time where cores are short."""
 """The file that says that a folder is a house's own, and whose lock says that the house is lived in."""
 
 
@@ -109,9 +113,9 @@ class House:
         providers: Sequence[DemoProvider] = PROVIDERS,
         settings: Mapping[str, str] | None = None,
         node_options: Sequence[str] = (),
-        agents_apart: bool = False,
+        buyers_first: bool = False,
     ) -> None:
-        """`agents_apart`: providers' agents call a server of their own, so that their reports hold up no buyer."""
+        """`buyers_first`: agents call a server of their own, and where cores are short all but the buyers' yields."""
         self.folder = folder.absolute()
         self.providers = providers
         self._settings = settings or {}
@@ -121,7 +125,9 @@ class House:
         self.port = free_port(port)
         self.rpc_url = f"http://127.0.0.1:{free_port()}"
         self.url = f"http://127.0.0.1:{self.port}"
-        self.agents_port = free_port(self.port + 1) if agents_apart else self.port
+        self.agents_port = free_port(self.port + 1) if buyers_first else self.port
+        # All of them alike: one that yields to the others too would keep the database's lock while they have the core.
+        self._yielding = ("nice", "-n", _YIELDS) if buyers_first else ()
         self.api_key = ""
         self.deployment: Deployment | None = None
         self._mark: IO[str] | None = None
@@ -161,7 +167,7 @@ class House:
             self.deployment.save(Path(self.environment["GRIDLEASE_DEPLOYMENT"]))
             _write_secret(self.folder / "submission.key", to_hex(dev_key(1).secret()))
             self.supervisor.start(self._command("indexer", "indexer", "run"))
-            self.supervisor.start(self._command("serve", "serve", ready=self._serves))
+            self.supervisor.start(self._command(_BUYERS, "serve", ready=self._serves))
             if self.agents_port != self.port:
                 port = {"GRIDLEASE_PORT": str(self.agents_port)}
                 self.supervisor.start(self._command("serve-agents", "serve", ready=self._serves_agents, settings=port))
@@ -230,7 +236,8 @@ class House:
     def _node(self) -> Program:
         port = self.rpc_url.rpartition(":")[2]
         arguments = (anvil_path(), "--port", port, "--chain-id", str(DEV_CHAIN_ID), "--mnemonic", _MNEMONIC, "--silent")
-        return Program(name="node", arguments=(*arguments, *self._node_options), ready=self._mines, restart=False)
+        whole = (*self._yielding, *arguments, *self._node_options)
+        return Program(name="node", arguments=whole, ready=self._mines, restart=False)
 
     def _mines(self) -> bool:
         try:
@@ -256,7 +263,7 @@ class House:
         check = ready if callable(ready) else (lambda: True)
         return Program(
             name=name,
-            arguments=(sys.executable, "-m", "gridlease.cli", *arguments),
+            arguments=(*(() if name == _BUYERS else self._yielding), sys.executable, "-m", "gridlease.cli", *arguments),
             environment={**self.environment, **(settings or {})},
             ready=check,
             pulse_file=pulse_file,

@@ -154,7 +154,7 @@ def _is_settled(job: dict[str, Any]) -> bool:
 async def api() -> list[dict[str, Any]]:
     """A steady rate with agents at work: how long a call takes, how soon its lease is mined."""
     with tempfile.TemporaryDirectory() as folder:
-        house = _house(Path(folder), agents_apart=True)
+        house = _house(Path(folder), buyers_first=True)
         try:
             house.open()
             calls, buying = Calls(house.agents_port, _CONNECTIONS), Calls(house.port, _CONNECTIONS)
@@ -295,10 +295,10 @@ def _house(
     providers: Sequence[DemoProvider] = (),
     node_options: Sequence[str] = (),
     *,
-    agents_apart: bool = False,
+    buyers_first: bool = False,
 ) -> House:
     return House(
-        folder / "house", port=18800, providers=providers, node_options=node_options, agents_apart=agents_apart
+        folder / "house", port=18800, providers=providers, node_options=node_options, buyers_first=buyers_first
     )
 
 

@@ -52,7 +52,27 @@ def test_a_house_that_is_lived_in_is_not_emptied(tmp_path: Path) -> None:
         House(lived_in.folder).open()
 
 
-def test_agents_have_a_server_of_their_own_where_it_is_asked_for(tmp_path: Path) -> None:
+def test_where_buyers_come_first_agents_have_a_server_of_their_own(tmp_path: Path) -> None:
     assert House(tmp_path, port=18900).agents_port == 18900
-    apart = House(tmp_path, port=18900, agents_apart=True)
+    apart = House(tmp_path, port=18900, buyers_first=True)
     assert apart.agents_port > apart.port
+
+
+def test_where_buyers_come_first_all_but_their_server_yields(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(houses, "anvil_path", lambda: "anvil")
+
+    def started_by(house: House) -> dict[str, tuple[str, ...]]:
+        programs: dict[str, tuple[str, ...]] = {}
+        monkeypatch.setattr(
+            house.supervisor, "start", lambda program: programs.update({program.name: program.arguments})
+        )
+        for program in (house._node(), *(house._command(name) for name in ("indexer", "serve", "serve-agents"))):
+            house.supervisor.start(program)
+        house.start_worker()
+        return programs
+
+    yields = {
+        name: words[:2] == ("nice", "-n") for name, words in started_by(House(tmp_path, buyers_first=True)).items()
+    }
+    assert yields == {"node": True, "indexer": True, "serve": False, "serve-agents": True, "worker": True}
+    assert not any(words[0] == "nice" for words in started_by(House(tmp_path)).values())
