@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
 from backend.group_commit import GroupCommit
-from backend.write_turns import BUSY_SECONDS, WriteTurns
+from backend.write_turns import BUSY_SECONDS, WriteTurns, driver_of
 from protocol.clock import now_milliseconds
 
 T = TypeVar("T")
@@ -168,12 +168,8 @@ def _engine(url: str) -> Engine:
 
 
 def _savepoint(connection: Connection, name: str) -> None:
-    _raw(connection).execute(f"SAVEPOINT {name}")
+    driver_of(connection).execute(f"SAVEPOINT {name}")
 
 
 def _release(connection: Connection, name: str) -> None:
-    _raw(connection).execute(f"RELEASE SAVEPOINT {name}")
-
-
-def _raw(connection: Connection) -> Any:
-    return connection.connection.dbapi_connection
+    driver_of(connection).execute(f"RELEASE SAVEPOINT {name}")

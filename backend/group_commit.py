@@ -18,7 +18,7 @@ from sqlalchemy.orm import sessionmaker
 from sqlmodel import Session
 
 from backend.paced_queue import PacedQueue
-from backend.write_turns import WriteTurns
+from backend.write_turns import WriteTurns, driver_of
 
 T = TypeVar("T")
 
@@ -101,7 +101,7 @@ class GroupCommit:
                 _fail(part, error)
                 if not isinstance(error, Exception):
                     raise
-                if not _raw(connection).in_transaction:
+                if not driver_of(connection).in_transaction:
                     # SQLite took back the whole, as it may where the disk is full.
                     for other, _ in answers:
                         _fail(other, error)
@@ -113,7 +113,7 @@ class GroupCommit:
         return answers
 
     def _apart(self, connection: Connection, work: Callable[[Session], T]) -> T:
-        raw = _raw(connection)
+        raw = driver_of(connection)
         raw.execute("SAVEPOINT part")
         try:
             # Who uses the ORM gets a savepoint of its own inside: what the ORM takes back is not all that waits.
@@ -140,10 +140,6 @@ class GroupCommit:
         for part, answer in answers:
             if not part.done.done():
                 part.done.set_result(answer)
-
-
-def _raw(connection: Connection) -> Any:
-    return connection.connection.dbapi_connection
 
 
 def _fail(part: _Part, error: BaseException) -> None:

@@ -102,9 +102,13 @@ def _locked(descriptor: int, kind: int) -> bool:
     return True
 
 
+def driver_of(connection: Connection) -> Any:
+    """The driver's own connection, for what is asked again and again: SQLAlchemy's way costs more than the answer."""
+    return connection.connection.dbapi_connection
+
+
 def _begun(connection: Connection) -> bool:
-    """Past SQLAlchemy, because it is asked again and again."""
-    raw: Any = connection.connection.dbapi_connection
+    raw = driver_of(connection)
     raw.execute("PRAGMA busy_timeout=0")
     try:
         raw.execute("BEGIN IMMEDIATE")
